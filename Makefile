@@ -1,0 +1,56 @@
+# What can be done here. Needs Python 3.11 or newer and make; everything else is set up in .venv and the cache.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
+export UV_PYTHON_DOWNLOADS := never
+
+.PHONY: help setup demo test test-fast check docs clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: .venv/.ready .venv/.warm ## virtual environment, locked dependencies, compiled kernels, server jars
+
+demo: setup ## the whole job on embedded servers: 200 samples, live, then what was stored
+	@$(BIN)/iqstream demo
+
+test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
+	@$(BIN)/python -m pytest tests
+
+test-fast: setup ## unit and contract tests: no servers, under a minute
+	@$(BIN)/python -m pytest tests/unit tests/contract
+
+check: setup ## style, types, layers, generated files
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m iqstream.ops.reference --check
+
+docs: setup ## write the generated reference pages
+	@$(BIN)/python -m iqstream.ops.reference --write
+
+clean: ## stop the embedded servers of this folder and remove them, their data and the virtual environment
+	@if [ -x $(BIN)/iqstream ]; then $(BIN)/iqstream down; fi
+	rm -rf .venv .iqstream .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+.venv/.ready: pyproject.toml uv.lock
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed: no python3 on the PATH"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed: $(PYTHON) is $$($(PYTHON) -V). Try: make PYTHON=/path/to/python3.11"; exit 1; }
+	@echo "[setup] virtual environment in .venv"
+	@$(PYTHON) -m venv .venv || { echo "python3 -m venv does not work; on Debian: apt install python3-venv"; exit 1; }
+	@echo "[setup] dependencies of uv.lock"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(BIN)/uv sync --quiet --locked --inexact --all-extras
+	@touch $@
+
+.venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/features/*.py)
+	@echo "[setup] compiling the kernels (once, about a minute)"
+	@$(BIN)/python -m iqstream.ops.warm
+	@echo "[setup] server jars"
+	@$(BIN)/python -m iqstream.ops.embedded.jars
+	@touch $@

@@ -1,0 +1,105 @@
+"""Kafka clients with our settings applied: one place where every client is made."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.settings import Settings
+
+REQUEST_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 10_000
+TRANSACTION_TIMEOUT_MS = 15_000
+MAX_REQUEST_BYTES = 32 * 1024 * 1024
+"""The client's own limit is out of the way: the broker judges by the topic's `max.message.bytes`."""
+FETCH_PARTITION_BYTES = 4 * 1024 * 1024
+
+
+def security(settings: Settings) -> dict[str, Any]:
+    """The clients' arguments for TLS and SASL."""
+    arguments: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
+    if "SSL" in settings.kafka_security_protocol:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile or None)
+        if settings.kafka_ssl_certfile:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile or None)
+        arguments["ssl_context"] = context
+    if settings.kafka_security_protocol.startswith("SASL"):
+        arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
+        arguments["sasl_plain_username"] = settings.kafka_sasl_username
+        arguments["sasl_plain_password"] = settings.kafka_sasl_password
+    return arguments
+
+
+def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOKafkaConsumer:
+    """A static member of a stage's group: reads committed records only, never commits or jumps by itself."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=group,
+        group_instance_id=instance_id,
+        client_id=instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        session_timeout_ms=SESSION_TIMEOUT_MS,
+        heartbeat_interval_ms=2_000,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        **security(settings),
+    )
+
+
+def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafkaConsumer:
+    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself."""
+    return AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        group_id=group,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        **security(settings),
+    )
+
+
+def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
+    """A producer whose start fences every earlier one of the same id and ends its open transaction."""
+    return AIOKafkaProducer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        transactional_id=transactional_id,
+        transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_request_size=MAX_REQUEST_BYTES,
+        max_batch_size=1024 * 1024,
+        **security(settings),
+    )
+
+
+@asynccontextmanager
+async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
+    """A started admin client.
+
+    Raises:
+        Unreachable: no broker answers; says where and how to start one.
+    """
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.kafka_bootstrap,
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        **security(settings),
+    )
+    try:
+        try:
+            await admin.start()
+        except (KafkaError, OSError, ValueError) as error:
+            raise Unreachable(
+                f"Kafka at {settings.kafka_bootstrap} does not answer ({error}). "
+                "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP."
+            ) from None
+        yield admin
+    finally:
+        await admin.close()

@@ -1,0 +1,210 @@
+"""Requests of Kafka's protocol that the client library does not make: static membership and topic ids."""
+
+from io import BytesIO
+from uuid import UUID
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.api import RequestStruct, Response
+from aiokafka.protocol.types import (
+    Array,
+    Boolean,
+    CompactArray,
+    CompactString,
+    Int16,
+    Int32,
+    Schema,
+    String,
+    TaggedFields,
+)
+
+
+class _Uuid:
+    """16 bytes, most significant first."""
+
+    @classmethod
+    def decode(cls, data: BytesIO) -> UUID:
+        return UUID(bytes=data.read(16))
+
+    @classmethod
+    def encode(cls, value: UUID) -> bytes:
+        return value.bytes
+
+    @classmethod
+    def repr(cls, value: UUID) -> str:
+        return str(value)
+
+
+class HeartbeatResponseV3(Response):
+    """Answer to HeartbeatRequestV3."""
+
+    API_KEY = 12
+    API_VERSION = 3
+    SCHEMA = Schema(("throttle_time_ms", Int32), ("error_code", Int16))
+
+
+class HeartbeatRequestV3(RequestStruct):
+    """A heartbeat that names the static member: an impostor or an expired member is told so."""
+
+    API_KEY = 12
+    API_VERSION = 3
+    RESPONSE_TYPE = HeartbeatResponseV3
+    SCHEMA = Schema(
+        ("group", String("utf-8")),
+        ("generation_id", Int32),
+        ("member_id", String("utf-8")),
+        ("group_instance_id", String("utf-8")),
+    )
+
+
+class LeaveGroupResponseV3(Response):
+    """Answer to LeaveGroupRequestV3."""
+
+    API_KEY = 13
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("error_code", Int16),
+        (
+            "members",
+            Array(
+                ("member_id", String("utf-8")),
+                ("group_instance_id", String("utf-8")),
+                ("error_code", Int16),
+            ),
+        ),
+    )
+
+
+class LeaveGroupRequestV3(RequestStruct):
+    """Takes a static member out of its group; closing the client alone leaves it in until it times out."""
+
+    API_KEY = 13
+    API_VERSION = 3
+    RESPONSE_TYPE = LeaveGroupResponseV3
+    SCHEMA = Schema(
+        ("group", String("utf-8")),
+        ("members", Array(("member_id", String("utf-8")), ("group_instance_id", String("utf-8")))),
+    )
+
+
+class MetadataResponseV12(Response):
+    """Answer to MetadataRequestV12."""
+
+    API_KEY = 3
+    API_VERSION = 12
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "brokers",
+            CompactArray(
+                ("node_id", Int32),
+                ("host", CompactString("utf-8")),
+                ("port", Int32),
+                ("rack", CompactString("utf-8")),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("cluster_id", CompactString("utf-8")),
+        ("controller_id", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("error_code", Int16),
+                ("name", CompactString("utf-8")),
+                ("topic_id", _Uuid),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", CompactArray(Int32)),
+                        ("isr", CompactArray(Int32)),
+                        ("offline_replicas", CompactArray(Int32)),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("tags", TaggedFields),
+    )
+
+
+class MetadataRequestV12(RequestStruct):
+    """Metadata with topic ids: a topic deleted and made again under its old name has another id."""
+
+    API_KEY = 3
+    API_VERSION = 12
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = MetadataResponseV12
+    SCHEMA = Schema(
+        (
+            "topics",
+            CompactArray(("topic_id", _Uuid), ("name", CompactString("utf-8")), ("tags", TaggedFields)),
+        ),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
+class _Exact:
+    """Hands one request structure to a connection as it is, without negotiating a version."""
+
+    def __init__(self, struct: RequestStruct) -> None:
+        self.struct = struct
+
+    def prepare(self, _versions: object) -> RequestStruct:
+        return self.struct
+
+
+async def topic_ids(client: AIOKafkaAdminClient, topics: list[str]) -> tuple[str, dict[str, UUID]]:
+    """The cluster's id and the ids of those topics that exist. `client` is started."""
+    kafka = client._client  # noqa: SLF001  # the library has no public way to send a request
+    request = MetadataRequestV12([(UUID(int=0), name, {}) for name in topics], False, False, {})  # noqa: FBT003
+    response = await kafka.send(kafka.get_random_node(), _Exact(request))
+    found = {name: topic_id for error, name, topic_id, *_ in response.topics if error == 0}
+    return response.cluster_id, found
+
+
+async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
+    """Asks the group's coordinator whether this consumer is a member of the current generation.
+
+    Raises:
+        KafkaError: it is not (expired, fenced, or a rebalance is on its way), or nobody answers.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001  # holds generation and member id; nothing public does
+    request = HeartbeatRequestV3(
+        coordinator.group_id,
+        coordinator.generation,
+        coordinator.member_id,
+        coordinator._group_instance_id,  # noqa: SLF001
+    )
+    await coordinator.ensure_coordinator_known()
+    response = await coordinator._client.send(coordinator.coordinator_id, _Exact(request))  # noqa: SLF001
+    error = for_code(response.error_code)
+    if response.error_code:
+        raise error(f"not a member of the current generation of {coordinator.group_id}")
+
+
+async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: list[str]) -> None:
+    """Removes static members from a group, so that the others take over their partitions at once.
+
+    `client` is a started admin client; members that are not in the group are no error.
+
+    Raises:
+        KafkaError: the coordinator refuses.
+    """
+    kafka = client._client  # noqa: SLF001
+    request = LeaveGroupRequestV3(group, [("", instance_id) for instance_id in instance_ids])
+    response = await kafka.send(await client.find_coordinator(group), _Exact(request))
+    unknown_member = 25
+    for error_code in (response.error_code, *(member[-1] for member in response.members)):
+        if error_code not in {0, unknown_member}:
+            raise for_code(error_code)(f"{group}: members {', '.join(instance_ids)} cannot leave")

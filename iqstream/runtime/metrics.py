@@ -1,0 +1,77 @@
+"""Every metric of a stage in one table, and the endpoint that serves them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetricSpec:
+    """A metric by name; counters are exposed with `_total` added."""
+
+    name: str
+    kind: Literal["counter", "gauge", "histogram"]
+    meaning: str
+    labels: tuple[str, ...] = ()
+
+
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec(
+        name="iqstream_records",
+        kind="counter",
+        labels=("result",),
+        meaning="Input records, by result: done, failed (a dead letter) or skipped (cancelled).",
+    ),
+    MetricSpec(name="iqstream_emitted_records", kind="counter", labels=("topic",), meaning="Records committed."),
+    MetricSpec(name="iqstream_emitted_bytes", kind="counter", labels=("topic",), meaning="Value bytes committed."),
+    MetricSpec(name="iqstream_batches", kind="counter", meaning="Batches committed."),
+    MetricSpec(name="iqstream_compute_seconds", kind="histogram", meaning="Computation of one batch."),
+    MetricSpec(name="iqstream_commit_seconds", kind="histogram", meaning="Commit of one batch."),
+    MetricSpec(name="iqstream_takeovers", kind="counter", meaning="Partitions taken over, failures included."),
+    MetricSpec(name="iqstream_partition_errors", kind="counter", labels=("error",), meaning="Batches undone."),
+    MetricSpec(name="iqstream_partitions_owned", kind="gauge", meaning="Partitions that this worker serves."),
+    MetricSpec(
+        name="iqstream_paused",
+        kind="gauge",
+        meaning="1 while the worker waits for readers, so that retention drops nothing unread.",
+    ),
+    MetricSpec(
+        name="iqstream_unread_share",
+        kind="gauge",
+        meaning="Unread bytes of the fullest output partition over its retention.",
+    ),
+)
+
+
+class Metrics:
+    """The collectors of one process."""
+
+    def __init__(self, stage: str) -> None:
+        self.registry = CollectorRegistry()
+        self._stage = stage
+        kinds = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
+        self._collectors: Mapping[str, Counter | Gauge | Histogram] = {
+            spec.name: kinds[spec.kind](spec.name, spec.meaning, ("stage", *spec.labels), registry=self.registry)
+            for spec in METRICS
+        }
+
+    def count(self, name: str, amount: float = 1, **labels: str) -> None:
+        """Adds to a counter."""
+        collector = self._collectors[name].labels(stage=self._stage, **labels)
+        assert isinstance(collector, Counter)  # noqa: S101  # the table says so
+        collector.inc(amount)
+
+    def put(self, name: str, value: float, **labels: str) -> None:
+        """Sets a gauge, or records one observation of a histogram."""
+        collector = self._collectors[name].labels(stage=self._stage, **labels)
+        if isinstance(collector, Gauge):
+            collector.set(value)
+        elif isinstance(collector, Histogram):
+            collector.observe(value)
+
+    def serve(self, host: str, port: int) -> int:
+        """Serves `/metrics` in a thread; returns the port (a free one where 0 is asked for)."""
+        server, _thread = start_http_server(port, addr=host, registry=self.registry)
+        return int(server.server_port)

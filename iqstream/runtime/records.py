@@ -1,0 +1,38 @@
+"""Records on their way to Kafka, and the one kind that every stage writes: the dead letter."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from aiokafka import ConsumerRecord
+
+from iqstream.runtime.topics import DEAD_LETTERS
+
+Headers = Sequence[tuple[str, bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingRecord:
+    """A record to send; its partition follows from its key."""
+
+    topic: str
+    key: bytes | None
+    value: bytes = field(repr=False)
+    headers: Headers = ()
+
+
+def dead_letter(record: ConsumerRecord, *, stage: str, error: Exception) -> OutgoingRecord:
+    """The original bytes as they came, with where they stood and why they were not processed."""
+    origin = f"{record.topic}:{record.partition}:{record.offset}".encode()
+    return OutgoingRecord(
+        topic=DEAD_LETTERS,
+        key=origin,
+        value=record.value or b"",
+        headers=(
+            ("origin", origin),
+            ("stage", stage.encode()),
+            ("error", type(error).__name__.encode()),
+            ("message", str(error)[:2000].encode()),
+            ("key", record.key or b""),
+            *(record.headers or ()),
+        ),
+    )

@@ -1,0 +1,92 @@
+"""Backpressure: a stage waits while its readers are so far behind that retention could drop their input."""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.topics import topic_configs
+
+log = logging.getLogger(__name__)
+
+CLOSE_ABOVE = 0.5
+OPEN_BELOW = 0.25
+ASK_EVERY_S = 1.0
+
+
+class RetentionGate:
+    """Closes when any partition of `topic` holds more than half of its retention unread by `group`."""
+
+    def __init__(
+        self,
+        *,
+        admin: AIOKafkaAdminClient,
+        reader: AIOKafkaConsumer,
+        topic: str,
+        group: str,
+        record_bytes: float,
+        metrics: Metrics,
+    ) -> None:
+        """`record_bytes` is the size to reckon a record with: the largest that is likely."""
+        self._admin = admin
+        self._reader = reader
+        self._topic = topic
+        self._group = group
+        self._record_bytes = record_bytes
+        self._metrics = metrics
+        self._closed = False
+        self._asked_at = -ASK_EVERY_S
+        self._asking = asyncio.Lock()
+
+    async def closed(self) -> bool:
+        """True while the stage must wait.
+
+        Asks the broker at most once a second; while it does not answer, its last answer stands.
+        """
+        async with self._asking:
+            now = asyncio.get_running_loop().time()
+            if now - self._asked_at >= ASK_EVERY_S:
+                self._asked_at = now
+                try:
+                    async with asyncio.timeout(5):
+                        self._judge(await self._unread_share())
+                except (KafkaError, OSError, TimeoutError) as error:
+                    log.warning("backlog of %s is unknown: %s %s", self._topic, type(error).__name__, error)
+        return self._closed
+
+    async def _unread_share(self) -> float:
+        retention_bytes = await self._retention_bytes()
+        if retention_bytes < 0:
+            return 0.0
+        unread = await self.unread_records()
+        return max(unread.values(), default=0) * self._record_bytes / retention_bytes
+
+    async def _retention_bytes(self) -> int:
+        configs = await topic_configs(self._admin, [self._topic])
+        return int(configs[self._topic]["retention.bytes"])
+
+    async def unread_records(self) -> Mapping[TopicPartition, int]:
+        """Offsets between the group's position and the end, by partition; markers are counted too."""
+        described = await self._admin.describe_topics([self._topic])
+        partitions = [TopicPartition(self._topic, p["partition"]) for p in described[0]["partitions"]]
+        committed = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
+        starts = await self._reader.beginning_offsets(partitions)
+        ends = await self._reader.end_offsets(partitions)
+        return {p: ends[p] - max(starts[p], committed[p].offset) for p in partitions}
+
+    def _judge(self, share: float) -> None:
+        self._metrics.put("iqstream_unread_share", share)
+        if not self._closed and share > CLOSE_ABOVE:
+            self._closed = True
+            log.warning(
+                "waiting for readers: a partition of %s is %.0f%% full of unread records; on at %.0f%%",
+                self._topic, share * 100, OPEN_BELOW * 100,
+            )  # fmt: skip
+        elif self._closed and share <= OPEN_BELOW:
+            self._closed = False
+            log.info("readers of %s have caught up (%.0f%%): going on", self._topic, share * 100)
+        self._metrics.put("iqstream_paused", float(self._closed))

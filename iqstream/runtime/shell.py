@@ -1,0 +1,228 @@
+"""The shell around every stage: a member of a consumer group that owns partitions and serves each by itself.
+
+What is done with a partition's records is the business of an `Ownership`; the shell says when: take over,
+then batch after batch, and after any error or deadline the ownership is discarded and the partition is taken
+over again.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
+from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, RebalanceInProgressError
+
+from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.inbox import Inbox
+from iqstream.runtime.metrics import Metrics
+
+log = logging.getLogger(__name__)
+
+TAKE_OVER_DEADLINE_S = 20.0
+REVOKE_DEADLINE_S = 5.0
+DRAIN_DEADLINE_S = 20.0
+IDLE_AFTER_S = 1.0
+STUCK_AFTER_S = 120.0
+RETRY_FIRST_S = 0.2
+RETRY_MOST_S = 5.0
+
+
+class Ownership(Protocol):
+    """One input partition, from taking it over until an error or a rebalance ends it. Never reused after."""
+
+    async def take_over(self) -> int:
+        """Fences the former owner; returns the offset to go on from."""
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Does a whole batch, in offset order, and commits its results with the position, or raises."""
+
+    async def idle(self, next_offset: int) -> None:
+        """Nothing is left to read, up to `next_offset`: the stored position may say so."""
+
+    async def close(self) -> None:
+        """Lets go of what it holds; aborts and commits nothing."""
+
+
+class Gate(Protocol):
+    """Says whether a stage may go on, or must wait for those who read what it writes."""
+
+    async def closed(self) -> bool:
+        """True while it must wait."""
+
+
+class StageShell(ConsumerRebalanceListener):
+    """One member of a stage's group."""
+
+    def __init__(
+        self,
+        *,
+        consumer: AIOKafkaConsumer,
+        topic: str,
+        own: Callable[[TopicPartition], Ownership],
+        batch_records: int,
+        metrics: Metrics,
+        gate: Gate | None = None,
+    ) -> None:
+        self._consumer = consumer
+        self._topic = topic
+        self._new_ownership = own
+        self._batch_records = batch_records
+        self._metrics = metrics
+        self._gate = gate
+        self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
+        self._inboxes: dict[TopicPartition, Inbox] = {}
+        self._progress: dict[TopicPartition, float] = {}
+        self._stopping = asyncio.Event()
+        self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Serves until `stop` is set; finishes the batches in flight, within a deadline.
+
+        Raises:
+            IqstreamError: something that trying again does not mend.
+        """
+        stopped = asyncio.create_task(stop.wait())
+        watched = asyncio.create_task(self._watch_progress())
+        ends: tuple[asyncio.Future[Any], ...] = (stopped, watched, self._failure)
+        try:
+            await self._consumer.start()
+            self._consumer.subscribe([self._topic], listener=self)
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+            for end in ends:
+                if end.done():
+                    end.result()
+        finally:
+            await self._drain()
+            await _end([stopped, watched], REVOKE_DEADLINE_S)
+            await self._consumer.stop()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Heartbeats stand still in here and exceptions are swallowed: it pauses and schedules, no more."""
+        if assigned:
+            self._consumer.pause(*assigned)
+        for partition in assigned:
+            self._progress[partition] = asyncio.get_running_loop().time()
+            self._tasks[partition] = asyncio.create_task(self._own(partition))
+        self._metrics.put("iqstream_partitions_owned", len(self._tasks))
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:  # noqa: ARG002
+        """All partitions are given back at once; what was not committed is the next owner's."""
+        tasks, self._tasks = list(self._tasks.values()), {}
+        self._inboxes.clear()
+        self._progress.clear()
+        await _end(tasks, REVOKE_DEADLINE_S)
+        self._metrics.put("iqstream_partitions_owned", 0)
+
+    async def _own(self, partition: TopicPartition) -> None:
+        """Owns one partition until cancelled: take over, serve, and after any error start again."""
+        retry_s = RETRY_FIRST_S
+        while not self._stopping.is_set():
+            ownership = self._new_ownership(partition)
+            try:
+                self._metrics.count("iqstream_takeovers")
+                inbox = await self._take_over(partition, ownership)
+                started_at = inbox.expected
+                try:
+                    await self._serve(partition, ownership, inbox)
+                finally:
+                    if inbox.expected > started_at:
+                        retry_s = RETRY_FIRST_S
+            except (IqstreamError, OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
+                self._fail(partition, error)
+                return
+            except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
+                self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
+                expected = isinstance(error, RebalanceInProgressError)  # we are about to be told of it
+                log.log(
+                    logging.DEBUG if expected else logging.WARNING,
+                    "partition %s-%d is taken over again: %s %s",
+                    *partition, type(error).__name__, error,
+                )  # fmt: skip
+                if partition in self._consumer.assignment():
+                    self._consumer.pause(partition)
+                await self._pause_before_retry(retry_s)
+                retry_s = min(retry_s * 2, RETRY_MOST_S)
+            finally:
+                with contextlib.suppress(Exception):
+                    await asyncio.wait_for(asyncio.shield(ownership.close()), REVOKE_DEADLINE_S)
+
+    async def _take_over(self, partition: TopicPartition, ownership: Ownership) -> Inbox:
+        async with asyncio.timeout(TAKE_OVER_DEADLINE_S):
+            offset = await ownership.take_over()
+        self._consumer.seek(partition, offset)
+        self._consumer.resume(partition)
+        self._inboxes[partition] = Inbox(self._consumer, partition, offset)
+        return self._inboxes[partition]
+
+    async def _serve(self, partition: TopicPartition, ownership: Ownership, inbox: Inbox) -> None:
+        """The main path: fetch, do, accept. Between batches a stop, a closed gate or idleness is seen to."""
+        clock = asyncio.get_running_loop().time
+        busy_at = clock()
+        while not self._stopping.is_set():
+            if self._gate is not None and await self._gate.closed():
+                await self._wait_at_gate(partition)
+            records = await inbox.fetch(self._batch_records)
+            if records:
+                await ownership.handle(records)
+                inbox.accept(records[-1].offset + 1)
+                busy_at = self._progress[partition] = clock()
+            elif clock() - busy_at > IDLE_AFTER_S:
+                passed = await inbox.passed()
+                if passed > inbox.expected:
+                    await ownership.idle(passed)
+                    inbox.accept(passed)
+                busy_at = clock()
+
+    async def _wait_at_gate(self, partition: TopicPartition) -> None:
+        """Paused, but still polling: a member that does not poll is put out of its group."""
+        assert self._gate is not None  # noqa: S101  # the caller asked it
+        self._consumer.pause(partition)
+        while not self._stopping.is_set() and await self._gate.closed():
+            await self._consumer.getmany(partition, timeout_ms=500)
+            self._progress[partition] = asyncio.get_running_loop().time()
+        self._consumer.resume(partition)
+
+    async def _pause_before_retry(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), seconds)
+
+    def _fail(self, partition: TopicPartition, error: Exception) -> None:
+        if not isinstance(error, IqstreamError):
+            error = Failed(
+                f"{partition.topic}-{partition.partition}: the position to read from is "
+                f"{'gone' if isinstance(error, OffsetOutOfRangeError) else 'missing'} ({error}). "
+                "`iqstream init` sets the first position of a new topic; "
+                "`iqstream replay` moves a position that the broker has dropped."
+            )
+        if not self._failure.done():
+            self._failure.set_exception(error)
+
+    async def _watch_progress(self) -> None:
+        """Ends a worker that has something to read and does not get on: a new one starts clean."""
+        clock = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(STUCK_AFTER_S / 10)
+            for partition, since in list(self._progress.items()):
+                inbox = self._inboxes.get(partition)
+                if inbox is not None and inbox.drained():
+                    self._progress[partition] = clock()
+                elif clock() - since > STUCK_AFTER_S:
+                    raise RuntimeError(
+                        f"{partition.topic}-{partition.partition}: nothing done in {STUCK_AFTER_S:.0f} s"
+                    )
+
+    async def _drain(self) -> None:
+        self._stopping.set()
+        tasks, self._tasks = list(self._tasks.values()), {}
+        if tasks:
+            await asyncio.wait(tasks, timeout=DRAIN_DEADLINE_S)
+        await _end(tasks, REVOKE_DEADLINE_S)
+
+
+async def _end(tasks: Sequence[asyncio.Future[Any]], deadline_s: float) -> None:
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks, timeout=deadline_s)

@@ -1,0 +1,127 @@
+"""The four topics and the three groups: their names, settings and whether a cluster has them so."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import TopicAlreadyExistsError, for_code
+
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.kafka_protocol import topic_ids
+from iqstream.runtime.settings import Settings
+
+JOBS = "iq.jobs"
+FRAMES = "iq.frames"
+FEATURES = "iq.features"
+DEAD_LETTERS = "iq.dead-letter"
+
+PRODUCER_GROUP = "iqstream-producer"
+EXTRACTOR_GROUP = "iqstream-extractor"
+SINK_GROUP = "iqstream-sink"
+
+GROUP_OF_TOPIC: Mapping[str, str] = {
+    JOBS: PRODUCER_GROUP,
+    FRAMES: EXTRACTOR_GROUP,
+    FEATURES: SINK_GROUP,
+}
+FRAME_LIMIT_BYTES = 1024 * 1024 + 12
+"""Kafka's default `max.message.bytes`: a full-size frame fits."""
+DEAD_LETTER_LIMIT_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicSpec:
+    """A topic as we make it and expect it."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+
+def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
+    """Our topics, in the order of the stream."""
+    forever = {"retention.ms": "-1"}
+    frames = forever | {
+        "retention.bytes": str(settings.frames_retention_bytes),
+        "segment.bytes": str(settings.frames_segment_bytes),
+        "max.message.bytes": str(FRAME_LIMIT_BYTES),
+    }
+    dead_letters = forever | {"max.message.bytes": str(DEAD_LETTER_LIMIT_BYTES)}
+    return (
+        TopicSpec(name=JOBS, partitions=settings.partitions, config=forever),
+        TopicSpec(name=FRAMES, partitions=settings.partitions, config=frames),
+        TopicSpec(name=FEATURES, partitions=settings.partitions, config=forever),
+        TopicSpec(name=DEAD_LETTERS, partitions=1, config=dead_letters),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicsReport:
+    """What `ensure_topics` found and made."""
+
+    cluster_id: str
+    topic_ids: Mapping[str, UUID]
+    created: tuple[str, ...]
+    mismatches: tuple[str, ...]
+    """A line each; nothing was changed."""
+
+
+async def ensure_topics(admin: AIOKafkaAdminClient, settings: Settings) -> TopicsReport:
+    """Makes the topics that are missing and compares the others with what is wanted.
+
+    Raises:
+        Failed: the broker refuses to make a topic.
+    """
+    wanted = topic_specs(settings)
+    existing = set(await admin.list_topics())
+    created = [spec for spec in wanted if spec.name not in existing]
+    if created:
+        await _create(admin, created, settings.replication_factor)
+    cluster_id, ids = await topic_ids(admin, [spec.name for spec in wanted])
+    mismatches = await _mismatches(admin, [spec for spec in wanted if spec.name in existing])
+    return TopicsReport(
+        cluster_id=cluster_id,
+        topic_ids=ids,
+        created=tuple(spec.name for spec in created),
+        mismatches=tuple(mismatches),
+    )
+
+
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication_factor: int) -> None:
+    response = await admin.create_topics(
+        [NewTopic(spec.name, spec.partitions, replication_factor, topic_configs=dict(spec.config)) for spec in specs]
+    )
+    for name, code, *message in response.topic_errors:
+        if code not in {0, TopicAlreadyExistsError.errno}:
+            raise Failed(f"topic {name} cannot be made: {for_code(code).__name__} {' '.join(message)}")
+
+
+async def _mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
+    found: list[str] = []
+    if not specs:
+        return found
+    described = {topic["topic"]: topic for topic in await admin.describe_topics([s.name for s in specs])}
+    configs = await topic_configs(admin, [spec.name for spec in specs])
+    for spec in specs:
+        partitions = len(described[spec.name]["partitions"])
+        if partitions != spec.partitions:
+            found.append(f"{spec.name} has {partitions} partitions, the settings say {spec.partitions}")
+        for key, value in spec.config.items():
+            actual = configs[spec.name].get(key)
+            if actual != value:
+                found.append(f"{spec.name} has {key}={actual}, the settings say {value}")
+    return found
+
+
+async def topic_configs(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The settings of topics, by topic and key."""
+    resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
+    configs: dict[str, dict[str, str]] = {}
+    for response in await admin.describe_configs(resources):
+        for error, message, _kind, name, entries in response.resources:
+            if error:
+                raise Failed(f"settings of topic {name} cannot be read: {for_code(error).__name__} {message}")
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs

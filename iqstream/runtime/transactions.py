@@ -1,0 +1,239 @@
+"""Consume, transform, produce: results and the input's next offset in one Kafka transaction per batch."""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
+
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.kafka import transactional_producer
+from iqstream.runtime.kafka_protocol import confirm_membership
+from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.records import OutgoingRecord, dead_letter
+from iqstream.runtime.settings import Settings
+
+log = logging.getLogger(__name__)
+
+COMMIT_DEADLINE_S = 10.0
+"""Below the transaction timeout: we give up before the broker does."""
+STOP_DEADLINE_S = 2.0
+
+Refusal = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
+"""What a broker says of a record that it will never take."""
+
+
+class Transform(Protocol):
+    """A stage's work on one record. Pure; runs off the event loop."""
+
+    stage: str
+
+    def apply(self, record: ConsumerRecord) -> Sequence[OutgoingRecord] | None:
+        """What becomes of a record; None where it is skipped. Raises on a record that cannot be processed."""
+
+    def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
+        """What tells the next stage not to wait for a record that could not be processed."""
+
+
+@dataclass(slots=True)
+class PartitionMemory:
+    """What a worker has learnt of a partition's records and keeps through take-overs."""
+
+    refused: dict[int, Exception] = field(default_factory=dict)
+    """By input offset: why the broker does not take what became of that record."""
+    one_by_one: bool = False
+    """Send each record alone, so that a refusal names the right one."""
+
+    def forget_before(self, offset: int) -> None:
+        """A batch up to `offset` is committed."""
+        self.refused = {o: error for o, error in self.refused.items() if o >= offset}
+        self.one_by_one = False
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one input record; it carries where it came from."""
+
+    offset: int
+    outcome: str
+    records: Sequence[OutgoingRecord]
+
+
+class TransactionalTransform:
+    """The ownership of one input partition by a stage that writes to Kafka."""
+
+    def __init__(
+        self,
+        *,
+        partition: TopicPartition,
+        group: str,
+        transform: Transform,
+        consumer: AIOKafkaConsumer,
+        producer: AIOKafkaProducer,
+        executor: Executor,
+        memory: PartitionMemory,
+        metrics: Metrics,
+    ) -> None:
+        self._partition = partition
+        self._group = group
+        self._transform = transform
+        self._consumer = consumer
+        self._producer = producer
+        self._executor = executor
+        self._memory = memory
+        self._metrics = metrics
+
+    async def take_over(self) -> int:
+        """Fences the former owner, then reads where it got to.
+
+        Raises:
+            Failed: the group has no offset here.
+        """
+        # 1. Only a member of the current generation may fence: a zombie would fence the rightful owner.
+        await confirm_membership(self._consumer)
+        # 2. Ends the former owner's transaction, if one is open, and fences it.
+        await self._producer.start()
+        # 3. Now nobody else can move it.
+        offset = await self._consumer.committed(self._partition)
+        if offset is None:
+            raise Failed(
+                f"group {self._group} has no offset on {self._partition.topic}-{self._partition.partition}: "
+                "run `iqstream init`, which sets it on a topic that it makes"
+            )
+        return int(offset)
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Computes a whole batch, then commits it: an open transaction stalls every reader."""
+        clock = asyncio.get_running_loop().time
+        started_at = clock()
+        results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, records)
+        computed_at = clock()
+        await self._commit(results, records[-1].offset + 1)
+        self._report(results, computed_at - started_at, clock() - computed_at)
+
+    async def idle(self, next_offset: int) -> None:
+        """Passes markers, so that a drained group shows no lag."""
+        await self._commit([], next_offset)
+
+    async def close(self) -> None:
+        """Lets the producer go, committing and aborting nothing: after an error its outcome is unknown."""
+        try:
+            await asyncio.wait_for(self._producer.stop(), STOP_DEADLINE_S)
+        except TimeoutError:
+            await self._producer.client.close()
+
+    def _compute(self, records: Sequence[ConsumerRecord]) -> list[Result]:
+        return [self._result(record) for record in records]
+
+    def _result(self, record: ConsumerRecord) -> Result:
+        """One record's outcome: whatever is wrong with it ends here, as a dead letter, and nowhere else."""
+        refused = self._memory.refused.get(record.offset)
+        if refused is not None:
+            return self._failed(record, refused)
+        try:
+            outgoing = self._transform.apply(record)
+        except Exception as error:  # noqa: BLE001  # one bad record must not stop a partition
+            return self._failed(record, error)
+        return Result(record.offset, "skipped" if outgoing is None else "done", outgoing or ())
+
+    def _failed(self, record: ConsumerRecord, error: Exception) -> Result:
+        log.warning(
+            "%s:%d:%d is kept as a dead letter: %s: %s",
+            record.topic, record.partition, record.offset, type(error).__name__, error,
+        )  # fmt: skip
+        letter = dead_letter(record, stage=self._transform.stage, error=error)
+        return Result(record.offset, "failed", [letter, *self._transform.fail(record, error)])
+
+    async def _commit(self, results: Sequence[Result], next_offset: int) -> None:
+        """Emits and commits. On any error the caller discards this ownership: the outcome is unknown."""
+        async with asyncio.timeout(COMMIT_DEADLINE_S):
+            # 1. Open.
+            await self._producer.begin_transaction()
+            # 2. Emit, and await every send: the client would commit although one had failed.
+            await self._send(results)
+            # 3. The input's position belongs to the same transaction.
+            await self._producer.send_offsets_to_transaction({self._partition: next_offset}, self._group)
+            # 4. All or nothing.
+            await self._producer.commit_transaction()
+        self._memory.forget_before(next_offset)
+
+    async def _send(self, results: Sequence[Result]) -> None:
+        sent: list[Awaitable[object]] = []
+        for result in results:
+            for outgoing in result.records:
+                try:
+                    acknowledged = await self._producer.send(
+                        outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
+                    )
+                    acknowledged.add_done_callback(_retrieve)
+                    if self._memory.one_by_one:
+                        await acknowledged
+                except Refusal as error:
+                    # The client has counted the refused record: what follows it would be out of order.
+                    self._memory.refused[result.offset] = error
+                    raise BatchRefused(f"what became of offset {result.offset} is refused: {error}") from None
+                sent.append(acknowledged)
+        answers = await asyncio.gather(*sent, return_exceptions=True)
+        errors = [answer for answer in answers if isinstance(answer, BaseException)]
+        if any(isinstance(error, Refusal) for error in errors):
+            self._memory.one_by_one = True
+            raise BatchRefused(f"a record of this batch is refused ({errors[0]}): sending one by one")
+        if errors:
+            raise errors[0]
+
+    def _report(self, results: Sequence[Result], compute_s: float, commit_s: float) -> None:
+        self._metrics.put("iqstream_compute_seconds", compute_s)
+        self._metrics.put("iqstream_commit_seconds", commit_s)
+        self._metrics.count("iqstream_batches")
+        for result in results:
+            self._metrics.count("iqstream_records", result=result.outcome)
+            for outgoing in result.records:
+                self._metrics.count("iqstream_emitted_records", topic=outgoing.topic)
+                self._metrics.count("iqstream_emitted_bytes", len(outgoing.value), topic=outgoing.topic)
+
+
+def transactional_ownerships(
+    *,
+    settings: Settings,
+    group: str,
+    transform: Transform,
+    consumer: AIOKafkaConsumer,
+    executor: Executor,
+    metrics: Metrics,
+) -> Callable[[TopicPartition], TransactionalTransform]:
+    """Makes ownerships for the shell; what was learnt of a partition's records outlives them."""
+    memories: defaultdict[TopicPartition, PartitionMemory] = defaultdict(PartitionMemory)
+
+    def own(partition: TopicPartition) -> TransactionalTransform:
+        return TransactionalTransform(
+            partition=partition,
+            group=group,
+            transform=transform,
+            consumer=consumer,
+            producer=transactional_producer(settings, transactional_id(group, partition)),
+            executor=executor,
+            memory=memories[partition],
+            metrics=metrics,
+        )
+
+    return own
+
+
+def _retrieve(acknowledged: asyncio.Future[object]) -> None:
+    """Looks at a send's outcome, so that one abandoned with its batch is not reported as forgotten."""
+    if not acknowledged.cancelled():
+        acknowledged.exception()
+
+
+class BatchRefused(Exception):
+    """The broker will not take a record of the batch; the next attempt keeps its input as a dead letter."""
+
+
+def transactional_id(group: str, partition: TopicPartition) -> str:
+    """The id that all owners of an input partition share, so that a new one fences the old."""
+    return f"{group}-{partition.topic}-{partition.partition}"

@@ -1,0 +1,185 @@
+"""The supervisor of a stage: starts its worker processes, restarts those that die, stops them all in time."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import signal
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO
+
+from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.kafka_protocol import leave_group
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.worker import instance_id
+
+log = logging.getLogger(__name__)
+
+STOP_DEADLINE_S = 30.0
+SHORT_LIFE_S = 10.0
+SHORT_LIVES_ALLOWED = 5
+BACKOFF_MOST_S = 10.0
+MAX_SLOTS = 1024
+_NEEDS_A_PERSON = frozenset({1, 2})
+
+
+@dataclass(slots=True)
+class Slot:
+    """A place for one worker: its lock is held by supervisor and worker, until neither lives."""
+
+    number: int
+    lock_fd: int
+    process: asyncio.subprocess.Process | None = None
+    short_lives: int = 0
+    restarts: int = field(default=0)
+
+
+async def supervise(
+    stage: str,
+    *,
+    group: str,
+    workers: int,
+    settings: Settings,
+    stop: asyncio.Event,
+    kill: asyncio.Event,
+    metrics_port: int = 0,
+    log_file: IO[bytes] | None = None,
+) -> None:
+    """Keeps `workers` processes of `python -m {stage}` running until `stop` is set, then ends them.
+
+    They log to our standard error, or to `log_file`. Setting `kill` as well ends them at once, without a
+    last commit.
+
+    Raises:
+        Failed: a worker keeps dying, or says that it cannot go on.
+        Unreachable: no broker.
+    """
+    async with admin_client(settings) as admin:
+        cluster = (await admin.describe_cluster())["cluster_id"]
+    slots = take_slots(f"{cluster}-{group}", workers)
+    try:
+        async with asyncio.TaskGroup() as keepers:
+            for slot in slots:
+                port = metrics_port and metrics_port + slot.number
+                keepers.create_task(_keep(stage, slot, stop, kill, port, log_file))
+    except* IqstreamError as group_error:
+        raise group_error.exceptions[0] from None
+    finally:
+        for slot in slots:
+            os.close(slot.lock_fd)
+    await _leave(group, slots, settings)
+
+
+def take_slots(scope: str, count: int) -> list[Slot]:
+    """The `count` lowest slots of this host that no other service holds.
+
+    Raises:
+        Failed: there are none.
+    """
+    folder = Path(tempfile.gettempdir()) / f"iqstream-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    slots: list[Slot] = []
+    for number in range(MAX_SLOTS):
+        descriptor = os.open(folder / f"{scope}-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(descriptor)
+            continue
+        slots.append(Slot(number, descriptor))
+        if len(slots) == count:
+            return slots
+    raise Failed(f"all {MAX_SLOTS} worker slots of {scope} on this host are taken")
+
+
+async def _keep(
+    stage: str,
+    slot: Slot,
+    stop: asyncio.Event,
+    kill: asyncio.Event,
+    metrics_port: int,
+    log_file: IO[bytes] | None,
+) -> None:
+    """One slot's life: a worker, and another when it dies, later and later while they die young."""
+    loop = asyncio.get_running_loop()
+    while not stop.is_set():
+        started_at = loop.time()
+        async with _worker(stage, slot, metrics_port, log_file) as process:
+            reason = await _until_end(process, stop, kill)
+        if stop.is_set():
+            return
+        if process.returncode in _NEEDS_A_PERSON and reason:
+            raise Failed(f"{stage} worker {slot.number} has stopped: {reason}")
+        slot.restarts += 1
+        slot.short_lives = slot.short_lives + 1 if loop.time() - started_at < SHORT_LIFE_S else 0
+        code = process.returncode or 0
+        how = f"signal {-code}" if code < 0 else f"exit {code}"
+        if slot.short_lives > SHORT_LIVES_ALLOWED:
+            raise Failed(
+                f"{stage} worker {slot.number} keeps dying ({how}, {slot.short_lives} times within "
+                f"{SHORT_LIFE_S:.0f} s of its start); its log says why. {reason}"
+            )
+        delay_s = min(BACKOFF_MOST_S, 0.25 * 2**slot.short_lives) if slot.short_lives > 1 else 0.0
+        log.warning("%s worker %d ended (%s %s); the next starts", stage, slot.number, how, reason)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), delay_s)
+
+
+@contextlib.asynccontextmanager
+async def _worker(
+    stage: str, slot: Slot, metrics_port: int, log_file: IO[bytes] | None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A running worker: its input is a pipe that closes with us, its own session keeps Ctrl-C off."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", stage, "--slot", str(slot.number), "--metrics-port", str(metrics_port),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=log_file,
+        pass_fds=(slot.lock_fd,),
+        start_new_session=True,
+    )  # fmt: skip
+    slot.process = process
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+
+
+async def _until_end(process: asyncio.subprocess.Process, stop: asyncio.Event, kill: asyncio.Event) -> str:
+    """Waits for a worker's end, which it is told when `stop` is set; returns what it said on its output."""
+    assert process.stdout is not None  # noqa: S101  # it is a pipe
+    output = asyncio.create_task(process.stdout.read())
+    stopped = asyncio.create_task(stop.wait())
+    killed = asyncio.create_task(kill.wait())
+    try:
+        await asyncio.wait({output, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not output.done():
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
+            done, _ = await asyncio.wait({output, killed}, timeout=STOP_DEADLINE_S, return_when=asyncio.FIRST_COMPLETED)
+            if output not in done:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+        said = (await output).decode(errors="replace").strip()
+        await process.wait()
+        return said
+    finally:
+        for task in (output, stopped, killed):
+            task.cancel()
+
+
+async def _leave(group: str, slots: list[Slot], settings: Settings) -> None:
+    """Takes the stopped members out of the group: static members do not leave by themselves."""
+    try:
+        async with asyncio.timeout(10), admin_client(settings) as admin:
+            await leave_group(admin, group, [instance_id(group, slot.number) for slot in slots])
+    except Exception as error:  # noqa: BLE001  # the session timeout does the same, later
+        log.warning("members of %s stay until their session times out: %s", group, error)

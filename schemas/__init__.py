@@ -1,0 +1,51 @@
+"""The messages that stages exchange, and nothing else: no I/O, no clock, no randomness."""
+
+from schemas.dataset import (
+    SPEC_VERSION,
+    Capture,
+    Channel,
+    DatasetSpec,
+    GenerationShard,
+    Limits,
+    Propagation,
+    Receiver,
+    Scenario,
+)
+from schemas.envelope import decode, encode, headers, sample_key
+from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
+from schemas.failures import failure_of_frame, failures_of_shard
+from schemas.feature_names import FEATURE_NAMES, STATISTICS
+from schemas.feature_record import FailureRecord, FeatureRecord, Lineage
+from schemas.iq_frame import IQFrame, LinkTruth, TransmitterTruth, Truth, frame_crc32
+
+__all__ = [
+    "FEATURE_NAMES",
+    "SPEC_VERSION",
+    "STATISTICS",
+    "Capture",
+    "Channel",
+    "DatasetSpec",
+    "FailureRecord",
+    "FeatureRecord",
+    "GenerationShard",
+    "IQFrame",
+    "Limits",
+    "Lineage",
+    "LinkTruth",
+    "Malformed",
+    "Propagation",
+    "Receiver",
+    "Scenario",
+    "SchemaError",
+    "TooLarge",
+    "TransmitterTruth",
+    "Truth",
+    "UnknownSchema",
+    "decode",
+    "encode",
+    "failure_of_frame",
+    "failures_of_shard",
+    "frame_crc32",
+    "headers",
+    "sample_key",
+]

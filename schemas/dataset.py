@@ -1,0 +1,208 @@
+"""What a dataset is: everything that its samples are a function of, and how it is cut into work."""
+
+import hashlib
+import math
+import re
+from typing import Annotated, Literal
+from uuid import UUID, uuid5
+
+import msgspec
+from msgspec import Meta
+
+SPEC_VERSION = 1
+MAX_RECEIVERS = 64
+MAX_SAMPLES = 10_000_000
+MAX_SHARD_SAMPLES = 64
+
+Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
+NonNegative = Annotated[float, Meta(ge=0, le=1e300)]
+Positive = Annotated[float, Meta(gt=0, le=1e300)]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Latitude = Annotated[float, Meta(ge=-90, le=90)]
+Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Name = Annotated[str, Meta(min_length=1, max_length=200)]
+ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+DatasetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
+SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
+
+
+def require_ordered(low: float, high: float, names: str) -> None:
+    """Raises ValueError unless low <= high (NaN included)."""
+    if not low <= high:
+        raise ValueError(f"{names}: {low} is above {high}")
+
+
+class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+    """A receiving station. `altitude_m` is the ground's, the antenna stands above it."""
+
+    rx_id: ReceiverId
+    latitude: Latitude
+    longitude: Longitude
+    altitude_m: Annotated[float, Meta(ge=-500, le=9000)]
+    antenna_height_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+
+
+ITALY_NORTH_WEST: tuple[Receiver, ...] = (
+    Receiver(rx_id="giaveno", latitude=45.02, longitude=7.29, altitude_m=600.0),
+    Receiver(rx_id="montanaro", latitude=45.234, longitude=7.857, altitude_m=300.0),
+    Receiver(rx_id="torino", latitude=45.044, longitude=7.672, altitude_m=250.0),
+    Receiver(rx_id="coazze", latitude=45.03, longitude=7.27, altitude_m=700.0),
+    Receiver(rx_id="passo-dei-giovi", latitude=44.561, longitude=8.956, altitude_m=480.0),
+    Receiver(rx_id="genova", latitude=44.395, longitude=8.956, altitude_m=100.0),
+    Receiver(rx_id="milano-baggio", latitude=45.478, longitude=9.123, altitude_m=120.0),
+)
+"""The default network: seven receivers of north-west Italy."""
+
+
+class Capture(msgspec.Struct, frozen=True, kw_only=True):
+    """How long and how fast every receiver records, and how the recording is cut for the features."""
+
+    sample_rate_hz: Annotated[float, Meta(ge=1_000, le=20e6)] = 200_000.0
+    capture_ms: Annotated[int, Meta(ge=1, le=60_000)] = 1000
+    chunk_ms: Annotated[int, Meta(ge=1, le=60_000)] = 200
+
+    def __post_init__(self) -> None:
+        require_ordered(self.chunk_ms, self.capture_ms, "chunk_ms, capture_ms")
+
+    @property
+    def samples(self) -> int:
+        """Complex samples of one recording."""
+        return round(self.sample_rate_hz * self.capture_ms / 1000)
+
+
+class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+    """Where transmitters stand and what they send."""
+
+    inside_share: Share = 0.7
+    margin_deg: Annotated[float, Meta(gt=0, le=10)] = 0.5
+    eirp_min_w: Positive = 2.0
+    eirp_max_w: Positive = 50.0
+    tx_antenna_gain_dbi: Finite = 2.0
+    tx_height_min_m: Positive = 1.5
+    tx_height_max_m: Positive = 30.0
+    modulation: Literal["nbfm", "carrier"] = "nbfm"
+    oscillator_ppm: NonNegative = 2.0
+
+    def __post_init__(self) -> None:
+        require_ordered(self.eirp_min_w, self.eirp_max_w, "eirp_min_w, eirp_max_w")
+        require_ordered(self.tx_height_min_m, self.tx_height_max_m, "tx_height_min_m, tx_height_max_m")
+
+
+class Propagation(msgspec.Struct, frozen=True, kw_only=True):
+    """Path loss beyond free space, and what the receiver adds."""
+
+    shadowing_sigma_db: NonNegative = 6.0
+    shadowing_decorrelation_km: Positive = 5.0
+    rx_antenna_gain_dbi: Finite = 5.0
+    noise_figure_db: NonNegative = 6.0
+    environment: Literal["city", "residential", "rural"] = "rural"
+
+
+class Channel(msgspec.Struct, frozen=True, kw_only=True):
+    """Multipath and motion."""
+
+    taps_min: Annotated[int, Meta(ge=1, le=32)] = 3
+    taps_max: Annotated[int, Meta(ge=1, le=32)] = 6
+    delay_min_us: NonNegative = 0.5
+    delay_max_us: NonNegative = 5.0
+    rician_share: Share = 0.3
+    rician_k_min_db: Finite = 3.0
+    rician_k_max_db: Finite = 10.0
+    speed_min_m_s: NonNegative = 0.0
+    speed_max_m_s: Annotated[float, Meta(ge=0, le=1000)] = 30.0
+
+    def __post_init__(self) -> None:
+        require_ordered(self.taps_min, self.taps_max, "taps_min, taps_max")
+        require_ordered(self.delay_min_us, self.delay_max_us, "delay_min_us, delay_max_us")
+        require_ordered(self.rician_k_min_db, self.rician_k_max_db, "rician_k_min_db, rician_k_max_db")
+        require_ordered(self.speed_min_m_s, self.speed_max_m_s, "speed_min_m_s, speed_max_m_s")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sample must reach to be accepted, and a receiver to count as having heard it."""
+
+    min_snr_db: Finite = 3.0
+    min_receivers: Annotated[int, Meta(ge=2, le=MAX_RECEIVERS)] = 3
+    max_gdop: Positive = 10.0
+    detection_snr_db: Finite = -12.0
+
+
+class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """A dataset in full: sample i of a dataset is a function of its spec and i, and of nothing else.
+
+    `dataset_id`, `dataset_version`, `name` and `samples` say which dataset this is and how much of it
+    is wanted; they do not change what sample i holds.
+    """
+
+    dataset_id: DatasetId
+    name: Name
+    samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)]
+    generator_version: Name
+    dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    frequency_hz: Annotated[float, Meta(ge=50e6, le=500e6)] = 144e6
+    iq_samples: Count = 100
+    datatype: Literal["auto", "cf32_le"] = "auto"
+    receivers: Annotated[tuple[Receiver, ...], Meta(min_length=2, max_length=MAX_RECEIVERS)] = ITALY_NORTH_WEST
+    capture: Capture = Capture()
+    scenario: Scenario = Scenario()
+    propagation: Propagation = Propagation()
+    channel: Channel = Channel()
+    limits: Limits = Limits()
+
+    def __post_init__(self) -> None:
+        ids = [receiver.rx_id for receiver in self.receivers]
+        twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
+        if twice:
+            raise ValueError(f"receivers: rx_id {', '.join(twice)} stands more than once")
+        if self.limits.min_receivers > len(ids):
+            raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
+
+    def content_sha256(self) -> str:
+        """Hex digest of everything that decides the content of sample i (identity and size left out)."""
+        content = msgspec.to_builtins(self)
+        for identity in ("dataset_id", "dataset_version", "name", "samples", "iq_samples"):
+            del content[identity]
+        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+    def recording_session_id(self, sample_idx: int) -> UUID:
+        """The row id of a sample: UUIDv5 of (dataset, version, index)."""
+        return uuid5(UUID(self.dataset_id), f"{self.dataset_version}:{sample_idx}")
+
+
+class GenerationShard(msgspec.Struct, frozen=True, kw_only=True):
+    """A few consecutive samples to generate: the unit of work on `iq.jobs`."""
+
+    spec: DatasetSpec
+    first_idx: SampleIndex
+    count: Annotated[int, Meta(ge=1, le=MAX_SHARD_SAMPLES)]
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+
+    def __post_init__(self) -> None:
+        if self.first_idx + self.count > self.spec.samples:
+            raise ValueError(
+                f"first_idx, count: {self.first_idx} + {self.count} is past the dataset's {self.spec.samples}"
+            )
+
+    @property
+    def sample_indices(self) -> range:
+        """The indices of the shard's samples."""
+        return range(self.first_idx, self.first_idx + self.count)
+
+
+_FREQUENCY = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)\s*(|[kKMG]?[hH][zZ])\s*$")
+_SCALE = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
+
+
+def parse_frequency_hz(text: str) -> float:
+    """Hertz of `144MHz`, `144 MHz`, `144e6` or `144000000`.
+
+    Raises:
+        ValueError: anything else, with the forms that are understood.
+    """
+    match = _FREQUENCY.match(text)
+    value = float(match[1]) * _SCALE[match[2].lower()] if match else math.nan
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a frequency: write 144MHz, 144e6 or 144000000")
+    return value

@@ -1,0 +1,71 @@
+"""What a record that could not be processed says of itself: which samples need not be waited for."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from schemas.dataset import MAX_SHARD_SAMPLES
+from schemas.feature_record import FailureRecord
+
+_MESSAGE_CHARACTERS = 2000
+
+
+class ReceivedRecord(Protocol):
+    """A record as it came from Kafka, its value aside: that is what could not be read."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -> list[FailureRecord]:
+    """A failure of every sample of a shard, by the record's key and headers; none where they do not say."""
+    samples = _number(dict(record.headers).get("samples")) or 0
+    first = _failure(record, stage=stage, error=error, rx_id=None)
+    if first is None or not 1 <= samples <= MAX_SHARD_SAMPLES:
+        return []
+    return [
+        msgspec.structs.replace(first, sample_idx=index)
+        for index in range(first.sample_idx, first.sample_idx + samples)
+    ]
+
+
+def failure_of_frame(record: ReceivedRecord, *, stage: str, error: Exception) -> FailureRecord | None:
+    """The failure of one receiver's frame; of the whole sample, where the record names no receiver."""
+    rx_id = dict(record.headers).get("rx_id")
+    return _failure(record, stage=stage, error=error, rx_id=rx_id and rx_id.decode(errors="replace"))
+
+
+def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: object) -> FailureRecord | None:
+    dataset_id, _, index = (record.key or b"").decode(errors="replace").rpartition(":")
+    named = dict(record.headers)
+    try:
+        return msgspec.convert(
+            {
+                "dataset_id": dataset_id,
+                "dataset_version": _number(named.get("dataset_version")) or 1,
+                "sample_idx": _number(index.encode()),
+                "generation": _number(named.get("generation")) or 0,
+                "rx_id": rx_id or None,
+                "stage": stage,
+                "error": type(error).__name__,
+                "message": str(error)[:_MESSAGE_CHARACTERS],
+                "lineage": {
+                    "topic": record.topic,
+                    "partition": record.partition,
+                    "offset": record.offset,
+                    "crc32": None,
+                },
+            },
+            FailureRecord,
+        )
+    except msgspec.ValidationError:
+        return None  # a foreign record: nobody waits for it
+
+
+def _number(text: bytes | None) -> int | None:
+    digits = (text or b"").decode(errors="replace")
+    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None

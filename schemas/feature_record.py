@@ -1,0 +1,79 @@
+"""What the extractor says of a frame: its features, or why there are none."""
+
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from schemas.dataset import (
+    MAX_RECEIVERS,
+    DatasetId,
+    Finite,
+    Name,
+    Positive,
+    Receiver,
+    ReceiverId,
+    SampleIndex,
+)
+from schemas.feature_names import FEATURE_NAMES, STATISTICS
+from schemas.iq_frame import Datatype, Truth
+
+FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
+
+
+class Lineage(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the frame stood, and the crc32 that proves it (`frame_crc32`; None: it could not be read)."""
+
+    topic: Annotated[str, Meta(max_length=249)]
+    partition: Annotated[int, Meta(ge=0)]
+    offset: Annotated[int, Meta(ge=0)]
+    crc32: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None
+
+
+class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The 72 values of one recording."""
+
+    dataset_id: DatasetId
+    dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    sample_idx: SampleIndex
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    receivers_expected: Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
+    receiver: Receiver
+    captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    center_frequency_hz: Positive
+    sample_rate_hz: Positive
+    duration_ms: Positive
+    chunk_ms: Annotated[int, Meta(ge=1, le=60_000)]
+    chunks: Annotated[int, Meta(ge=1, le=10_000)]
+    datatype: Datatype
+    values: Annotated[tuple[Finite, ...], Meta(min_length=FEATURE_VALUES, max_length=FEATURE_VALUES)]
+    """Feature by feature, the four statistics of each together."""
+    truth: Truth | None
+    extractor_version: Name
+    lineage: Lineage
+
+    def features(self) -> npt.NDArray[np.float64]:
+        """The values as (18, 4): FEATURE_NAMES by STATISTICS."""
+        return np.array(self.values).reshape(len(FEATURE_NAMES), len(STATISTICS))
+
+    def value(self, feature: str, statistic: str = "mean") -> float:
+        """One value by its names."""
+        return self.values[FEATURE_NAMES.index(feature) * len(STATISTICS) + STATISTICS.index(statistic)]
+
+
+class FailureRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """A sample, or one receiver of it, that could not be made or read: the join need not wait for it."""
+
+    dataset_id: DatasetId
+    dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    sample_idx: SampleIndex
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    rx_id: ReceiverId | None
+    """None: the whole sample."""
+    stage: Literal["producer", "extractor", "sink"]
+    error: Name
+    """The error's class."""
+    message: Annotated[str, Meta(max_length=2000)]
+    lineage: Lineage

@@ -1,0 +1,147 @@
+"""One receiver's whole capture window, with what the generator knows about it."""
+
+import struct
+import zlib
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from schemas.dataset import (
+    MAX_RECEIVERS,
+    DatasetId,
+    Finite,
+    Latitude,
+    Longitude,
+    NonNegative,
+    Positive,
+    Receiver,
+    SampleIndex,
+)
+from schemas.errors import Malformed
+
+MAX_IQ_BYTES = 64 * 1024 * 1024
+MAX_TAPS = 64
+MAX_CHUNKS = 10_000
+
+Datatype = Literal["ci8", "ci16_le", "cf32_le"]
+"""SigMF's names: interleaved I and Q, little-endian."""
+
+_COMPONENT: dict[str, str] = {"ci8": "<i1", "ci16_le": "<i2", "cf32_le": "<f4"}
+PerTap = Annotated[tuple[Finite, ...], Meta(max_length=MAX_TAPS)]
+PerChunk = Annotated[tuple[Finite, ...], Meta(max_length=MAX_CHUNKS)]
+
+
+class TransmitterTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """The transmitter of a sample, the same for all its receivers."""
+
+    latitude: Latitude
+    longitude: Longitude
+    altitude_m: Finite
+    """Ground level."""
+    antenna_height_m: Finite
+    eirp_dbm: Finite
+    inside_network: bool
+    modulation: Annotated[str, Meta(max_length=32)]
+    peak_deviation_hz: NonNegative
+    """0 where the modulation has none."""
+    frequency_offset_hz: Finite
+    """Of the emission from the centre of the recorded window, oscillator error left out."""
+
+
+class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """The path to one receiver. The loss is the sum of its parts; powers are at the receiver's input."""
+
+    distance_km: NonNegative
+    path_loss_db: Finite
+    free_space_loss_db: Finite
+    diffraction_loss_db: Finite
+    clutter_loss_db: Finite
+    shadowing_db: Finite
+    mean_signal_dbm: Finite
+    """Link budget: mean over fading."""
+    noise_dbm: Finite
+    """In the whole recorded bandwidth."""
+    mean_snr_db: Finite
+    arrival_delay_us: NonNegative
+    """Time of flight of the first tap."""
+    frequency_offset_hz: Finite
+    """Of the received signal from the window's centre: emission and both oscillators."""
+    doppler_max_hz: NonNegative
+    rician_k_db: Finite | None
+    """Of the first tap; None where it is Rayleigh."""
+    tap_delays_us: PerTap
+    """After the first arrival."""
+    tap_powers: PerTap
+    """Mean powers; they sum to 1."""
+    rms_delay_spread_us: NonNegative
+    signal_dbm: PerChunk
+    """Realised mean power per chunk, like the two that follow."""
+    noise_realised_dbm: PerChunk
+    snr_db: PerChunk
+    quantisation_noise_dbm: Finite
+    """Of the integers on the wire, scale^2/6; -300 where there are none."""
+
+
+class Truth(msgspec.Struct, frozen=True, kw_only=True):
+    """What the generator put in; a real recording has none."""
+
+    transmitter: TransmitterTruth
+    link: LinkTruth
+
+
+class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
+    """One recording. |x|^2 of a sample x is power in mW."""
+
+    dataset_id: DatasetId
+    dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    sample_idx: SampleIndex
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    receivers_expected: Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
+    receiver: Receiver
+    captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    center_frequency_hz: Positive
+    sample_rate_hz: Positive
+    chunk_ms: Annotated[int, Meta(ge=1, le=60_000)]
+    datatype: Datatype
+    scale: Positive
+    """sqrt(mW) per unit of the integers; 1 for cf32_le."""
+    truth: Truth | None
+    iq: memoryview
+
+    def __post_init__(self) -> None:
+        size = component_dtype(self.datatype).itemsize * 2
+        if len(self.iq) == 0 or len(self.iq) % size:
+            raise ValueError(f"iq: {len(self.iq)} bytes are not whole {self.datatype} samples of {size}")
+
+    def samples(self) -> npt.NDArray[np.complex64]:
+        """The recording as complex64, shape (n,), in sqrt(mW). A new array, except for cf32_le of scale 1."""
+        components = np.frombuffer(self.iq, dtype=component_dtype(self.datatype))
+        if self.datatype == "cf32_le" and self.scale == 1.0:
+            return components.view(np.complex64)
+        return np.multiply(components, np.float32(self.scale), dtype=np.float32).view(np.complex64)
+
+    @property
+    def duration_ms(self) -> float:
+        """Length of the recording in milliseconds."""
+        size = component_dtype(self.datatype).itemsize * 2
+        return len(self.iq) // size / self.sample_rate_hz * 1000
+
+
+def component_dtype(datatype: str) -> np.dtype[np.generic]:
+    """The NumPy type of one component (I or Q).
+
+    Raises:
+        Malformed: not a datatype of ours.
+    """
+    try:
+        return np.dtype(_COMPONENT[datatype])
+    except KeyError:
+        raise Malformed(f"datatype {datatype!r} is none of {', '.join(_COMPONENT)}") from None
+
+
+def frame_crc32(frame: IQFrame) -> int:
+    """crc32 over datatype, scale and IQ: what proves a recording equal to another."""
+    return zlib.crc32(frame.iq, zlib.crc32(frame.datatype.encode() + struct.pack("<d", frame.scale)))
