@@ -13,16 +13,27 @@ SPEC_VERSION = 1
 MAX_RECEIVERS = 64
 MAX_SAMPLES = 10_000_000
 MAX_SHARD_SAMPLES = 64
+MAX_CAPTURE_SAMPLES = 8 * 1024 * 1024
+"""Complex samples of one recording."""
+MAX_CHUNKS = 4096
+"""Chunks of one recording."""
+TEXT = r"^[^\x00\ud800-\udfff]*$"
+"""What UTF-8 and PostgreSQL can both hold: no lone surrogate, no NUL."""
 
 Finite = Annotated[float, Meta(ge=-1e300, le=1e300)]
 NonNegative = Annotated[float, Meta(ge=0, le=1e300)]
 Positive = Annotated[float, Meta(gt=0, le=1e300)]
 Share = Annotated[float, Meta(ge=0, le=1)]
+Decibels = Annotated[float, Meta(ge=-300, le=300)]
+Metres = Annotated[float, Meta(gt=0, le=10_000)]
+Watts = Annotated[float, Meta(gt=0, le=1e9)]
+Microseconds = Annotated[float, Meta(ge=0, le=1e6)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
-Name = Annotated[str, Meta(min_length=1, max_length=200)]
-ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-DatasetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
+Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT)]
+# `$` alone lets a final newline through.
+ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
+DatasetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$(?!\n)")]
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
 
@@ -64,6 +75,13 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         require_ordered(self.chunk_ms, self.capture_ms, "chunk_ms, capture_ms")
+        chunks = -(-self.capture_ms // self.chunk_ms)
+        if chunks > MAX_CHUNKS:
+            raise ValueError(f"chunk_ms: {chunks} chunks in a recording, at most {MAX_CHUNKS}")
+        if self.samples > MAX_CAPTURE_SAMPLES:
+            raise ValueError(
+                f"sample_rate_hz, capture_ms: {self.samples} samples in a recording, at most {MAX_CAPTURE_SAMPLES}"
+            )
 
     @property
     def samples(self) -> int:
@@ -76,13 +94,13 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
     inside_share: Share = 0.7
     margin_deg: Annotated[float, Meta(gt=0, le=10)] = 0.5
-    eirp_min_w: Positive = 2.0
-    eirp_max_w: Positive = 50.0
-    tx_antenna_gain_dbi: Finite = 2.0
-    tx_height_min_m: Positive = 1.5
-    tx_height_max_m: Positive = 30.0
+    eirp_min_w: Watts = 2.0
+    eirp_max_w: Watts = 50.0
+    tx_antenna_gain_dbi: Decibels = 2.0
+    tx_height_min_m: Metres = 1.5
+    tx_height_max_m: Metres = 30.0
     modulation: Literal["nbfm", "carrier"] = "nbfm"
-    oscillator_ppm: NonNegative = 2.0
+    oscillator_ppm: Annotated[float, Meta(ge=0, le=1000)] = 2.0
 
     def __post_init__(self) -> None:
         require_ordered(self.eirp_min_w, self.eirp_max_w, "eirp_min_w, eirp_max_w")
@@ -92,10 +110,10 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 class Propagation(msgspec.Struct, frozen=True, kw_only=True):
     """Path loss beyond free space, and what the receiver adds."""
 
-    shadowing_sigma_db: NonNegative = 6.0
+    shadowing_sigma_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
     shadowing_decorrelation_km: Positive = 5.0
-    rx_antenna_gain_dbi: Finite = 5.0
-    noise_figure_db: NonNegative = 6.0
+    rx_antenna_gain_dbi: Decibels = 5.0
+    noise_figure_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
     environment: Literal["city", "residential", "rural"] = "rural"
 
 
@@ -104,11 +122,11 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
 
     taps_min: Annotated[int, Meta(ge=1, le=32)] = 3
     taps_max: Annotated[int, Meta(ge=1, le=32)] = 6
-    delay_min_us: NonNegative = 0.5
-    delay_max_us: NonNegative = 5.0
+    delay_min_us: Microseconds = 0.5
+    delay_max_us: Microseconds = 5.0
     rician_share: Share = 0.3
-    rician_k_min_db: Finite = 3.0
-    rician_k_max_db: Finite = 10.0
+    rician_k_min_db: Decibels = 3.0
+    rician_k_max_db: Decibels = 10.0
     speed_min_m_s: NonNegative = 0.0
     speed_max_m_s: Annotated[float, Meta(ge=0, le=1000)] = 30.0
 
@@ -160,8 +178,13 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
 
     def content_sha256(self) -> str:
-        """Hex digest of everything that decides the content of sample i (identity and size left out)."""
-        content = msgspec.to_builtins(self)
+        """Hex digest of everything that decides the content of sample i (identity and size left out).
+
+        Raises:
+            ValueError: a field that is out of its range; the message names it.
+        """
+        # Converted, because 144_000_000 and 144e6 are one frequency and must be one text.
+        content = msgspec.to_builtins(msgspec.convert(msgspec.to_builtins(self), DatasetSpec))
         for identity in ("dataset_id", "dataset_version", "name", "samples", "iq_samples"):
             del content[identity]
         return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -4,13 +4,14 @@ A frame's IQ is the map's last entry, one msgpack `bin`: everything before it is
 limits, the IQ itself is handed on as a view of the received bytes, never copied.
 """
 
+import reprlib
 from collections.abc import Mapping
 from typing import Any, TypeAlias, TypeVar, overload
 
 import msgpack
 import msgspec
 
-from schemas.dataset import DatasetSpec, GenerationShard
+from schemas.dataset import MAX_CHUNKS, DatasetSpec, GenerationShard
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.feature_record import FailureRecord, FeatureRecord
 from schemas.iq_frame import MAX_IQ_BYTES, IQFrame
@@ -20,9 +21,9 @@ M = TypeVar("M", bound=msgspec.Struct)
 
 MAX_HEADER_BYTES = 256 * 1024
 _LIMITS = {
-    "max_str_len": 4096,
+    "max_str_len": 8192,  # 2000 characters of 4 bytes
     "max_bin_len": 4096,
-    "max_array_len": 20_000,
+    "max_array_len": MAX_CHUNKS,
     "max_map_len": 256,
     "max_ext_len": 0,
 }
@@ -34,21 +35,21 @@ _READERS: Mapping[tuple[str, int], type[Message]] = {
     ("feature_record", 1): FeatureRecord,
     ("failure_record", 1): FailureRecord,
 }
-_WRITES: Mapping[type[Message], tuple[str, int]] = {kind: name for name, kind in _READERS.items()}
+_WRITES: Mapping[type[msgspec.Struct], tuple[str, int]] = {kind: name for name, kind in _READERS.items()}
+_ERROR_END_CHARACTERS = 200
 _BIN_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
 
 def encode(message: Message) -> bytes:
-    """The wire bytes of a message; equal messages give equal bytes."""
+    """The wire bytes of a message. Equal messages give equal bytes, but for the sign of a zero.
+
+    Raises:
+        Malformed: a field that no reader would accept: what is written can be read.
+    """
     schema, version = _WRITES[type(message)]
-    fields = {"schema": schema, "version": version}
-    if isinstance(message, IQFrame):
-        body = msgspec.to_builtins(message, builtin_types=(memoryview,))
-        fields |= {name: value for name, value in body.items() if name != "iq"}
-        fields["iq"] = message.iq
-    else:
-        fields |= msgspec.to_builtins(message)
-    return bytes(msgpack.packb(fields))
+    body = msgspec.to_builtins(message, builtin_types=(memoryview,))
+    checked = msgspec.to_builtins(_converted(body, type(message)), builtin_types=(memoryview,))
+    return bytes(msgpack.packb({"schema": schema, "version": version, **checked}))
 
 
 @overload
@@ -69,26 +70,39 @@ def decode(data: bytes | memoryview, kind: type[msgspec.Struct] | None = None) -
     found = _READERS.get((name, version)) if isinstance(name, str) and type(version) is int else None
     if found is None:
         known = ", ".join(f"{n} {v}" for n, v in _READERS)
-        raise UnknownSchema(f"schema {name!r} version {version!r} is unknown here; this reader knows {known}")
+        raise UnknownSchema(
+            f"schema {reprlib.repr(name)} version {reprlib.repr(version)} is unknown here; this reader knows {known}"
+        )
     if kind not in {None, found}:
         raise UnknownSchema(f"a {_WRITES[kind][0]} is expected here, this is a {name}")
     if (found is IQFrame) != (iq is not None):
         raise Malformed(f"{name}: {'iq is missing' if iq is None else 'has an iq entry'}")
     if iq is not None:
         fields["iq"] = iq
+    return _converted(fields, found)
+
+
+def _converted(fields: dict[str, Any], kind: type[Message]) -> Message:
     try:
-        return msgspec.convert(fields, found, builtin_types=(memoryview,))
+        return msgspec.convert(fields, kind, builtin_types=(memoryview,))
     except (msgspec.ValidationError, RecursionError) as error:
-        raise Malformed(f"{name}: {error}") from None
+        text = str(error)  # it may quote a long value in its middle, and ends with the field
+        if len(text) > 2 * _ERROR_END_CHARACTERS:
+            text = f"{text[:_ERROR_END_CHARACTERS]} ... {text[-_ERROR_END_CHARACTERS:]}"
+        raise Malformed(f"{_WRITES[kind][0]}: {text}") from None
 
 
 def _fields(view: memoryview) -> tuple[dict[str, Any], memoryview | None]:
     """The map's entries, with what msgpack says of bad bytes in our words."""
     head = view[:MAX_HEADER_BYTES]
-    unpacker = msgpack.Unpacker(max_buffer_size=MAX_HEADER_BYTES, strict_map_key=True, **_LIMITS)
+    scout, unpacker = (
+        msgpack.Unpacker(max_buffer_size=MAX_HEADER_BYTES, strict_map_key=True, object_pairs_hook=_unique, **_LIMITS)
+        for _ in range(2)
+    )
+    scout.feed(head)
     unpacker.feed(head)
     try:
-        return _entries(unpacker, view)
+        return _entries(scout, unpacker, view)
     except SchemaError:
         raise
     except msgpack.OutOfData:
@@ -101,26 +115,43 @@ def _fields(view: memoryview) -> tuple[dict[str, Any], memoryview | None]:
         raise Malformed(f"not msgpack: {type(error).__name__} {error}") from None
 
 
-def _entries(unpacker: msgpack.Unpacker, view: memoryview) -> tuple[dict[str, Any], memoryview | None]:
-    """Reads the map entry by entry, so that every limit holds before its value is built."""
+def _entries(
+    scout: msgpack.Unpacker, unpacker: msgpack.Unpacker, view: memoryview
+) -> tuple[dict[str, Any], memoryview | None]:
+    """Reads the map entry by entry, so that every limit holds before its value is built.
+
+    msgpack makes an array's full length before its first element: a few thousand bytes of nested headers
+    would take gigabytes. So a scout, which builds nothing, goes ahead and sees that every element is there.
+    """
     fields: dict[str, Any] = {}
     entries = unpacker.read_map_header()
+    scout.read_map_header()
     if entries > _LIMITS["max_map_len"]:
         raise TooLarge(f"{entries} fields, at most {_LIMITS['max_map_len']}")
     for position in range(entries):
+        scout.skip()
         key = unpacker.unpack()
         if not isinstance(key, str):
-            raise Malformed(f"field name {key!r} is not text")
+            raise Malformed(f"field name {reprlib.repr(key)} is not text")
         if key in fields:
-            raise Malformed(f"field {key!r} stands twice")
+            raise Malformed(f"field {reprlib.repr(key)} stands twice")
         if key == "iq":
             if position != entries - 1:
                 raise Malformed("iq must be the last field")
             return fields, _last_bin(view, unpacker.tell())
+        scout.skip()
         fields[key] = unpacker.unpack()
     if unpacker.tell() != len(view):
         raise Malformed(f"{len(view) - unpacker.tell()} bytes after the message")
     return fields, None
+
+
+def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    """A map within the message; a name that stands twice would have two readings."""
+    entries = dict(pairs)
+    if len(entries) < len(pairs):
+        raise Malformed("a field within a field stands twice")
+    return entries
 
 
 def _last_bin(view: memoryview, start: int) -> memoryview:

@@ -5,7 +5,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.dataset import MAX_SHARD_SAMPLES
+from schemas.dataset import MAX_SAMPLES, MAX_SHARD_SAMPLES
 from schemas.feature_record import FailureRecord
 
 _MESSAGE_CHARACTERS = 2000
@@ -27,10 +27,8 @@ def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -
     first = _failure(record, stage=stage, error=error, rx_id=None)
     if first is None or not 1 <= samples <= MAX_SHARD_SAMPLES:
         return []
-    return [
-        msgspec.structs.replace(first, sample_idx=index)
-        for index in range(first.sample_idx, first.sample_idx + samples)
-    ]
+    past = min(first.sample_idx + samples, MAX_SAMPLES)
+    return [msgspec.structs.replace(first, sample_idx=index) for index in range(first.sample_idx, past)]
 
 
 def failure_of_frame(record: ReceivedRecord, *, stage: str, error: Exception) -> FailureRecord | None:
@@ -52,7 +50,7 @@ def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: obj
                 "rx_id": rx_id or None,
                 "stage": stage,
                 "error": type(error).__name__,
-                "message": str(error)[:_MESSAGE_CHARACTERS],
+                "message": _plain(str(error))[:_MESSAGE_CHARACTERS],
                 "lineage": {
                     "topic": record.topic,
                     "partition": record.partition,
@@ -64,6 +62,11 @@ def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: obj
         )
     except msgspec.ValidationError:
         return None  # a foreign record: nobody waits for it
+
+
+def _plain(text: str) -> str:
+    """Without what UTF-8 or PostgreSQL refuses: an error may quote the bytes that caused it."""
+    return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
 
 
 def _number(text: bytes | None) -> int | None:

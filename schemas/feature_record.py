@@ -8,7 +8,9 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from schemas.dataset import (
+    MAX_CHUNKS,
     MAX_RECEIVERS,
+    TEXT,
     DatasetId,
     Finite,
     Name,
@@ -18,7 +20,7 @@ from schemas.dataset import (
     SampleIndex,
 )
 from schemas.feature_names import FEATURE_NAMES, STATISTICS
-from schemas.iq_frame import Datatype, Truth
+from schemas.iq_frame import Datatype, SampleRateHz, Truth
 
 FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
 
@@ -26,7 +28,7 @@ FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     """Where the frame stood, and the crc32 that proves it (`frame_crc32`; None: it could not be read)."""
 
-    topic: Annotated[str, Meta(max_length=249)]
+    topic: Annotated[str, Meta(max_length=249, pattern=TEXT)]
     partition: Annotated[int, Meta(ge=0)]
     offset: Annotated[int, Meta(ge=0)]
     crc32: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None
@@ -43,10 +45,10 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     receiver: Receiver
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive
-    sample_rate_hz: Positive
+    sample_rate_hz: SampleRateHz
     duration_ms: Positive
     chunk_ms: Annotated[int, Meta(ge=1, le=60_000)]
-    chunks: Annotated[int, Meta(ge=1, le=10_000)]
+    chunks: Annotated[int, Meta(ge=1, le=MAX_CHUNKS)]
     datatype: Datatype
     values: Annotated[tuple[Finite, ...], Meta(min_length=FEATURE_VALUES, max_length=FEATURE_VALUES)]
     """Feature by feature, the four statistics of each together."""
@@ -75,5 +77,5 @@ class FailureRecord(msgspec.Struct, frozen=True, kw_only=True):
     stage: Literal["producer", "extractor", "sink"]
     error: Name
     """The error's class."""
-    message: Annotated[str, Meta(max_length=2000)]
+    message: Annotated[str, Meta(max_length=2000, pattern=TEXT)]
     lineage: Lineage

@@ -10,7 +10,10 @@ import numpy.typing as npt
 from msgspec import Meta
 
 from schemas.dataset import (
+    MAX_CAPTURE_SAMPLES,
+    MAX_CHUNKS,
     MAX_RECEIVERS,
+    TEXT,
     DatasetId,
     Finite,
     Latitude,
@@ -22,14 +25,14 @@ from schemas.dataset import (
 )
 from schemas.errors import Malformed
 
-MAX_IQ_BYTES = 64 * 1024 * 1024
+MAX_IQ_BYTES = 8 * MAX_CAPTURE_SAMPLES
 MAX_TAPS = 64
-MAX_CHUNKS = 10_000
 
 Datatype = Literal["ci8", "ci16_le", "cf32_le"]
 """SigMF's names: interleaved I and Q, little-endian."""
 
 _COMPONENT: dict[str, str] = {"ci8": "<i1", "ci16_le": "<i2", "cf32_le": "<f4"}
+SampleRateHz = Annotated[float, Meta(ge=1, le=1e9)]
 PerTap = Annotated[tuple[Finite, ...], Meta(max_length=MAX_TAPS)]
 PerChunk = Annotated[tuple[Finite, ...], Meta(max_length=MAX_CHUNKS)]
 
@@ -44,7 +47,7 @@ class TransmitterTruth(msgspec.Struct, frozen=True, kw_only=True):
     antenna_height_m: Finite
     eirp_dbm: Finite
     inside_network: bool
-    modulation: Annotated[str, Meta(max_length=32)]
+    modulation: Annotated[str, Meta(max_length=32, pattern=TEXT)]
     peak_deviation_hz: NonNegative
     """0 where the modulation has none."""
     frequency_offset_hz: Finite
@@ -103,24 +106,27 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     receiver: Receiver
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive
-    sample_rate_hz: Positive
+    sample_rate_hz: SampleRateHz
     chunk_ms: Annotated[int, Meta(ge=1, le=60_000)]
     datatype: Datatype
-    scale: Positive
+    scale: Annotated[float, Meta(ge=1e-30, le=1e30)]
     """sqrt(mW) per unit of the integers; 1 for cf32_le."""
     truth: Truth | None
     iq: memoryview
+    """One-dimensional, of bytes."""
 
     def __post_init__(self) -> None:
+        if self.iq.format != "B" or self.iq.ndim != 1:
+            raise ValueError(f"iq: a view of format {self.iq.format!r}, not of bytes: cast it to 'B'")
         size = component_dtype(self.datatype).itemsize * 2
+        if len(self.iq) > MAX_IQ_BYTES:
+            raise ValueError(f"iq: {len(self.iq)} bytes, at most {MAX_IQ_BYTES}")
         if len(self.iq) == 0 or len(self.iq) % size:
             raise ValueError(f"iq: {len(self.iq)} bytes are not whole {self.datatype} samples of {size}")
 
     def samples(self) -> npt.NDArray[np.complex64]:
-        """The recording as complex64, shape (n,), in sqrt(mW). A new array, except for cf32_le of scale 1."""
+        """The recording as complex64, shape (n,), in sqrt(mW): a new array, aligned whatever `iq` is."""
         components = np.frombuffer(self.iq, dtype=component_dtype(self.datatype))
-        if self.datatype == "cf32_le" and self.scale == 1.0:
-            return components.view(np.complex64)
         return np.multiply(components, np.float32(self.scale), dtype=np.float32).view(np.complex64)
 
     @property

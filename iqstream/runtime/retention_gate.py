@@ -2,12 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from iqstream.runtime.backlog import unread_offsets
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.topics import topic_configs
 
@@ -62,21 +62,12 @@ class RetentionGate:
         retention_bytes = await self._retention_bytes()
         if retention_bytes < 0:
             return 0.0
-        unread = await self.unread_records()
+        unread = await unread_offsets(self._admin, self._reader, self._topic, self._group)
         return max(unread.values(), default=0) * self._record_bytes / retention_bytes
 
     async def _retention_bytes(self) -> int:
         configs = await topic_configs(self._admin, [self._topic])
         return int(configs[self._topic]["retention.bytes"])
-
-    async def unread_records(self) -> Mapping[TopicPartition, int]:
-        """Offsets between the group's position and the end, by partition; markers are counted too."""
-        described = await self._admin.describe_topics([self._topic])
-        partitions = [TopicPartition(self._topic, p["partition"]) for p in described[0]["partitions"]]
-        committed = await self._admin.list_consumer_group_offsets(self._group, partitions=partitions)
-        starts = await self._reader.beginning_offsets(partitions)
-        ends = await self._reader.end_offsets(partitions)
-        return {p: ends[p] - max(starts[p], committed[p].offset) for p in partitions}
 
     def _judge(self, share: float) -> None:
         self._metrics.put("iqstream_unread_share", share)

@@ -23,6 +23,7 @@ log = logging.getLogger(__name__)
 TAKE_OVER_DEADLINE_S = 20.0
 REVOKE_DEADLINE_S = 5.0
 DRAIN_DEADLINE_S = 20.0
+STOP_DEADLINE_S = 3.0
 IDLE_AFTER_S = 1.0
 STUCK_AFTER_S = 120.0
 RETRY_FIRST_S = 0.2
@@ -96,7 +97,8 @@ class StageShell(ConsumerRebalanceListener):
         finally:
             await self._drain()
             await _end([stopped, watched], REVOKE_DEADLINE_S)
-            await self._consumer.stop()
+            with contextlib.suppress(TimeoutError):  # it would wait for a rebalance that is under way
+                await asyncio.wait_for(self._consumer.stop(), STOP_DEADLINE_S)
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Heartbeats stand still in here and exceptions are swallowed: it pauses and schedules, no more."""

@@ -1,0 +1,3 @@
+"""Which extractor made a feature record: changes with any change of a published value."""
+
+EXTRACTOR_VERSION = "1"

@@ -1,0 +1,55 @@
+"""The command line: which commands there are, and how an error becomes a message and an exit code."""
+
+import sys
+
+import click
+
+from iqstream import __version__
+from iqstream.ops.commands.datasets import datasets
+from iqstream.ops.commands.demo import demo
+from iqstream.ops.commands.generate import generate
+from iqstream.ops.commands.lag import lag
+from iqstream.ops.commands.stack import down, init, status, up
+from iqstream.ops.commands.stages import extractor, producer, sink
+from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.logs import configure_logs
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="iqstream")
+def iqstream() -> None:
+    """Training data for locating radio transmitters, as a stream.
+
+    \b
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needed is not reachable.
+
+    \b
+    First steps:
+      iqstream demo                    the whole job on embedded servers
+      iqstream generate --help         a dataset of your own
+    """  # noqa: D301  # \b is click's mark for text that is not to be rewrapped
+
+
+for command in (
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag,
+):  # fmt: skip
+    iqstream.add_command(command)
+
+
+def main() -> None:
+    """Runs the command line; ends the process."""
+    configure_logs("text")
+    try:
+        iqstream(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("Interrupted.", err=True)
+        sys.exit(130)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except IqstreamError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        sys.exit(1)

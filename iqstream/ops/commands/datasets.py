@@ -1,0 +1,106 @@
+"""`iqstream datasets`: what there is, how far it is, and cancelling it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncpg
+import click
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from iqstream.ops.demo import counts_table
+from iqstream.ops.reach import postgres_pool
+from iqstream.ops.watch import watch_dataset
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import load_settings
+from sink.datasets import Dataset, OutcomeCount, find_dataset, list_datasets, outcome_counts_by_reason, set_status
+
+T = TypeVar("T")
+name_argument = click.argument("dataset", metavar="NAME-OR-ID")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group()
+def datasets() -> None:
+    """List, show, watch and cancel datasets."""
+
+
+@datasets.command("list", epilog="Example: iqstream datasets list")
+@json_option
+def list_command(as_json: bool) -> None:  # noqa: FBT001
+    """List the datasets, newest first."""
+    found = _with_pool(list_datasets)
+    if as_json:
+        click.echo(json.dumps([plain(dataset) for dataset in found]))
+        return
+    if not found:
+        click.echo("There are no datasets yet: `iqstream generate --help`.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("name", "status"):
+        table.add_column(column, overflow="fold")
+    for column in ("requested", "accepted", "rejected", "failed", "IQ saved"):
+        table.add_column(column, justify="right")
+    table.add_column("id")
+    for dataset in found:
+        counts = (dataset.requested, dataset.accepted, dataset.rejected, dataset.failed, dataset.iq_samples_saved)
+        table.add_row(dataset.name, dataset.status, *map(str, counts), dataset.id)
+    Console().print(table)
+
+
+@datasets.command("show", epilog="Example: iqstream datasets show 'Test IQ Generation'")
+@name_argument
+@json_option
+def show(dataset: str, as_json: bool) -> None:  # noqa: FBT001
+    """Show a dataset: its settings, its counts, and why samples were rejected."""
+
+    async def read(pool: "asyncpg.Pool[asyncpg.Record]") -> tuple[Dataset, list[OutcomeCount]]:
+        found = await find_dataset(pool, dataset)
+        return found, await outcome_counts_by_reason(pool, found.id, found.version)
+
+    found, outcomes = _with_pool(read)
+    if as_json:
+        click.echo(json.dumps(plain(found) | {"outcomes": msgspec.to_builtins(outcomes)}))
+        return
+    click.echo(f"{found.name}  ({found.id}, version {found.version})  {found.status}")
+    Console().print(counts_table(found, outcomes))
+    click.echo(msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode())
+
+
+@datasets.command("watch", epilog="Example: iqstream datasets watch 'Test IQ Generation'")
+@name_argument
+def watch(dataset: str) -> None:
+    """Show progress until the dataset is complete; Ctrl-C leaves it running."""
+    found = _with_pool(lambda pool: find_dataset(pool, dataset))
+    asyncio.run(watch_dataset(load_settings(), found.id))
+
+
+@datasets.command("cancel", epilog="Example: iqstream datasets cancel 'Test IQ Generation'")
+@name_argument
+def cancel(dataset: str) -> None:
+    """Cancel a dataset: what is stored stays, what is not made yet never will be."""
+
+    async def end(pool: "asyncpg.Pool[asyncpg.Record]") -> Dataset:
+        found = await find_dataset(pool, dataset)
+        if not await set_status(pool, found.id, found.version, "cancelled"):
+            raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
+        return found
+
+    click.echo(f"Cancelled {_with_pool(end).name!r}.")
+
+
+def plain(dataset: Dataset) -> dict[str, Any]:
+    """A dataset as JSON values."""
+    values: dict[str, Any] = msgspec.to_builtins(dataset)
+    return values
+
+
+def _with_pool(work: Callable[["asyncpg.Pool[asyncpg.Record]"], Awaitable[T]]) -> T:
+    async def run() -> T:
+        async with postgres_pool(load_settings()) as pool:
+            return await work(pool)
+
+    return asyncio.run(run())

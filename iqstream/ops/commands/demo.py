@@ -1,0 +1,52 @@
+"""`iqstream demo`: the whole main job in one command."""
+
+import asyncio
+from datetime import datetime
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from iqstream.ops.commands.generate import make_spec
+from iqstream.ops.commands.stack import start_stack, state_dir_option
+from iqstream.ops.demo import demo_name, run_demo
+from iqstream.ops.embedded import stack
+from iqstream.ops.initialise import initialise
+from iqstream.ops.room import needed_bytes
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.settings import load_settings
+from schemas import Capture
+
+
+@click.command(epilog="Example: iqstream demo --samples 50 --keep-up")
+@click.option("--samples", type=click.IntRange(min=1), default=200, show_default=True, help="Samples to generate.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
+@click.option("--capture-ms", type=click.IntRange(1, 60_000), default=1000, show_default=True, help="Recording, ms.")
+@click.option("--keep-up", is_flag=True, help="Leave the servers running at the end.")
+@state_dir_option
+def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Path) -> None:  # noqa: FBT001
+    """Run the whole job on embedded servers: generate, extract, filter, store, and show what was stored.
+
+    Starts Kafka, PostgreSQL and an S3 server if they are not up, and stops them at the end if it started them; the
+    data stays.
+    """
+    console = Console()
+    spec = make_spec(
+        name=demo_name(datetime.now().astimezone()),
+        samples=samples,
+        seed=seed,
+        capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
+    )
+    console.print("Starting Kafka, PostgreSQL and S3", style="bold")
+    info = start_stack(console, state_dir, needed_bytes(spec))
+    try:
+        settings = load_settings(state_dir=state_dir)
+        asyncio.run(initialise(settings))
+        console.print(f"Generating {samples} samples, heard by {len(spec.receivers)} receivers each", style="bold")
+        progress = asyncio.run(run_demo(settings, spec, console, state_dir / "logs" / "stages.log"))
+    finally:
+        if not info.was_up and not keep_up:
+            stack.down(state_dir)
+    if progress.dataset.status != "complete":
+        raise Failed(f"the dataset ended {progress.dataset.status}; see {state_dir / 'logs' / 'stages.log'}")
+    console.print("\nNext: `iqstream up`, `iqstream datasets list`, `iqstream generate --help`", highlight=False)

@@ -1,0 +1,123 @@
+"""`iqstream generate`: submit a dataset, and watch it if wanted."""
+
+import asyncio
+import json
+from pathlib import Path
+from uuid import uuid4
+
+import click
+import msgspec
+
+from iqstream.ops.reach import postgres_pool
+from iqstream.ops.receivers_file import read_receivers
+from iqstream.ops.room import check_room_for
+from iqstream.ops.submit import submit
+from iqstream.ops.watch import watch_dataset
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import Settings, load_settings
+from producer.version import GENERATOR_VERSION
+from schemas import Capture, DatasetSpec
+from schemas.dataset import ITALY_NORTH_WEST, parse_frequency_hz
+
+
+class Frequency(click.ParamType[float]):
+    """`144MHz`, `144e6` or `144000000`, as hertz."""
+
+    name = "hz"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Hertz of the text."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_frequency_hz(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.command(
+    epilog="Example: iqstream generate --name 'Test IQ Generation' --samples 1000 --frequency 144MHz "
+    "--min-snr 3 --min-receivers 3 --max-gdop 50 --watch"
+)
+@click.option("--name", required=True, help="The dataset's name; one in use is refused.")
+@click.option("--samples", type=click.IntRange(min=1), required=True, help="Samples to generate.")
+@click.option("--frequency", type=Frequency(), default=144e6, show_default="144MHz", help="Carrier: 144MHz, 144e6.")
+@click.option("--min-snr", type=float, default=3.0, show_default=True, help="Lowest mean SNR to accept, dB.")
+@click.option(
+    "--min-receivers",
+    type=click.IntRange(min=2),
+    default=3,
+    show_default=True,
+    help="Fewest receivers that must have detected the signal.",
+)
+@click.option("--max-gdop", type=float, default=10.0, show_default=True, help="Highest GDOP to accept.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--iq-samples",
+    type=click.IntRange(min=0),
+    default=100,
+    show_default=True,
+    help="Accepted samples whose IQ is stored.",
+)
+@click.option("--capture-ms", type=click.IntRange(min=1), default=1000, show_default=True, help="Recording length, ms.")
+@click.option(
+    "--receivers",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV of rx_id,latitude,longitude,altitude_m[,antenna_height_m].  [default: north-west Italy]",
+)
+@click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
+@click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
+@click.option("--json", "as_json", is_flag=True, help="Print the dataset's id and settings as JSON.")
+def generate(  # click passes options by name
+    name: str,
+    samples: int,
+    frequency: float,
+    min_snr: float,
+    min_receivers: int,
+    max_gdop: float,
+    seed: int,
+    iq_samples: int,
+    capture_ms: int,
+    receivers: Path | None,
+    reuse_name: bool,  # noqa: FBT001
+    watch: bool,  # noqa: FBT001
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Submit a dataset: its samples are generated, extracted, filtered and stored by the running stages."""
+    spec = make_spec(
+        name=name,
+        samples=samples,
+        frequency_hz=frequency,
+        seed=seed,
+        iq_samples=iq_samples,
+        receivers=read_receivers(receivers) if receivers else ITALY_NORTH_WEST,
+        capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
+        limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
+    )
+    settings = load_settings()
+    check_room_for(spec, settings)
+    asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
+    if as_json:
+        click.echo(json.dumps({"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec)}))
+    else:
+        click.echo(f"Submitted {name!r}: {samples} samples, dataset {spec.dataset_id}")
+    if watch:
+        asyncio.run(watch_dataset(settings, spec.dataset_id))
+
+
+def make_spec(**fields: object) -> DatasetSpec:
+    """A spec with a new id for this generator.
+
+    Raises:
+        UserError: a field is out of its range; names it.
+    """
+    identity = {"dataset_id": str(uuid4()), "generator_version": GENERATOR_VERSION}
+    try:
+        return msgspec.convert(msgspec.to_builtins(fields) | identity, DatasetSpec)
+    except msgspec.ValidationError as error:
+        raise UserError(f"dataset: {error}") from None
+
+
+async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
+    async with postgres_pool(settings) as pool:
+        await submit(settings, pool, spec, reuse_name=reuse_name)

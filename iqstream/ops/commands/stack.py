@@ -1,0 +1,144 @@
+"""`iqstream up | down | status | init`: the embedded servers, and what the stages stand on."""
+
+import asyncio
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import click
+import msgspec
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
+from rich.table import Table
+
+from iqstream.ops.embedded import stack
+from iqstream.ops.embedded.report import LogReport
+from iqstream.ops.initialise import Initialised, initialise
+from iqstream.runtime.settings import DEFAULT_STATE_DIR, load_settings
+
+state_dir_option = click.option(
+    "--state-dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=DEFAULT_STATE_DIR,
+    show_default=True,
+    help="Where data, logs and credentials of the embedded servers live.",
+)
+
+
+class ConsoleReport:
+    """Tells of the servers' start on a terminal: a line a step, a bar while jars come."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._lines = LogReport()
+        self._bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def step(self, message: str) -> None:
+        """A line."""
+        self._console.print(f"  {message}", highlight=False, markup=False)
+
+    def downloaded(self, done_bytes: int, total_bytes: int) -> None:
+        """Moves the bar, or says a figure now and then where there is no terminal."""
+        if not self._console.is_terminal:
+            self._lines.downloaded(done_bytes, total_bytes)
+            return
+        if self._bar is None:
+            columns = (TextColumn("  {task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+            self._bar = Progress(*columns, console=self._console)
+            self._bar.add_task("Kafka's jars", total=total_bytes)
+            self._bar.start()
+        self._bar.update(self._bar.task_ids[0], completed=done_bytes, total=total_bytes)
+
+
+def start_stack(console: Console, state_dir: Path, needed_bytes: int) -> stack.StackInfo:
+    """Brings the embedded servers up, telling of it."""
+    with ConsoleReport(console) as report:
+        return stack.up(state_dir, report=report, needed_bytes=needed_bytes)
+
+
+@click.command(epilog="Example: iqstream up && iqstream status")
+@state_dir_option
+def up(state_dir: Path) -> None:
+    """Start the embedded Kafka, PostgreSQL and S3 servers, and make topics, tables and bucket.
+
+    Loopback only, on free ports, with generated credentials, which `.iqstream/env` holds; every command here reads
+    that file. Running it again changes nothing.
+    """
+    console = Console(stderr=True)
+    info = start_stack(console, state_dir, stack.DEFAULT_NEEDED_BYTES)
+    made = asyncio.run(initialise(load_settings(state_dir=state_dir)))
+    state = "were up already" if info.was_up else f"up in {info.seconds:.1f} s"
+    click.echo(f"Embedded servers {state}:")
+    for name, endpoint in info.endpoints.items():
+        click.echo(f"  {name:<9} {endpoint}  log {info.log_paths[name]}")
+    _tell(made)
+    click.echo(f"Settings are in {info.env_file}. `iqstream down` stops the servers and keeps their data.")
+
+
+@click.command(epilog="Example: iqstream down")
+@state_dir_option
+def down(state_dir: Path) -> None:
+    """Stop the embedded servers. Their data stays; `iqstream up` goes on with it."""
+    ended = stack.down(state_dir)
+    click.echo(f"Stopped: {', '.join(ended)}." if ended else "No embedded server was running.")
+
+
+@click.command(epilog="Example: iqstream status --json")
+@state_dir_option
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
+    """Show the embedded servers: whether they run, where, and what they take."""
+    servers = stack.status(state_dir)
+    if as_json:
+        click.echo(json.dumps(msgspec.to_builtins(servers, enc_hook=str)))
+        return
+    if not servers:
+        click.echo("There are no embedded servers here: `iqstream up` starts them.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column, justify in (
+        ("server", "left"), ("state", "left"), ("address", "left"), ("pid", "right"),
+        ("memory", "right"), ("disk", "right"),
+    ):  # fmt: skip
+        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+    for server in servers:
+        table.add_row(
+            server.name,
+            server.condition,
+            server.endpoint or "-",
+            str(server.pid or "-"),
+            f"{server.memory_mib:.0f} MiB",
+            f"{server.disk_mib:.0f} MiB",
+        )
+    Console().print(table)
+
+
+@click.command(epilog="Example: IQSTREAM_KAFKA_BOOTSTRAP=kafka:9092 ... iqstream init")
+def init() -> None:
+    """Make topics, first offsets, tables and bucket on the servers that the settings name.
+
+    Safe to run again: what is there is compared with the settings and left as it is.
+    """
+    made = asyncio.run(initialise(load_settings()))
+    _tell(made)
+    if not made.topics_created and not made.bucket_created:
+        click.echo("Everything is in place.")
+
+
+def _tell(made: Initialised) -> None:
+    if made.topics_created:
+        click.echo(f"Made topics {', '.join(made.topics_created)}.")
+    if made.bucket_created:
+        click.echo("Made the bucket.")
+    for mismatch in made.mismatches:
+        click.echo(f"Differs from the settings and was left as it is: {mismatch}.", err=True)

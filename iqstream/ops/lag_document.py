@@ -1,0 +1,59 @@
+"""Consumer lag for programs: one JSON value whose keys carry their units and do not change."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from iqstream.ops.lag_figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
+
+
+def lag_document(lag: ClusterLag) -> dict[str, Any]:
+    """JSON values only; null is unknown, and no number is negative or not a number."""
+    read_at = datetime.fromtimestamp(lag.read_at_s, UTC).isoformat(timespec="milliseconds")
+    return {"read_at": read_at, "groups": [_group(group) for group in lag.groups]}
+
+
+def _group(group: GroupLag) -> dict[str, Any]:
+    return {
+        "group": group.group,
+        "exists": group.exists,
+        **_total(group.total),
+        "topics": [_topic(topic) for topic in group.topics],
+    }
+
+
+def _topic(topic: TopicLag) -> dict[str, Any]:
+    return {
+        "topic": topic.topic,
+        "exists": topic.exists,
+        **_total(topic.total),
+        "value": None if topic.value is None else _value(topic.value),
+        "partitions": [_partition(partition) for partition in topic.partitions],
+    }
+
+
+def _total(total: Total) -> dict[str, Any]:
+    return {
+        "backlog_offsets": total.backlog,
+        "unknown_partitions": total.unknown_partitions,
+        "time_lag_seconds": total.time_lag_s,
+    }
+
+
+def _value(value: Value) -> dict[str, Any]:
+    return {"amount": value.amount, "unit": value.unit, "precision": value.precision}
+
+
+def _partition(partition: PartitionLag) -> dict[str, Any]:
+    ends = partition.ends
+    return {
+        "partition": partition.partition,
+        "state": partition.state,
+        "committed_offset": partition.committed,
+        "log_start_offset": None if ends is None else ends.log_start,
+        "end_offset": None if ends is None else ends.end,
+        "high_watermark_offset": None if ends is None else ends.high_watermark,
+        "backlog_offsets": partition.backlog,
+        "time_lag_seconds": partition.time_lag_s,
+        "expired_offsets": partition.expired,
+        "open_transaction_offsets": partition.in_open_transactions,
+    }

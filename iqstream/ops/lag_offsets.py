@@ -1,0 +1,100 @@
+"""The offsets that lag is made of, asked of the broker in a way that changes nothing there.
+
+The client's public calls would make a missing topic (metadata), take a coordinator that is still loading for a
+group without offsets, and give only one of the two ends of a partition.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
+
+from iqstream.ops.lag_figures import Ends
+
+READ_UNCOMMITTED = 0
+READ_COMMITTED = 1
+NO_LEADER = -1
+
+
+async def existing_groups(admin: AIOKafkaAdminClient) -> frozenset[str]:
+    """Groups that have members or offsets. Raises KafkaError."""
+    return frozenset(name for name, *_ in await admin.list_consumer_groups())
+
+
+async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """All offsets of a group; empty for one that does not exist.
+
+    Raises:
+        KafkaError: the coordinator does not answer for the group (still loading, or it may not).
+    """
+    coordinator = await admin.find_coordinator(group)
+    response = await admin._send_request(OffsetFetchRequest(group, None), coordinator)  # noqa: SLF001
+    entries = [
+        (TopicPartition(topic, partition), offset, error)
+        for topic, partitions in response.topics
+        for partition, offset, _metadata, error in partitions
+    ]
+    for error in (response.error_code, *(error for *_, error in entries)):
+        if error:
+            raise for_code(error)(f"offsets of group {group}")
+    return {partition: offset for partition, offset, _ in entries if offset >= 0}
+
+
+async def partition_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """Leader by topic and partition, `NO_LEADER` where there is none; topics that do not exist are left out.
+
+    Raises:
+        KafkaError: a topic may not be seen.
+    """
+    if not topics:
+        return {}
+    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+    response = (await admin._send_request(request)).to_object()  # noqa: SLF001
+    leaders: dict[str, dict[int, int]] = {}
+    for topic in response["topics"]:
+        if topic["error_code"] == UnknownTopicOrPartitionError.errno:
+            continue
+        if topic["error_code"]:
+            raise for_code(topic["error_code"])(f"topic {topic['topic']}")
+        leaders[topic["topic"]] = {p["partition"]: p["leader"] for p in topic["partitions"]}
+    return leaders
+
+
+async def partition_ends(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]]
+) -> dict[TopicPartition, Ends]:
+    """Ends of all partitions that have a leader; one whose leader refuses (it has just moved) is left out.
+
+    Asked in this order the high watermark cannot be before the last stable offset, nor that before the start.
+    """
+    starts = await _list_offsets(admin, leaders, READ_COMMITTED, OffsetResetStrategy.EARLIEST)
+    ends = await _list_offsets(admin, leaders, READ_COMMITTED, OffsetResetStrategy.LATEST)
+    high_watermarks = await _list_offsets(admin, leaders, READ_UNCOMMITTED, OffsetResetStrategy.LATEST)
+    return {
+        partition: Ends(log_start=starts[partition], end=ends[partition], high_watermark=high_watermarks[partition])
+        for partition in starts.keys() & ends.keys() & high_watermarks.keys()
+    }
+
+
+async def _list_offsets(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], isolation_level: int, which: int
+) -> dict[TopicPartition, int]:
+    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for topic, partitions in leaders.items():
+        for partition, leader in partitions.items():
+            if leader != NO_LEADER:
+                asked[leader][topic].append((partition, which))
+    found: dict[TopicPartition, int] = {}
+    for leader, by_topic in asked.items():
+        request = OffsetRequest(-1, isolation_level, list(by_topic.items()))
+        response = await admin._send_request(request, leader)  # noqa: SLF001
+        for topic, answers in response.topics:
+            for partition, error, _timestamp, offset in answers:
+                if not error:
+                    found[TopicPartition(topic, partition)] = offset
+    return found

@@ -1,0 +1,140 @@
+"""Reads on from a group's position: the first unread record's time, or that nothing readable is there."""
+
+import asyncio
+import contextlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+
+from iqstream.ops.lag_figures import Unread
+from iqstream.runtime.kafka import REQUEST_TIMEOUT_MS, security
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import JOBS
+from schemas.dataset import MAX_SHARD_SAMPLES
+
+PROBE_DEADLINE_S = 5.0
+POLL_MS = 100
+FETCH_PARTITION_BYTES = 64 * 1024
+"""One record is wanted of most partitions; the broker gives a whole batch even where that is larger."""
+COUNTED_OFFSETS = 2_000
+"""Shards are read one by one up to this many on the topic (some MB); beyond it they are estimated."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Offsets of one partition, from `start` up to and without `end`."""
+
+    start: int
+    end: int
+
+
+class _Reading:
+    """What was read of one partition so far."""
+
+    def __init__(self, span: Span, *, to_the_end: bool) -> None:
+        self.span = span
+        self.done = False
+        self._wants_all = to_the_end
+        self._passed = span.start
+        self._records = 0
+        self._first_timestamp_ms: int | None = None
+        self._samples: int | None = 0
+
+    def add(self, record: ConsumerRecord) -> None:
+        """One visible record, in offset order; what lies outside the span is none of its business."""
+        if not self.span.start <= record.offset < self.span.end:
+            self.pass_to(record.offset)
+            return
+        if self._records == 0 and record.timestamp >= 0:
+            self._first_timestamp_ms = record.timestamp
+        self._records += 1
+        samples = samples_of(record)
+        self._samples = None if samples is None or self._samples is None else self._samples + samples
+        self.pass_to(record.offset + 1)
+        self.done |= not self._wants_all
+
+    def pass_to(self, offset: int) -> None:
+        """Everything before `offset` is read."""
+        self._passed = max(self._passed, offset)
+        self.done |= self._passed >= self.span.end
+
+    def unread(self) -> Unread:
+        return Unread(
+            records=self._records,
+            first_timestamp_ms=self._first_timestamp_ms,
+            samples=self._samples,
+            to_the_end=self._passed >= self.span.end,
+        )
+
+
+def samples_of(record: ConsumerRecord) -> int | None:
+    """How many samples a shard asks for, by its header; None where the record does not say."""
+    for name, value in record.headers:
+        if name == "samples":
+            return int(value) if value.isdigit() and len(value) <= len(str(MAX_SHARD_SAMPLES)) else None
+    return None
+
+
+async def read_on(settings: Settings, spans: Mapping[TopicPartition, Span]) -> dict[TopicPartition, Unread]:
+    """What is readable within spans of existing partitions, as far as a few seconds suffice to say.
+
+    Belongs to no group and commits nothing. Of `iq.jobs` every record is read, if they are not too many; of
+    other topics up to the first readable one.
+
+    Raises:
+        KafkaError: no broker answers at the start.
+    """
+    if not spans:
+        return {}
+    shards = sum(span.end - span.start for partition, span in spans.items() if partition.topic == JOBS)
+    readings = {
+        partition: _Reading(span, to_the_end=partition.topic == JOBS and shards <= COUNTED_OFFSETS)
+        for partition, span in spans.items()
+    }
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=settings.kafka_bootstrap,
+        enable_auto_commit=False,
+        auto_offset_reset="none",
+        isolation_level="read_committed",
+        request_timeout_ms=REQUEST_TIMEOUT_MS,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        **security(settings),
+    )
+    try:
+        await consumer.start()
+        consumer.assign(list(spans))
+        for partition, span in spans.items():
+            consumer.seek(partition, span.start)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_DEADLINE_S):
+                await _read_all(consumer, readings)
+    finally:
+        await consumer.stop()
+    return {partition: reading.unread() for partition, reading in readings.items()}
+
+
+async def _read_all(consumer: AIOKafkaConsumer, readings: Mapping[TopicPartition, _Reading]) -> None:
+    """Polls until every reading is done or cannot be finished; what was read by then stands."""
+    open_partitions = set(readings)
+    while open_partitions:
+        try:
+            fetched = await consumer.getmany(*open_partitions, timeout_ms=POLL_MS)
+        except OffsetOutOfRangeError as error:
+            gone = set(error.args[0]) & open_partitions  # retention has just dropped these offsets
+            consumer.pause(*gone)
+            open_partitions -= gone
+            continue
+        except KafkaError:
+            return
+        for partition, records in fetched.items():
+            for record in records:
+                if not readings[partition].done:
+                    readings[partition].add(record)
+        for partition in tuple(open_partitions):
+            if not readings[partition].done and partition not in fetched:
+                readings[partition].pass_to(await consumer.position(partition))
+            if readings[partition].done:
+                consumer.pause(partition)
+                open_partitions.discard(partition)

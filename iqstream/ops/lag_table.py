@@ -1,0 +1,157 @@
+"""Consumer lag for people: as tables, as one row per topic, as one line."""
+
+from datetime import UTC, datetime
+
+from rich.console import Console, Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from iqstream.ops.lag_figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
+from iqstream.ops.watch import duration
+from iqstream.runtime.topics import GROUP_OF_TOPIC
+
+WIDE = 110
+"""Columns of a terminal from which on every offset is shown."""
+MEDIUM = 70
+"""From which on the position and the end are."""
+
+STATE_WORDS = {
+    "no offset": "no committed offset",
+    "ahead": "position is past the end: was the topic made again?",
+    "unreadable": "its leader does not answer",
+}
+PRECISION_WORDS = {"exact": "", "at_most": "at most ", "estimated": "about "}
+
+
+def lag_tables(lag: ClusterLag, width: int) -> RenderableType:
+    """Every partition, under a line for its group and topic; fewer columns where `width` is small."""
+    parts: list[RenderableType] = []
+    for group in lag.groups:
+        if not group.topics:
+            parts.append(_line(group.group, group_words(group)))
+        for topic in group.topics:
+            parts.append(_line(f"{group.group}  {topic.topic}", topic_words(group, topic)))
+            if topic.partitions:
+                parts.append(_partition_table(topic, width))
+            parts.append(Text())
+    return Group(*parts)
+
+
+def lag_summary(lag: ClusterLag) -> RenderableType:
+    """A line for every group and topic."""
+    rows: list[RenderableType] = []
+    for group in lag.groups:
+        if not group.topics:
+            rows.append(_line(group.group, group_words(group)))
+        rows.extend(_line(f"{group.group}  {topic.topic}", topic_words(group, topic)) for topic in group.topics)
+    return Group(*rows)
+
+
+def lag_view(lag: ClusterLag, console: Console) -> RenderableType:
+    """All partitions where they fit on the screen, else the summary; with the time of the reading."""
+    read_at = Text(f"read at {_local_time(lag.read_at_s)}; Ctrl-C ends", style="dim")
+    view = Group(lag_tables(lag, console.width), read_at)
+    lines = console.render_lines(view, console.options.update(height=None))
+    return view if len(lines) < console.height else Group(lag_summary(lag), read_at)
+
+
+def lag_line(lag: ClusterLag) -> str:
+    """The whole reading in one line, for a log."""
+    parts = [
+        f"{group.group} {topic.topic}: {topic_words(group, topic)}" for group in lag.groups for topic in group.topics
+    ]
+    parts += [f"{group.group}: {group_words(group)}" for group in lag.groups if not group.topics]
+    at = datetime.fromtimestamp(lag.read_at_s, UTC).isoformat(timespec="seconds")
+    return f"{at} {' | '.join(parts)}"
+
+
+def group_words(group: GroupLag) -> str:
+    """A group that has no topic to show."""
+    return "has no committed offsets" if group.exists else "this group does not exist"
+
+
+def topic_words(group: GroupLag, topic: TopicLag) -> str:
+    """What a topic's partitions come to, or why they come to nothing."""
+    if not topic.exists:
+        return f"this topic does not exist{_init_hint(group, topic)}"
+    if not topic.partitions:
+        return "this topic has no partitions"
+    if not group.exists:
+        return f"this group does not exist, nothing is committed{_init_hint(group, topic)}"
+    total = topic.total
+    if total.unknown_partitions == len(topic.partitions):
+        if any(p.state != "no offset" for p in topic.partitions):
+            return "unknown"
+        return f"no committed offset{_init_hint(group, topic)}"
+    return ", ".join([*_total_words(total, topic.value), *_transaction_words(topic)])
+
+
+def _init_hint(group: GroupLag, topic: TopicLag) -> str:
+    """Our own topics and first offsets are made by a command."""
+    return ": run `iqstream init`" if GROUP_OF_TOPIC.get(topic.topic) == group.group else ""
+
+
+def _total_words(total: Total, value: Value | None) -> list[str]:
+    words = [f"{total.backlog} behind" if total.backlog else "drained"]
+    if total.backlog and value is not None:
+        words.append(f"{PRECISION_WORDS[value.precision]}{value.amount} {value.unit}")
+    if total.backlog:
+        words.append(f"time lag {time_lag_words(total.time_lag_s)}")
+    if total.unknown_partitions:
+        words.append(f"{total.unknown_partitions} partitions unknown")
+    return words
+
+
+def _transaction_words(topic: TopicLag) -> list[str]:
+    unfinished = sum(p.in_open_transactions for p in topic.partitions)
+    return [f"{unfinished} in open transactions"] if unfinished else []
+
+
+def time_lag_words(seconds: float | None) -> str:
+    """`0 s`, `3 min 05 s`, or that it is not known."""
+    return "unknown" if seconds is None else duration(seconds)
+
+
+def partition_words(topic: TopicLag, partition: PartitionLag) -> str:
+    """A partition's state, and what is the matter with it."""
+    state = STATE_WORDS.get(partition.state, partition.state) if topic.exists else "topic does not exist"
+    words = [state]
+    if partition.expired:
+        words.append(f"{partition.expired} expired unread")
+    if partition.in_open_transactions:
+        words.append(f"{partition.in_open_transactions} in open transactions")
+    return ", ".join(words)
+
+
+def _partition_table(topic: TopicLag, width: int) -> Table:
+    table = Table(box=None, padding=(0, 1), pad_edge=False)
+    for name in ("partition" if width >= MEDIUM else "p", "backlog", "time lag"):
+        table.add_column(name, justify="right", overflow="fold")
+    offsets = ("committed", "end", "high watermark", "log start")
+    shown = offsets if width >= WIDE else offsets[:2] if width >= MEDIUM else ()
+    for name in shown:
+        table.add_column(name, justify="right", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for p in topic.partitions:
+        ends = (None, None, None) if p.ends is None else (p.ends.end, p.ends.high_watermark, p.ends.log_start)
+        figures = dict(zip(offsets, (p.committed, *ends), strict=True))
+        table.add_row(
+            str(p.partition),
+            _figure(p.backlog),
+            "-" if p.backlog is None else time_lag_words(p.time_lag_s),
+            *(_figure(figures[name]) for name in shown),
+            Text(partition_words(topic, p)),
+        )
+    return table
+
+
+def _figure(count: int | None) -> str:
+    return "-" if count is None else str(count)
+
+
+def _line(name: str, words: str) -> Text:
+    return Text.assemble((name, "bold"), "  ", words, overflow="fold")
+
+
+def _local_time(unix_s: float) -> str:
+    return datetime.fromtimestamp(unix_s, UTC).astimezone().strftime("%H:%M:%S")

@@ -1,0 +1,83 @@
+"""How far a dataset is, stage by stage."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from iqstream.ops.reach import postgres_pool
+from iqstream.ops.submit import SAMPLES_PER_SHARD
+from iqstream.runtime.backlog import unread_offsets
+from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
+from sink.datasets import Dataset, find_dataset
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A dataset's row, with what its stages have done; `generated` and `extracted` are reckoned from backlogs."""
+
+    dataset: Dataset
+    generated: int
+    """Samples."""
+    extracted: int
+    """Samples, too: recordings over receivers."""
+
+    @property
+    def iq_wanted(self) -> int:
+        """Samples whose IQ will be stored, as far as can be known yet."""
+        undecided = self.dataset.requested - self.dataset.decided
+        return min(self.dataset.iq_samples, self.dataset.accepted + undecided)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self.dataset.status in {"complete", "cancelled", "deleted"}
+
+
+class ProgressReader:
+    """Asks PostgreSQL for what is decided and Kafka for what is still to do."""
+
+    def __init__(
+        self, pool: "asyncpg.Pool[asyncpg.Record]", admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer
+    ) -> None:
+        self._pool = pool
+        self._admin = admin
+        self._reader = reader
+
+    async def read(self, dataset_id: str) -> Progress:
+        """The dataset's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
+        shards = await self._backlog(JOBS, PRODUCER_GROUP)
+        frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
+        dataset = await find_dataset(self._pool, dataset_id)
+        return reckon(dataset, shards, frames)
+
+    async def _backlog(self, topic: str, group: str) -> int:
+        return sum((await unread_offsets(self._admin, self._reader, topic, group)).values())
+
+
+def reckon(dataset: Dataset, unread_shards: int, unread_frames: int) -> Progress:
+    """What the backlogs say of a dataset, never less than what is decided."""
+    generated = max(dataset.decided, dataset.requested - unread_shards * SAMPLES_PER_SHARD)
+    extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))
+    return Progress(dataset=dataset, generated=generated, extracted=extracted)
+
+
+@asynccontextmanager
+async def progress_reader(settings: Settings) -> AsyncIterator[ProgressReader]:
+    """A reader with its clients, for as long as the context lasts.
+
+    Raises:
+        Unreachable: Kafka or PostgreSQL does not answer.
+    """
+    async with postgres_pool(settings) as pool, admin_client(settings) as admin:
+        reader = reader_consumer(settings)
+        await reader.start()
+        try:
+            yield ProgressReader(pool, admin, reader)
+        finally:
+            await reader.stop()

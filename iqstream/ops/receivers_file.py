@@ -1,0 +1,56 @@
+"""A receiver network from a CSV file: rx_id, latitude, longitude, altitude_m and antenna_height_m if wanted."""
+
+import csv
+from pathlib import Path
+
+import msgspec
+
+from iqstream.runtime.errors import UserError
+from schemas import Receiver
+
+REQUIRED = ("rx_id", "latitude", "longitude", "altitude_m")
+OPTIONAL = ("antenna_height_m",)
+EXAMPLE = "rx_id,latitude,longitude,altitude_m\ntorino,45.044,7.672,250\n..."
+
+
+def read_receivers(path: Path) -> tuple[Receiver, ...]:
+    """The receivers of a file, in its order.
+
+    Raises:
+        UserError: names the file, the line, the column and what is allowed there.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"receivers file {path} cannot be read: {error}") from None
+    rows = csv.DictReader(text.splitlines())
+    columns = [name.strip() for name in rows.fieldnames or []]
+    wrong = [name for name in REQUIRED if name not in columns] + [
+        f"not {name}" for name in columns if name not in {*REQUIRED, *OPTIONAL}
+    ]
+    if wrong:
+        raise UserError(f"{path}, line 1: columns wanted: {', '.join(wrong)}. Example:\n{EXAMPLE}")
+    rows.fieldnames = columns
+    receivers = [_receiver(path, rows.line_num, row) for row in rows]
+    if len(receivers) < 2:
+        raise UserError(f"{path}: {len(receivers)} receivers; a network has at least 2")
+    first_line: dict[str, int] = {}
+    for line, receiver in enumerate(receivers, start=2):
+        if receiver.rx_id in first_line:
+            raise UserError(
+                f"{path}, line {line}: rx_id {receiver.rx_id!r} is on line {first_line[receiver.rx_id]} too"
+            )
+        first_line[receiver.rx_id] = line
+    return tuple(receivers)
+
+
+def _receiver(path: Path, line: int, row: dict[str | None, str | None]) -> Receiver:
+    if None in row or any(value is None for value in row.values()):
+        raise UserError(f"{path}, line {line}: not as many values as columns")
+    values = {str(name): (text or "").strip() for name, text in row.items()}
+    values = {name: text for name, text in values.items() if text or name in REQUIRED}
+    try:
+        return msgspec.convert(values, Receiver, strict=False)
+    except msgspec.ValidationError as error:
+        shown = ", ".join(f"{name}={text}" for name, text in values.items())
+        raise UserError(f"{path}, line {line}: {error} ({shown})") from None

@@ -1,0 +1,93 @@
+"""The reference pages under docs/reference, written from the code they describe.
+
+`python -m iqstream.ops.reference --write` writes them, `--check` fails when one is not what the code says.
+"""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import fields
+from pathlib import Path
+
+import click
+
+from iqstream.ops.cli import iqstream
+from iqstream.runtime.metrics import METRICS
+from iqstream.runtime.settings import PREFIX, Settings
+
+FOLDER = Path("docs/reference")
+_NOTE = "<!-- Written by `make docs` from the code: do not edit. -->\n\n"
+
+
+def pages() -> dict[str, str]:
+    """Every page by its file name."""
+    return {"cli.md": cli_page(), "metrics.md": metrics_page(), "settings.md": settings_page()}
+
+
+def cli_page() -> str:
+    """The help of every command."""
+    sections = [
+        f"## `{path}`\n\n```\n{context.get_help()}\n```\n" for path, context in _contexts(iqstream, "iqstream", None)
+    ]
+    return _NOTE + "# Command line\n\n" + "\n".join(sections)
+
+
+def _contexts(command: click.Command, path: str, parent: click.Context | None) -> Iterator[tuple[str, click.Context]]:
+    context = click.Context(
+        command,
+        info_name=path.rsplit(" ", maxsplit=1)[-1],
+        parent=parent,
+        terminal_width=100,
+        **command.context_settings,
+    )
+    yield path, context
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            child = command.get_command(context, name)
+            if child is not None:
+                yield from _contexts(child, f"{path} {name}", context)
+
+
+def metrics_page() -> str:
+    """The table of metrics."""
+    rows = [
+        f"| `{spec.name}{'_total' if spec.kind == 'counter' else ''}` | {spec.kind} | "
+        f"{', '.join(('stage', *spec.labels))} | {spec.meaning} |\n"
+        for spec in METRICS
+    ]
+    head = "# Metrics\n\nEvery worker serves them at `/metrics` on its own port.\n\n"
+    return _NOTE + head + "| name | kind | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
+
+
+def settings_page() -> str:
+    """The table of settings."""
+    rows = []
+    for item in fields(Settings):
+        required = item.default is item.default_factory
+        secret = "yes" if not item.repr else ""
+        rows.append(
+            f"| `{PREFIX}{item.name.upper()}` | {'required' if required else f'`{item.default}`'} | {secret} |\n"
+        )
+    head = (
+        "# Settings\n\nEnvironment variables; `.iqstream/env` (written by `iqstream up`) gives those that are not set. "
+        "Any of them may be given as a file's content by adding `_FILE` to its name.\n\n"
+    )
+    return _NOTE + head + "| variable | default | secret |\n|---|---|---|\n" + "".join(rows)
+
+
+def main(arguments: list[str]) -> int:
+    """Writes or checks the pages; the exit code."""
+    stale = []
+    for name, text in pages().items():
+        path = FOLDER / name
+        if arguments == ["--write"]:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        elif not path.exists() or path.read_text(encoding="utf-8") != text:
+            stale.append(str(path))
+    if stale:
+        click.echo(f"Not what the code says: {', '.join(stale)}. Run `make docs` and commit the result.", err=True)
+    return 1 if stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

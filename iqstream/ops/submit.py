@@ -1,0 +1,76 @@
+"""Submission: a dataset's row first, then its shards, each exactly once however often it is resumed."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+import asyncpg
+from aiokafka import TopicPartition
+
+from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import JOBS
+from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
+from sink.datasets import create_dataset, set_status
+
+SAMPLES_PER_SHARD = 2
+SHARDS_PER_TRANSACTION = 1000
+
+
+async def submit(
+    settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]", spec: DatasetSpec, *, reuse_name: bool = False
+) -> None:
+    """Makes the dataset's row, then publishes all its shards; the dataset runs when this returns.
+
+    Raises:
+        UserError: the name is in use.
+    """
+    await create_dataset(pool, spec, reuse_name=reuse_name)
+    await publish_shards(settings, spec)
+    await set_status(pool, spec.dataset_id, spec.dataset_version, "running")
+
+
+async def publish_shards(settings: Settings, spec: DatasetSpec) -> None:
+    """Publishes what is not published yet. How far it got is committed with the shards, in one transaction.
+
+    The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
+    """
+    group = f"submit-{spec.dataset_id}"
+    place = TopicPartition(JOBS, 0)
+    producer = transactional_producer(settings, group)
+    await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
+    try:
+        published = await _published(settings, group, place)
+        pending = islice(shards(spec), published, None)
+        while batch := list(islice(pending, SHARDS_PER_TRANSACTION)):
+            async with producer.transaction():
+                sent = [
+                    await producer.send(
+                        JOBS,
+                        encode(shard),
+                        key=sample_key(spec.dataset_id, shard.first_idx),
+                        headers=headers(shard),
+                    )
+                    for shard in batch
+                ]
+                for acknowledged in sent:
+                    await acknowledged
+                published += len(batch)
+                await producer.send_offsets_to_transaction({place: published}, group)
+    finally:
+        await producer.stop()
+
+
+async def _published(settings: Settings, group: str, place: TopicPartition) -> int:
+    reader = reader_consumer(settings, group=group)
+    await reader.start()
+    try:
+        reader.assign([place])
+        return await reader.committed(place) or 0
+    finally:
+        await reader.stop()
+
+
+def shards(spec: DatasetSpec) -> Iterator[GenerationShard]:
+    """The dataset cut into shards of a few samples."""
+    for first in range(0, spec.samples, SAMPLES_PER_SHARD):
+        yield GenerationShard(spec=spec, first_idx=first, count=min(SAMPLES_PER_SHARD, spec.samples - first))

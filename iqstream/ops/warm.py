@@ -1,0 +1,30 @@
+"""Compiles the numerical kernels into their cache, so that the first frame of a worker does not wait for it.
+
+Run as `python -m iqstream.ops.warm` (`make setup` does).
+"""
+
+from uuid import UUID
+
+from extractor.extract import extract_features
+from producer.synthesize import synthesize_sample
+from producer.version import GENERATOR_VERSION
+from schemas import Capture, DatasetSpec, Scenario
+
+
+def warm() -> None:
+    """Makes one short sample of every modulation and extracts it."""
+    for modulation in ("nbfm", "carrier"):
+        spec = DatasetSpec(
+            dataset_id=str(UUID(int=0)),
+            name="warm",
+            samples=1,
+            generator_version=GENERATOR_VERSION,
+            capture=Capture(capture_ms=200),
+            scenario=Scenario(modulation=modulation),
+        )
+        for frame in synthesize_sample(spec, 0).frames:
+            extract_features(frame.samples(), frame.sample_rate_hz)
+
+
+if __name__ == "__main__":
+    warm()

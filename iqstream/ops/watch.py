@@ -1,0 +1,147 @@
+"""Watching a dataset: a bar per stage on a terminal, a line every few seconds elsewhere."""
+
+import asyncio
+import time
+from collections import deque
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+from rich.text import Text
+
+from iqstream.ops.progress import Progress, progress_reader
+from iqstream.runtime.settings import Settings
+
+REFRESH_S = 0.5
+LINE_EVERY_S = 5.0
+RATE_WINDOW_S = 15.0
+
+
+class Rate:
+    """Samples decided per second over the last seconds, and the time that the rest will take."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque()
+
+    def add(self, now_s: float, decided: int) -> None:
+        """A reading."""
+        self._seen.append((now_s, decided))
+        while now_s - self._seen[0][0] > RATE_WINDOW_S:
+            self._seen.popleft()
+
+    def per_second(self) -> float | None:
+        """None until there are two readings apart."""
+        (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+    def eta_s(self, remaining: int) -> float | None:
+        """None while nothing moves."""
+        rate = self.per_second()
+        return remaining / rate if rate else None
+
+
+async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
+    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading."""
+    console = console or Console()
+    async with progress_reader(settings) as reader:
+        display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
+        with display:
+            rate = Rate()
+            while True:
+                progress = await reader.read(dataset_id)
+                rate.add(time.monotonic(), progress.dataset.decided)
+                display.show(progress, rate)
+                if progress.finished:
+                    break
+                await asyncio.sleep(REFRESH_S)
+    console.print(outcome_line(progress), highlight=False)
+    return progress
+
+
+def outcome_line(progress: Progress) -> str:
+    """How it ended, in one line."""
+    dataset = progress.dataset
+    if dataset.status != "complete":
+        return f"{dataset.name}: {dataset.status} at {progress.dataset.decided} of {dataset.requested} samples"
+    return f"Generation complete: {dataset.accepted} samples, {dataset.iq_samples_saved} IQ samples saved to MinIO"
+
+
+def counts_line(progress: Progress, rate: Rate) -> str:
+    """Counts by outcome, rate and time to go."""
+    dataset = progress.dataset
+    speed = rate.per_second()
+    eta_s = rate.eta_s(dataset.requested - progress.dataset.decided)
+    parts = [f"accepted {dataset.accepted}", f"rejected {dataset.rejected}", f"failed {dataset.failed}"]
+    if speed is not None:
+        parts.append(f"{speed:.1f} samples/s")
+    if eta_s is not None and not progress.finished:
+        parts.append(f"{duration(eta_s)} to go")
+    return "  ".join(parts)
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `3 min 05 s` or `2 h 10 min`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_of_hour = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes_of_hour:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+class LiveDisplay:
+    """Bars that refresh in place."""
+
+    def __init__(self, console: Console) -> None:
+        self._bars = Bars(TextColumn("{task.description:<10}"), BarColumn(), MofNCompleteColumn(), console=console)
+        self._tasks: dict[str, TaskID] = {}
+        self._live = Live(console=console, refresh_per_second=4)
+
+    def __enter__(self) -> None:
+        self._live.start()
+
+    def __exit__(self, *_error: object) -> None:
+        self._live.stop()
+
+    def show(self, progress: Progress, rate: Rate) -> None:
+        """Draws a reading."""
+        requested = progress.dataset.requested
+        for name, done, total in (
+            ("generated", progress.generated, requested),
+            ("extracted", progress.extracted, requested),
+            ("decided", progress.dataset.decided, requested),
+            ("IQ saved", progress.dataset.iq_samples_saved, progress.iq_wanted),
+        ):
+            if name not in self._tasks:
+                self._tasks[name] = self._bars.add_task(name)
+            self._bars.update(self._tasks[name], completed=done, total=max(total, 1) if done < total else done)
+        self._live.update(Group(self._bars, Text(counts_line(progress, rate))))
+
+
+class LineDisplay:
+    """A line now and then."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._next_s = 0.0
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, *_error: object) -> None:
+        return None
+
+    def show(self, progress: Progress, rate: Rate) -> None:
+        """Prints a reading, unless one was printed a moment ago."""
+        now_s = time.monotonic()
+        if now_s < self._next_s and not progress.finished:
+            return
+        self._next_s = now_s + LINE_EVERY_S
+        dataset = progress.dataset
+        self._console.print(
+            f"{dataset.name}: generated {progress.generated}, extracted {progress.extracted}, decided "
+            f"{progress.dataset.decided} of {dataset.requested}; IQ saved {dataset.iq_samples_saved}; "
+            f"{counts_line(progress, rate)}",
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,0 +1,512 @@
+"""The sink on a real PostgreSQL: one transaction a batch, one owner a partition, every sample once."""
+
+import asyncio
+import json
+import logging
+import random
+from uuid import UUID, uuid4
+
+import asyncpg
+import pytest
+from aiokafka import TopicPartition
+
+from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.metrics import Metrics
+from schemas.dataset import Limits
+from sink.datasets import (
+    create_dataset,
+    delete_dataset,
+    find_dataset,
+    get_dataset,
+    list_datasets,
+    outcome_counts_by_reason,
+    set_status,
+)
+from sink.dead_letters import copy_dead_letters
+from sink.migrations import migrate
+from sink.partition import SinkPartition
+from sink.postgres import StaleOwner, create_offsets, create_pool
+from tests.sink_samples import (
+    TOPIC,
+    failure_record,
+    feature_record,
+    kafka_record,
+    make_spec,
+    whole_sample,
+    withdraw_tests,
+)
+
+pytestmark = pytest.mark.stack
+
+CLUSTER = "test-cluster"
+TOPIC_ID = UUID(int=7)
+
+
+async def nothing(*_):
+    pass
+
+
+class Sink:
+    """Partitions of a topic under a group of the test's own."""
+
+    def __init__(self, pool):
+        self.pool = pool
+        self.group = f"test-{uuid4()}"
+        self.published = []
+        self.chosen = asyncio.Event()
+
+    async def create(self, partitions=1):
+        await create_offsets(
+            self.pool,
+            group=self.group,
+            topic=TOPIC,
+            partitions=range(partitions),
+            cluster_id=CLUSTER,
+            topic_id=TOPIC_ID,
+        )
+        return self
+
+    async def owner(self, partition=0, **changes):
+        """A new owner that has taken the partition over; `.start` is where it reads from."""
+
+        async def publish(offset):
+            self.published.append(offset)
+
+        owner = SinkPartition(
+            **{
+                "partition": TopicPartition(TOPIC, partition),
+                "group": self.group,
+                "cluster_id": CLUSTER,
+                "topic_id": TOPIC_ID,
+                "pool": self.pool,
+                "confirm_membership": nothing,
+                "publish_offset": publish,
+                "chosen": self.chosen,
+                "metrics": Metrics("sink"),
+                **changes,
+            }
+        )
+        owner.start = await owner.take_over()
+        return owner
+
+    async def stored_offset(self, partition=0):
+        return await self.pool.fetchval(
+            'SELECT next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND partition = $2',
+            self.group,
+            partition,
+        )
+
+
+@pytest.fixture
+async def pool(settings):
+    async with create_pool(settings.postgres_dsn, max_size=8) as pool:
+        yield pool
+        await withdraw_tests(pool)
+
+
+@pytest.fixture
+async def sink(pool):
+    return await Sink(pool).create()
+
+
+async def submitted(pool, **fields):
+    recorded = fields.pop("recorded", False)
+    spec = make_spec(**fields)
+    await create_dataset(pool, spec, recorded=recorded)
+    assert await set_status(pool, spec.dataset_id, 1, "running")
+    return spec
+
+
+def numbered(messages, first=0, partition=0):
+    return [kafka_record(first + n, message, partition=partition) for n, message in enumerate(messages)]
+
+
+async def table(pool, spec):
+    """Everything stored of a dataset that must not depend on how it came about."""
+    rows = await pool.fetch(
+        "SELECT recording_session_id, sample_idx, receiver_features, extraction_metadata, gdop, mean_snr_db "
+        "FROM heimdall.measurement_features WHERE dataset_id = $1 ORDER BY sample_idx",
+        UUID(spec.dataset_id),
+    )
+    outcomes = await pool.fetch(
+        "SELECT sample_idx, outcome, reason, figures, generation, first_outcome, lineage "
+        "FROM heimdall.sample_outcomes WHERE dataset_id = $1 ORDER BY sample_idx",
+        UUID(spec.dataset_id),
+    )
+    chosen = await pool.fetch(
+        "SELECT sample_idx FROM heimdall.iq_saves WHERE dataset_id = $1 ORDER BY sample_idx",
+        UUID(spec.dataset_id),
+    )
+    dataset = await get_dataset(pool, spec.dataset_id)
+    counters = (dataset.accepted, dataset.rejected, dataset.failed, dataset.status)
+    return [[tuple(row) for row in part] for part in (rows, outcomes, chosen)], counters
+
+
+async def counters(pool, spec):
+    dataset = await get_dataset(pool, spec.dataset_id)
+    return dataset.accepted, dataset.rejected, dataset.failed
+
+
+async def test_a_batch_becomes_rows_outcomes_counters_and_an_offset(pool, sink):
+    spec = await submitted(pool, samples=3)
+    owner = await sink.owner()
+    messages = [*whole_sample(spec, 0), *whole_sample(spec, 1, snr_db=1.0), failure_record(spec, 2)]
+    await owner.handle(numbered(messages))
+    assert await counters(pool, spec) == (1, 1, 1)
+    assert await sink.stored_offset() == 7
+    assert sink.published == [0, 7]
+    reasons = {(c.outcome, c.reason): c.samples for c in await outcome_counts_by_reason(pool, spec.dataset_id)}
+    assert reasons == {("accepted", None): 1, ("rejected", "low_snr"): 1, ("failed", "Malformed"): 1}
+
+
+async def test_the_published_queries_work_as_they_stand(pool, sink):
+    spec = await submitted(pool, samples=1, receivers=4)
+    await (await sink.owner()).handle(numbered(whole_sample(spec, 0)))
+    where = "WHERE dataset_id = $1"
+    row = await pool.fetchrow(
+        "SELECT recording_session_id, array_length(receiver_features, 1) AS num_receivers, overall_confidence, "
+        f"mean_snr_db, num_receivers_detected, gdop FROM heimdall.measurement_features {where} LIMIT 5",
+        UUID(spec.dataset_id),
+    )
+    assert (row["num_receivers"], row["num_receivers_detected"], row["overall_confidence"]) == (4, 4, 0.75)
+    assert row["recording_session_id"] == spec.recording_session_id(0)
+    row = await pool.fetchrow(
+        "SELECT receiver_features[1]->>'rx_id' AS rx_id, receiver_features[1]->'snr_db'->>'mean' AS snr_mean, "
+        f"receiver_features[1]->'rssi_dbm'->>'mean' AS rssi_mean FROM heimdall.measurement_features {where}",
+        UUID(spec.dataset_id),
+    )
+    assert tuple(row) == ("rx0", "20.0", "1.0")
+
+
+async def test_the_same_batch_twice_stores_the_same(pool, sink):
+    spec = await submitted(pool, samples=3)
+    batch = numbered([*whole_sample(spec, 0), *whole_sample(spec, 2, snr_db=0.0), b"garbage"])
+    await (await sink.owner()).handle(batch)
+    before = await table(pool, spec)
+    await (await sink.owner()).handle(batch)
+    assert await table(pool, spec) == before
+
+
+async def test_the_commit_of_a_superseded_owner_leaves_no_trace(pool, sink):
+    spec = await submitted(pool, samples=3)
+    zombie = await sink.owner()
+    await sink.owner()
+    with pytest.raises(StaleOwner):
+        await zombie.handle(numbered([*whole_sample(spec, 0), failure_record(spec, 1), b"garbage"]))
+    (rows, outcomes, chosen), moved = await table(pool, spec)
+    assert (rows, outcomes, chosen, moved) == ([], [], [], (0, 0, 0, "running"))
+    assert await sink.stored_offset() == 0
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_restarts_at_the_oldest_open_sample_neither_lose_nor_double(pool, sink, seed):
+    """Samples interleave, records repeat, owners die after or before their commit: the result is the same."""
+    rng = random.Random(seed)
+    samples = 12
+    spec = await submitted(pool, samples=samples, iq_samples=3)
+    messages = [
+        message
+        for idx in range(samples)
+        for message in (
+            [failure_record(spec, idx)] if idx % 5 == 4 else whole_sample(spec, idx, snr_db=20.0 if idx % 3 else 1.0)
+        )
+    ]
+    messages += rng.sample(messages, 6)
+    order = sorted(range(len(messages)), key=lambda n: n + rng.uniform(0, 9))
+    log = numbered([messages[n] for n in order])
+    owner = await sink.owner()
+    position = owner.start
+    while position < len(log):
+        batch = log[position : position + rng.randint(1, 7)]
+        fate = rng.random()
+        if fate < 0.2:  # frozen while another takes over: its commit fails
+            successor = await sink.owner()
+            with pytest.raises(StaleOwner):
+                await owner.handle(batch)
+            owner, position = successor, successor.start
+            continue
+        await owner.handle(batch)
+        position = batch[-1].offset + 1
+        if fate < 0.5:  # dies after its commit
+            owner = await sink.owner()
+            position = owner.start
+    (rows, outcomes, chosen), moved = await table(pool, spec)
+    accepted = [idx for idx in range(samples) if idx % 5 != 4 and idx % 3]
+    failed = [idx for idx in range(samples) if idx % 5 == 4]
+    assert [row[1] for row in rows] == accepted
+    assert [row[0] for row in outcomes] == list(range(samples))
+    assert [row[0] for row in chosen] == accepted[:3]
+    assert moved == (len(accepted), samples - len(accepted) - len(failed), len(failed), "running")
+    assert await sink.stored_offset() == len(log)
+
+
+async def test_an_open_sample_holds_the_stored_offset_at_its_first_record(pool, sink):
+    spec = await submitted(pool, samples=3)
+    owner = await sink.owner()
+    first, *rest = whole_sample(spec, 0)
+    await owner.handle(numbered([*whole_sample(spec, 1), first, *whole_sample(spec, 2)]))
+    assert await sink.stored_offset() == 3
+    await owner.idle(9)
+    assert await sink.stored_offset() == 3
+    await owner.handle(numbered(rest, 9))
+    assert await sink.stored_offset() == 11
+    await owner.idle(12)
+    assert await sink.stored_offset() == 12
+
+
+async def test_a_dead_letter_is_stored_once_and_copied(pool, sink):
+    spec = await submitted(pool, samples=1)
+    stranger = make_spec()
+    first = random.Random(sink.group).randrange(10**12)
+    batch = numbered([b"\xc1garbage", feature_record(stranger, 0), *whole_sample(spec, 0)], first)
+    for _ in range(2):
+        await (await sink.owner()).handle(batch)
+    stored = await pool.fetch(
+        'SELECT "offset", stage, error, value FROM heimdall.dead_letters WHERE "offset" >= $1 AND "offset" < $2 '
+        'ORDER BY "offset"',
+        first,
+        first + 5,
+    )
+    assert [(row["offset"] - first, row["stage"]) for row in stored] == [(0, "sink"), (1, "sink")]
+    assert [row["value"] for row in stored] == [record.value for record in batch[:2]]
+    assert await counters(pool, spec) == (1, 0, 0)
+    sent = []
+
+    async def send(records):
+        sent.extend(records)
+
+    while await copy_dead_letters(pool, send):
+        pass
+    keys = [record.key for record in sent]
+    assert keys.count(f"{TOPIC}:0:{first}".encode()) == 1
+    assert await copy_dead_letters(pool, send) == 0
+
+
+async def test_an_unreadable_record_of_ours_fails_its_sample(pool, sink):
+    spec = await submitted(pool, samples=1)
+    records = numbered(whole_sample(spec, 0), 500)
+    broken = [*records[:2], kafka_record(502, b"")]
+    object.__setattr__(broken[2], "key", records[2].key)
+    object.__setattr__(broken[2], "headers", records[2].headers)
+    await (await sink.owner()).handle(broken)
+    assert await counters(pool, spec) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("status", ["cancelled", "deleted"])
+async def test_records_of_a_withdrawn_dataset_are_dropped_and_hold_nothing_back(pool, sink, status):
+    spec = await submitted(pool, samples=3)
+    owner = await sink.owner()
+    await owner.handle(numbered([*whole_sample(spec, 0), feature_record(spec, 1)]))
+    assert await sink.stored_offset() == 3
+    if status == "cancelled":
+        await set_status(pool, spec.dataset_id, 1, "cancelled")
+    else:
+        assert await delete_dataset(pool, spec.dataset_id) == 1
+    await owner.idle(4)
+    assert await sink.stored_offset() == 4
+    await owner.handle(numbered(whole_sample(spec, 2), 4))
+    assert await sink.stored_offset() == 7
+    (rows, _, _), _ = await table(pool, spec)
+    assert len(rows) == (1 if status == "cancelled" else 0)
+
+
+async def test_a_replay_rewrites_a_sample_and_moves_counters_only_where_the_verdict_changes(pool, sink):
+    spec = await submitted(pool, samples=3, iq_samples=1)
+    owner = await sink.owner()
+    await owner.handle(numbered([*whole_sample(spec, 0), *whole_sample(spec, 1), failure_record(spec, 2)]))
+    rows_before, _ = await table(pool, spec)
+    replay = [
+        *whole_sample(spec, 0, generation=1),
+        *whole_sample(spec, 1, generation=1, snr_db=0.0),
+        *whole_sample(spec, 2, generation=1),
+    ]
+    await owner.handle(numbered(replay, 7))
+    rows, moved = await table(pool, spec)
+    assert moved == (2, 1, 0, "running")
+    assert [row[1] for row in rows[0]] == [0, 2]
+    assert rows[0][0] == rows_before[0][0]
+    assert [row[0] for row in rows[2]] == [0]
+    # older generations, late or read again, change nothing
+    await owner.handle(numbered([*whole_sample(spec, 1), *whole_sample(spec, 1, generation=1)], 16))
+    assert await table(pool, spec) == (rows, moved)
+
+
+async def test_until_a_replay_is_complete_and_when_it_fails_the_old_row_stands(pool, sink):
+    spec = await submitted(pool, samples=1)
+    owner = await sink.owner()
+    await owner.handle(numbered(whole_sample(spec, 0)))
+    (rows, _, _), moved = await table(pool, spec)
+    await owner.handle(numbered(whole_sample(spec, 0, generation=1)[:2], 3))
+    assert (await table(pool, spec))[0][0] == rows
+    await owner.handle(numbered([failure_record(spec, 0, 2, generation=1)], 5))
+    assert ((await table(pool, spec))[0][0], (await table(pool, spec))[1]) == (rows, moved)
+    assert await sink.stored_offset() == 6
+
+
+async def test_a_live_sample_is_stored_with_the_receivers_there_are(pool, sink):
+    spec = await submitted(pool, samples=1, receivers=4, recorded=True)
+    owner = await sink.owner(live_grace_s=0.0)
+    await owner.handle(numbered(whole_sample(spec, 0, truth=False)[:3]))
+    await owner.idle(4)
+    assert await counters(pool, spec) == (1, 0, 0)
+    row = await pool.fetchrow(
+        "SELECT tx_known, array_length(receiver_features, 1) AS receivers FROM heimdall.measurement_features "
+        "WHERE dataset_id = $1",
+        UUID(spec.dataset_id),
+    )
+    assert tuple(row) == (False, 3)
+
+
+async def test_partitions_that_share_datasets_do_not_deadlock(pool):
+    """Every batch touches all datasets, in another order each time."""
+    sink = await Sink(pool).create(partitions=4)
+    specs = [await submitted(pool, samples=40) for _ in range(3)]
+
+    async def serve(partition):
+        rng = random.Random(partition)
+        owner, offset = await sink.owner(partition), 0
+        for idx in range(partition, 40, 4):
+            messages = [m for spec in rng.sample(specs, 3) for m in whole_sample(spec, idx)]
+            await owner.handle(numbered(messages, offset, partition))
+            offset += len(messages)
+
+    await asyncio.gather(*(serve(partition) for partition in range(4)))
+    for spec in specs:
+        assert await counters(pool, spec) == (40, 0, 0)
+
+
+async def test_a_dataset_without_iq_is_complete_with_its_last_sample_exactly_once(pool, sink, settings, caplog):
+    caplog.set_level(logging.INFO, logger="sink.saver")
+    spec = await submitted(pool, samples=3, iq_samples=0)
+    heard = []
+    listener = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        await listener.add_listener("iqstream_datasets", lambda *event: heard.append(event[-1]))
+        owner = await sink.owner()
+        batch = numbered([*whole_sample(spec, 0), *whole_sample(spec, 1), *whole_sample(spec, 2, snr_db=0.0)])
+        await owner.handle(batch)
+        await (await sink.owner()).handle(batch)
+        await listener.fetchval("SELECT 1")
+    finally:
+        await listener.close()
+    assert heard.count(spec.dataset_id) == 1
+    dataset = await get_dataset(pool, spec.dataset_id)
+    assert (dataset.status, dataset.completed_at is not None) == ("complete", True)
+    assert caplog.messages == ["Generation complete: 2 samples, 0 IQ samples saved to MinIO"]
+    assert not await set_status(pool, spec.dataset_id, 1, "running")
+    assert not await set_status(pool, spec.dataset_id, 1, "cancelled")
+
+
+async def test_a_partition_without_an_offset_is_an_error_that_names_the_fix(sink):
+    with pytest.raises(Failed, match="iqstream init"):
+        await sink.owner(partition=99)
+
+
+async def test_an_offset_of_another_cluster_is_refused_with_both_named(pool, sink):
+    with pytest.raises(Failed, match=f"{CLUSTER}.*other-cluster"):
+        await sink.owner(cluster_id="other-cluster")
+    with pytest.raises(Failed, match=f"{CLUSTER}.*other-cluster"):
+        await create_offsets(
+            pool, group=sink.group, topic=TOPIC, partitions=range(2), cluster_id="other-cluster", topic_id=TOPIC_ID
+        )
+
+
+async def test_making_offsets_again_adds_what_is_missing_and_moves_nothing(pool, sink):
+    spec = await submitted(pool, samples=1)
+    await (await sink.owner()).handle(numbered(whole_sample(spec, 0)))
+    await sink.create(partitions=3)
+    assert [await sink.stored_offset(partition) for partition in range(3)] == [3, 0, 0]
+
+
+async def test_migrations_are_idempotent_and_may_run_at_once(settings):
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        base, _, query = settings.postgres_dsn.partition("?")
+        dsn = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+        await asyncio.gather(*(migrate(dsn) for _ in range(4)))
+        await migrate(dsn)
+        connection = await asyncpg.connect(dsn)
+        tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'heimdall'")
+        versions = await connection.fetchval("SELECT count(*) FROM heimdall.alembic_version")
+        await connection.close()
+        assert {row["tablename"] for row in tables} >= {"datasets", "measurement_features", "sample_outcomes"}
+        assert versions == 1
+    finally:
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.close()
+
+
+async def test_a_name_in_use_is_refused_unless_reused_on_purpose(pool):
+    spec = make_spec()
+    again = make_spec(name=spec.name)
+    await create_dataset(pool, spec)
+    with pytest.raises(UserError, match="--reuse-name"):
+        await create_dataset(pool, again)
+    await create_dataset(pool, again, reuse_name=True)
+    with pytest.raises(UserError, match=spec.dataset_id):
+        await find_dataset(pool, spec.name)
+    await delete_dataset(pool, again.dataset_id)
+    assert (await find_dataset(pool, spec.name)).id == spec.dataset_id
+    assert (await find_dataset(pool, again.dataset_id)).status == "deleted"
+
+
+async def test_of_submitters_of_one_name_at_once_one_wins(pool):
+    name = f"race {uuid4()}"
+    results = await asyncio.gather(
+        *(create_dataset(pool, make_spec(name=name)) for _ in range(5)), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["UserError"] * 4
+
+
+async def test_a_dataset_comes_back_as_it_was_submitted(pool):
+    spec = make_spec(limits=Limits(min_snr_db=4.5), seed=2**62)
+    await create_dataset(pool, spec)
+    assert (await get_dataset(pool, spec.dataset_id)).spec == spec
+    assert spec.dataset_id in [dataset.id for dataset in await list_datasets(pool)]
+    assert await get_dataset(pool, str(uuid4())) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        (["running", "cancelled"], True),
+        (["cancelled"], True),
+        (["cancelled", "running"], False),
+        (["cancelled", "deleted"], True),
+        (["deleted", "cancelled"], False),
+        (["running", "running"], False),
+    ],
+)
+async def test_a_status_follows_only_certain_others(pool, path, allowed):
+    spec = make_spec()
+    await create_dataset(pool, spec)
+    moved = [await set_status(pool, spec.dataset_id, 1, status) for status in path]
+    assert moved[-1] is allowed
+
+
+async def test_complete_is_not_for_people_to_say(pool):
+    spec = make_spec()
+    await create_dataset(pool, spec)
+    with pytest.raises(UserError, match="complete"):
+        await set_status(pool, spec.dataset_id, 1, "complete")
+    with pytest.raises(UserError, match="no dataset"):
+        await set_status(pool, str(uuid4()), 1, "running")
+
+
+async def test_what_postgres_stores_of_a_row_is_what_the_extractor_said(pool, sink):
+    """jsonb keeps every float64 to the last bit."""
+    spec = await submitted(pool, samples=1)
+    rng = random.Random(5)
+    records = whole_sample(spec, 0)
+    values = tuple(rng.gauss(0, 10.0 ** rng.randint(-9, 9)) for _ in range(72 - 16))
+    odd = feature_record(spec, 0, 0, values=(records[0].values[:4] + records[0].values[4:8] + values)[:72])
+    odd_values = (*odd.values[:64], *records[0].values[64:])
+    await (await sink.owner()).handle(numbered([feature_record(spec, 0, 0, values=odd_values), *records[1:]]))
+    text = await pool.fetchval(
+        "SELECT receiver_features[1] FROM heimdall.measurement_features WHERE dataset_id = $1", UUID(spec.dataset_id)
+    )
+    stored = json.loads(text)
+    assert stored["noise_floor_dbm"]["mean"] == odd_values[8]
+    assert stored["zero_crossing_rate"]["max"] == odd_values[12 * 4 + 3]

@@ -1,0 +1,110 @@
+"""A service's workers: restarted when they die, gone when it dies, told apart on one host."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from iqstream.runtime.workers import take_slots
+from tests.integration.pipeline import Pipeline
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def service(settings, tmp_path):
+    pipeline = Pipeline(settings, tmp_path / "stages.log", workers=2)
+    pipeline.start("extractor")
+    yield pipeline
+    if "extractor" in pipeline.services:
+        pipeline.services["extractor"].send_signal(signal.SIGCONT)
+        pipeline.stop()
+
+
+def until(true, what, deadline_s=30):
+    ends_at = time.monotonic() + deadline_s
+    while not true():
+        assert time.monotonic() < ends_at, f"never so: {what}"
+        time.sleep(0.05)
+
+
+def workers_of(pipeline):
+    return psutil.Process(pipeline.services["extractor"].pid).children()
+
+
+def started(pipeline):
+    return pipeline.log.read_text().count("extractor worker") if pipeline.log.exists() else 0
+
+
+def test_a_killed_worker_is_replaced_and_the_other_one_left_alone(service):
+    until(lambda: len(workers_of(service)) == 2, "two workers")
+    killed, other = workers_of(service)
+    killed.kill()
+    until(lambda: len(workers_of(service)) == 2 and killed not in workers_of(service), "a new worker")
+    assert other in workers_of(service)
+
+
+def test_kill_9_of_the_service_leaves_no_worker(service):
+    until(lambda: len(workers_of(service)) == 2, "two workers")
+    orphans = workers_of(service)
+    service.services["extractor"].kill()
+    service.services.pop("extractor").wait()
+    _, alive = psutil.wait_procs(orphans, timeout=10)
+    assert not alive
+
+
+def test_sigterm_ends_service_and_workers_with_exit_0(service):
+    until(lambda: started(service) == 2, "both workers have started")
+    workers = workers_of(service)
+    assert service.stop() == {"extractor": 0}
+    assert not any(worker.is_running() for worker in workers)
+
+
+def test_a_second_sigterm_ends_everything_at_once(service):
+    until(lambda: started(service) == 2, "both workers have started")
+    workers = workers_of(service)
+    for worker in workers:
+        worker.suspend()  # they could not stop in good order
+    process = service.services.pop("extractor")
+    process.send_signal(signal.SIGTERM)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=20)
+    assert not psutil.wait_procs(workers, timeout=5)[1]
+
+
+def test_two_services_on_one_host_never_share_a_slot(tmp_path):
+    scope = f"test-{os.getpid()}"
+    first, second = take_slots(scope, 2), take_slots(scope, 3)
+    try:
+        assert [slot.number for slot in first] == [0, 1]
+        assert [slot.number for slot in second] == [2, 3, 4]
+        os.close(first[0].lock_fd)
+        again = take_slots(scope, 1)
+        assert [slot.number for slot in again] == [0]
+        os.close(again[0].lock_fd)
+    finally:
+        for slot in (*first[1:], *second):
+            os.close(slot.lock_fd)
+
+
+def test_without_a_broker_a_stage_says_so_and_exits_3(settings):
+    environment = os.environ | {"IQSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1"}
+    for name in ("POSTGRES_DSN", "S3_ENDPOINT", "S3_ACCESS_KEY", "S3_SECRET_KEY"):
+        environment[f"IQSTREAM_{name}"] = getattr(settings, name.lower())
+    ended = subprocess.run(
+        [sys.executable, "-m", "iqstream", "producer"],
+        check=False,
+        env=environment,
+        capture_output=True,
+        timeout=60,
+        text=True,
+    )
+    assert ended.returncode == 3
+    assert "Kafka at 127.0.0.1:1 does not answer" in ended.stderr
+    assert "iqstream up" in ended.stderr
+    assert "Traceback" not in ended.stderr

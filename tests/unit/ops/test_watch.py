@@ -1,0 +1,63 @@
+"""What a watcher is shown: rates, times to go, and progress that never runs backwards past what is decided."""
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqstream.ops.commands.generate import make_spec
+from iqstream.ops.progress import reckon
+from iqstream.ops.watch import Rate, duration, outcome_line
+from sink.datasets import Dataset
+
+
+def dataset(requested=100, accepted=0, rejected=0, failed=0, saved=0, status="running"):
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return Dataset(
+        id="d", version=1, name="Test", spec=make_spec(name="Test", samples=requested), recorded=False, status=status,
+        requested=requested, accepted=accepted, rejected=rejected, failed=failed, iq_samples=100,
+        iq_samples_saved=saved, created_at=now, status_changed_at=now, completed_at=None,
+    )  # fmt: skip
+
+
+@given(st.integers(0, 100), st.integers(0, 500), st.integers(0, 5000))
+def test_stages_are_between_what_is_decided_and_what_is_requested(decided, shards, frames):
+    progress = reckon(dataset(accepted=decided), shards, frames)
+    assert decided <= progress.extracted <= progress.generated <= 100
+
+
+def test_without_backlog_everything_is_generated_and_extracted():
+    progress = reckon(dataset(accepted=3), 0, 0)
+    assert (progress.generated, progress.extracted) == (100, 100)
+
+
+def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():
+    assert reckon(dataset(accepted=30, rejected=60), 0, 0).iq_wanted == 40
+
+
+def test_the_rate_is_that_of_the_last_seconds():
+    rate = Rate()
+    for second in range(100):
+        rate.add(second, second * 2 if second < 80 else 160)
+    assert rate.per_second() == 0
+    assert rate.eta_s(10) is None
+
+
+def test_the_time_to_go_is_the_rest_over_the_rate():
+    rate = Rate()
+    rate.add(0, 0)
+    rate.add(10, 50)
+    assert rate.eta_s(25) == 5
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(5.4, "5 s"), (65, "1 min 05 s"), (7260, "2 h 01 min")])
+def test_durations_read_as_people_write_them(seconds, text):
+    assert duration(seconds) == text
+
+
+def test_the_last_line_has_the_true_numbers():
+    progress = reckon(dataset(accepted=95, rejected=5, saved=90, status="complete"), 0, 0)
+    assert outcome_line(progress) == "Generation complete: 95 samples, 90 IQ samples saved to MinIO"
+    cancelled = reckon(dataset(accepted=5, status="cancelled"), 0, 0)
+    assert outcome_line(cancelled) == "Test: cancelled at 5 of 100 samples"
