@@ -2,23 +2,22 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 
-import asyncpg
 from rich.console import Console
-from rich.table import Table
 
 from iqstream.ops.progress import Progress
 from iqstream.ops.reach import object_store, postgres_pool
 from iqstream.ops.submit import submit
+from iqstream.ops.tables import counts_table, print_whole, result_table
 from iqstream.ops.watch import watch_dataset
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 from schemas import DatasetSpec
-from sink.datasets import Dataset, OutcomeCount, outcome_counts_by_reason
+from sink.datasets import Dataset, outcome_counts_by_reason
 from sink.objects import BUCKET
 
 GROUPS = {"producer": PRODUCER_GROUP, "extractor": EXTRACTOR_GROUP, "sink": SINK_GROUP}
@@ -96,35 +95,9 @@ async def show_stored(settings: Settings, dataset: Dataset, console: Console) ->
         console.print(counts_table(dataset, outcomes))
         for query in QUERIES:
             console.print(f"\n{query}", style="bold", highlight=False, soft_wrap=True)
-            console.print(result_table(await pool.fetch(query)))
+            print_whole(console, result_table(await pool.fetch(query)))
     names = await object_store(settings).list_samples(dataset.id)
     folders = {name.rsplit("/", 1)[0] for name in names}
     console.print(f"\n{len(names)} objects in {len(folders)} folders of {BUCKET}, for example", highlight=False)
     for name in names[:3]:
         console.print(f"  {name}", highlight=False, soft_wrap=True)
-
-
-def counts_table(dataset: Dataset, outcomes: Sequence[OutcomeCount]) -> Table:
-    """Samples by outcome, rejections by reason."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
-    table.add_row("requested", str(dataset.requested))
-    table.add_row("accepted", str(dataset.accepted))
-    for outcome, total in (("rejected", dataset.rejected), ("failed", dataset.failed)):
-        table.add_row(outcome, str(total))
-        for count in outcomes:
-            if count.outcome == outcome:
-                table.add_row(f"  {count.reason}", str(count.samples))
-    table.add_row("IQ samples saved", str(dataset.iq_samples_saved))
-    return table
-
-
-def result_table(rows: Sequence[asyncpg.Record]) -> Table:
-    """A query's result."""
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0].keys() if rows else ():  # a record is iterated by value
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))
-    return table

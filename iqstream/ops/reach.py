@@ -34,8 +34,12 @@ async def postgres_pool(settings: Settings) -> AsyncIterator["asyncpg.Pool[async
         ) from None
     try:
         yield pool
+    except asyncpg.UndefinedTableError:
+        raise Unreachable(
+            f"database {place.path.lstrip('/')} at {place.hostname} has no tables of iqstream: run `iqstream init`."
+        ) from None
     finally:
-        await pool.close()
+        pool.terminate()
 
 
 def object_store(settings: Settings) -> ObjectStore:

@@ -6,7 +6,8 @@ from itertools import islice
 import asyncpg
 from aiokafka import TopicPartition
 
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
@@ -23,7 +24,11 @@ async def submit(
 
     Raises:
         UserError: the name is in use.
+        Unreachable: no broker, or it has none of our topics.
     """
+    async with admin_client(settings) as admin:
+        if JOBS not in await admin.list_topics():
+            raise Unreachable(f"Kafka at {settings.kafka_bootstrap} has no topic {JOBS}: run `iqstream init`.")
     await create_dataset(pool, spec, reuse_name=reuse_name)
     await publish_shards(settings, spec)
     await set_status(pool, spec.dataset_id, spec.dataset_version, "running")

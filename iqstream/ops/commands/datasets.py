@@ -9,10 +9,9 @@ import asyncpg
 import click
 import msgspec
 from rich.console import Console
-from rich.table import Table
 
-from iqstream.ops.demo import counts_table
 from iqstream.ops.reach import postgres_pool
+from iqstream.ops.tables import counts_table, datasets_table, print_whole
 from iqstream.ops.watch import watch_dataset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
@@ -39,16 +38,7 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
     if not found:
         click.echo("There are no datasets yet: `iqstream generate --help`.")
         return
-    table = Table(box=None, pad_edge=False)
-    for column in ("name", "status"):
-        table.add_column(column, overflow="fold")
-    for column in ("requested", "accepted", "rejected", "failed", "IQ saved"):
-        table.add_column(column, justify="right")
-    table.add_column("id")
-    for dataset in found:
-        counts = (dataset.requested, dataset.accepted, dataset.rejected, dataset.failed, dataset.iq_samples_saved)
-        table.add_row(dataset.name, dataset.status, *map(str, counts), dataset.id)
-    Console().print(table)
+    print_whole(Console(), datasets_table(found))
 
 
 @datasets.command("show", epilog="Example: iqstream datasets show 'Test IQ Generation'")

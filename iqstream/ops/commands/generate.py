@@ -41,7 +41,7 @@ class Frequency(click.ParamType[float]):
 )
 @click.option("--name", required=True, help="The dataset's name; one in use is refused.")
 @click.option("--samples", type=click.IntRange(min=1), required=True, help="Samples to generate.")
-@click.option("--frequency", type=Frequency(), default=144e6, show_default="144MHz", help="Carrier: 144MHz, 144e6.")
+@click.option("--frequency", type=Frequency(), default="144MHz", show_default=True, help="Carrier: 144MHz, 144e6.")
 @click.option("--min-snr", type=float, default=3.0, show_default=True, help="Lowest mean SNR to accept, dB.")
 @click.option(
     "--min-receivers",
