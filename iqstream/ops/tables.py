@@ -38,8 +38,9 @@ def result_table(rows: Sequence[asyncpg.Record]) -> Table:
 
 def print_whole(console: Console, table: Table) -> None:
     """Prints a table in its full width: a row that is cut or folded could not be copied."""
-    wide = console.options.update(max_width=1000)
-    console.print(table, width=Measurement.get(console, wide, table).maximum, crop=False, overflow="ignore")
+    unbounded = console.options.update(max_width=1000)
+    width = max(console.width, Measurement.get(console, unbounded, table).maximum)
+    Console(file=console.file, width=width).print(table, soft_wrap=True)
 
 
 def datasets_table(datasets: Sequence[Dataset]) -> Table:
