@@ -17,7 +17,7 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 from schemas import DatasetSpec
-from sink.datasets import Dataset, outcome_counts_by_reason
+from sink.datasets import Dataset, get_dataset, outcome_counts_by_reason, set_status
 from sink.objects import BUCKET
 
 GROUPS = {"producer": PRODUCER_GROUP, "extractor": EXTRACTOR_GROUP, "sink": SINK_GROUP}
@@ -44,11 +44,20 @@ def demo_name(now: datetime) -> str:
 
 
 async def run_demo(settings: Settings, spec: DatasetSpec, console: Console, log_path: Path) -> Progress:
-    """Starts the stages, submits, watches to the end, stops the stages, shows what was stored."""
-    async with stages(settings, log_path):
+    """Starts the stages, submits, watches to the end, stops the stages, shows what was stored.
+
+    Interrupted, it cancels its dataset: nobody would want the rest of it later.
+    """
+    try:
+        async with stages(settings, log_path):
+            async with postgres_pool(settings) as pool:
+                await submit(settings, pool, spec)
+            progress = await watch_dataset(settings, spec.dataset_id, console)
+    except asyncio.CancelledError:
         async with postgres_pool(settings) as pool:
-            await submit(settings, pool, spec)
-        progress = await watch_dataset(settings, spec.dataset_id, console)
+            if await get_dataset(pool, spec.dataset_id) is not None:
+                await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
+        raise
     await show_stored(settings, progress.dataset, console)
     return progress
 
