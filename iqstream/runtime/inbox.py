@@ -41,8 +41,8 @@ class Inbox:
 
     def accept(self, next_offset: int) -> None:
         """What was fetched is done, up to `next_offset`."""
+        self._trusted = self._trusted or next_offset > self.expected
         self.expected = next_offset
-        self._trusted = True
 
     def _believes(self, offset: int) -> bool:
         """A gap is believed where the fetch before it was whole, or when it is seen twice."""

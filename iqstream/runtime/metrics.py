@@ -26,6 +26,9 @@ METRICS: tuple[MetricSpec, ...] = (
     ),
     MetricSpec(name="iqstream_emitted_records", kind="counter", labels=("topic",), meaning="Records committed."),
     MetricSpec(name="iqstream_emitted_bytes", kind="counter", labels=("topic",), meaning="Value bytes committed."),
+    MetricSpec(
+        name="iqstream_samples", kind="counter", labels=("outcome",), meaning="Samples decided, by outcome (sink)."
+    ),
     MetricSpec(name="iqstream_batches", kind="counter", meaning="Batches committed."),
     MetricSpec(name="iqstream_compute_seconds", kind="histogram", meaning="Computation of one batch."),
     MetricSpec(name="iqstream_commit_seconds", kind="histogram", meaning="Commit of one batch."),

@@ -40,7 +40,7 @@ class Ownership(Protocol):
         """Does a whole batch, in offset order, and commits its results with the position, or raises."""
 
     async def idle(self, next_offset: int) -> None:
-        """Nothing is left to read, up to `next_offset`: the stored position may say so."""
+        """Nothing is left to read, up to `next_offset`: the stored position may say so. Called every second."""
 
     async def close(self) -> None:
         """Lets go of what it holds; aborts and commits nothing."""
@@ -172,9 +172,8 @@ class StageShell(ConsumerRebalanceListener):
                 busy_at = self._progress[partition] = clock()
             elif clock() - busy_at > IDLE_AFTER_S:
                 passed = await inbox.passed()
-                if passed > inbox.expected:
-                    await ownership.idle(passed)
-                    inbox.accept(passed)
+                await ownership.idle(passed)
+                inbox.accept(passed)
                 busy_at = clock()
 
     async def _wait_at_gate(self, partition: TopicPartition) -> None:

@@ -86,6 +86,7 @@ class TransactionalTransform:
         self._producer = producer
         self._executor = executor
         self._memory = memory
+        self._position = 0
         self._metrics = metrics
 
     async def take_over(self) -> int:
@@ -105,7 +106,8 @@ class TransactionalTransform:
                 f"group {self._group} has no offset on {self._partition.topic}-{self._partition.partition}: "
                 "run `iqstream init`, which sets it on a topic that it makes"
             )
-        return int(offset)
+        self._position = int(offset)
+        return self._position
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Computes a whole batch, then commits it: an open transaction stalls every reader."""
@@ -118,7 +120,8 @@ class TransactionalTransform:
 
     async def idle(self, next_offset: int) -> None:
         """Passes markers, so that a drained group shows no lag."""
-        await self._commit([], next_offset)
+        if next_offset > self._position:
+            await self._commit([], next_offset)
 
     async def close(self) -> None:
         """Lets the producer go, committing and aborting nothing: after an error its outcome is unknown."""
@@ -160,6 +163,7 @@ class TransactionalTransform:
             await self._producer.send_offsets_to_transaction({self._partition: next_offset}, self._group)
             # 4. All or nothing.
             await self._producer.commit_transaction()
+        self._position = next_offset
         self._memory.forget_before(next_offset)
 
     async def _send(self, results: Sequence[Result]) -> None:

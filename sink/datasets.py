@@ -1,0 +1,236 @@
+"""Datasets as rows: made at submission, moved through their states, found again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, TypeAlias
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from iqstream.runtime.errors import UserError
+from schemas import DatasetSpec
+from sink.postgres import Connection, Pool
+
+Status: TypeAlias = Literal["submitting", "running", "complete", "cancelled", "deleted"]
+
+_MAY_FOLLOW: Mapping[Status, tuple[Status, ...]] = {
+    "running": ("submitting",),
+    "cancelled": ("submitting", "running"),
+    "deleted": ("submitting", "running", "complete", "cancelled"),
+}
+"""By new status, the ones it may follow. `complete` is the sink's to say, with the last sample."""
+
+_COLUMNS = """id::text, version, name, spec, recorded, status, requested, accepted, rejected, failed, iq_samples,
+    iq_samples_saved, created_at, status_changed_at, completed_at"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Dataset:
+    """One version of a dataset and how far it has got."""
+
+    id: str
+    version: int
+    name: str
+    spec: DatasetSpec
+    recorded: bool
+    """Real recordings, whose samples may miss receivers."""
+    status: Status
+    requested: int
+    accepted: int
+    rejected: int
+    failed: int
+    iq_samples: int
+    """How many samples' IQ is wanted at most."""
+    iq_samples_saved: int
+    created_at: datetime
+    status_changed_at: datetime
+    completed_at: datetime | None
+
+    @property
+    def decided(self) -> int:
+        """Samples of which the outcome is known."""
+        return self.accepted + self.rejected + self.failed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeCount:
+    """How many samples ended in the same way."""
+
+    outcome: Literal["accepted", "rejected", "failed"]
+    reason: str | None
+    samples: int
+
+
+async def create_dataset(pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False, recorded: bool = False) -> None:
+    """Makes the row of a new dataset, or of a new version of one, with status `submitting`.
+
+    Args:
+        pool: connections.
+        spec: what is submitted.
+        reuse_name: allow a name that another dataset has.
+        recorded: real recordings: samples may miss receivers.
+
+    Raises:
+        UserError: the name is in use, or this id and version are.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        # names are not unique in the table (--reuse-name), so two submitters of one name take turns
+        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", spec.name)
+        other = await connection.fetchval(
+            "SELECT id::text FROM heimdall.datasets WHERE name = $1 AND id <> $2 AND status <> 'deleted' LIMIT 1",
+            spec.name,
+            UUID(spec.dataset_id),
+        )
+        if other is not None and not reuse_name:
+            raise UserError(
+                f"the name {spec.name!r} is in use by dataset {other}: "
+                "choose another, or add --reuse-name for a second dataset of that name"
+            )
+        try:
+            await connection.execute(
+                "INSERT INTO heimdall.datasets (id, version, name, spec, recorded, status, requested, iq_samples) "
+                "VALUES ($1, $2, $3, $4, $5, 'submitting', $6, $7)",
+                UUID(spec.dataset_id),
+                spec.dataset_version,
+                spec.name,
+                msgspec.json.encode(spec).decode(),
+                recorded,
+                spec.samples,
+                spec.iq_samples,
+            )
+        except asyncpg.UniqueViolationError:
+            raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
+
+
+async def set_status(pool: Pool, dataset_id: str, version: int, status: Status) -> bool:
+    """Moves a dataset to another status if its present one allows that; whether it did.
+
+    A dataset that is cancelled can be deleted but not run again, one that is complete cannot be cancelled,
+    and one that is complete before its submitter says `running` stays complete.
+
+    Raises:
+        UserError: `complete`, which follows from the samples, or there is no such dataset.
+    """
+    allowed = _MAY_FOLLOW.get(status)
+    if allowed is None:
+        raise UserError(f"a dataset cannot be set {status!r}; it can be set {', '.join(_MAY_FOLLOW)}")
+    moved = await pool.fetchval(
+        "UPDATE heimdall.datasets SET status = $3, status_changed_at = now() "
+        "WHERE id = $1 AND version = $2 AND status = ANY($4) RETURNING true",
+        _uuid(dataset_id),
+        version,
+        status,
+        list(allowed),
+    )
+    if moved is None and await get_dataset(pool, dataset_id, version) is None:
+        raise UserError(f"there is no dataset {dataset_id} version {version}")
+    return moved is not None
+
+
+async def delete_dataset(pool: Pool, dataset_id: str) -> int:
+    """Deletes all versions of a dataset with their rows and outcomes; the number of rows of features.
+
+    The dataset's own lines stay, with status `deleted`, so that records still under way are recognised. Its
+    objects are `ObjectStore.remove_dataset`'s business, after this.
+
+    Raises:
+        UserError: there is no such dataset.
+    """
+    identity = _uuid(dataset_id)
+    async with pool.acquire() as connection, connection.transaction():
+        versions = await connection.fetch(
+            "SELECT version FROM heimdall.datasets WHERE id = $1 ORDER BY version FOR NO KEY UPDATE", identity
+        )
+        if not versions:
+            raise UserError(f"there is no dataset {dataset_id}")
+        await connection.execute(
+            "UPDATE heimdall.datasets SET status = 'deleted', status_changed_at = now() "
+            "WHERE id = $1 AND status <> 'deleted'",
+            identity,
+        )
+        # a saver that holds a claim waits for our lock on the dataset and then forgets its claim itself
+        await connection.execute(
+            "DELETE FROM heimdall.iq_saves WHERE (dataset_id, dataset_version, sample_idx) IN "
+            "(SELECT dataset_id, dataset_version, sample_idx FROM heimdall.iq_saves WHERE dataset_id = $1 "
+            "FOR UPDATE SKIP LOCKED)",
+            identity,
+        )
+        await connection.execute("DELETE FROM heimdall.sample_outcomes WHERE dataset_id = $1", identity)
+        deleted = await connection.execute("DELETE FROM heimdall.measurement_features WHERE dataset_id = $1", identity)
+    return int(deleted.split()[-1])
+
+
+async def get_dataset(pool: Pool | Connection, dataset_id: str, version: int = 1) -> Dataset | None:
+    """One version of a dataset; None where there is none.
+
+    Raises:
+        UserError: `dataset_id` is not a UUID.
+    """
+    row = await pool.fetchrow(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE id = $1 AND version = $2",  # noqa: S608  # our columns
+        _uuid(dataset_id),
+        version,
+    )
+    return None if row is None else _dataset(row)
+
+
+async def list_datasets(pool: Pool | Connection, *, include_deleted: bool = False) -> list[Dataset]:
+    """All datasets, newest first."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE $1 OR status <> 'deleted' "  # noqa: S608  # our columns
+        "ORDER BY created_at DESC, id, version DESC",
+        include_deleted,
+    )
+    return [_dataset(row) for row in rows]
+
+
+async def find_dataset(pool: Pool | Connection, name_or_id: str, *, version: int | None = None) -> Dataset:
+    """The dataset of a name or id, in its newest version unless one is named; deleted ones by id only.
+
+    Raises:
+        UserError: there is none, or several have that name (it lists their ids).
+    """
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets "  # noqa: S608  # our columns
+        "WHERE (id::text = $1 OR (name = $1 AND status <> 'deleted')) AND ($2::int IS NULL OR version = $2) "
+        "ORDER BY version DESC",
+        name_or_id,
+        version,
+    )
+    found = [_dataset(row) for row in rows]
+    if not found:
+        wanted = repr(name_or_id) if version is None else f"{name_or_id!r} in version {version}"
+        raise UserError(f"there is no dataset {wanted}; `iqstream datasets list` shows what there is")
+    ids = sorted({dataset.id for dataset in found})
+    if len(ids) > 1:
+        raise UserError(f"{len(ids)} datasets are named {name_or_id!r}: use an id, one of {', '.join(ids)}")
+    return found[0]
+
+
+async def outcome_counts_by_reason(pool: Pool | Connection, dataset_id: str, version: int = 1) -> list[OutcomeCount]:
+    """How the samples decided so far ended, most frequent first."""
+    rows = await pool.fetch(
+        "SELECT outcome, reason, count(*) AS samples FROM heimdall.sample_outcomes "
+        "WHERE dataset_id = $1 AND dataset_version = $2 GROUP BY outcome, reason "
+        "ORDER BY samples DESC, outcome, reason",
+        _uuid(dataset_id),
+        version,
+    )
+    return [OutcomeCount(outcome=row["outcome"], reason=row["reason"], samples=row["samples"]) for row in rows]
+
+
+def _uuid(dataset_id: str) -> UUID:
+    try:
+        return UUID(dataset_id)
+    except ValueError:
+        raise UserError(f"{dataset_id!r} is not a dataset's id (a UUID)") from None
+
+
+def _dataset(row: asyncpg.Record) -> Dataset:
+    values = dict(row)
+    values["spec"] = msgspec.json.decode(values["spec"], type=DatasetSpec)
+    return Dataset(**values)

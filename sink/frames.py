@@ -1,0 +1,84 @@
+"""Single frames out of Kafka, by where they stood."""
+
+import asyncio
+from collections.abc import Callable, Collection, Sequence
+from types import TracebackType
+from typing import Self
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import OffsetOutOfRangeError
+
+READ_TIMEOUT_S = 20.0
+_READ_ON_RECORDS = 16
+"""Frames of a sample stand close together: up to here reading on is cheaper than a seek and a new fetch."""
+
+
+class FrameReader:
+    """Reads records by their offsets. The consumer starts with the first read, and again after an error.
+
+    One caller at a time.
+    """
+
+    def __init__(self, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
+        self._new_consumer = new_consumer
+        self._consumer: AIOKafkaConsumer | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._discard()
+
+    async def read(self, topic: str, partition: int, offsets: Collection[int]) -> dict[int, bytes]:
+        """The values at those offsets; the ones that the broker has dropped are left out.
+
+        Raises:
+            KafkaError: the broker refuses.
+            TimeoutError: it does not answer.
+        """
+        place = TopicPartition(topic, partition)
+        found: dict[int, bytes] = {}
+        try:
+            async with asyncio.timeout(READ_TIMEOUT_S):
+                consumer = await self._started()
+                first = (await consumer.beginning_offsets([place]))[place]
+                end = (await consumer.end_offsets([place]))[place]
+                wanted = [offset for offset in sorted(offsets) if first <= offset < end]
+                await _read(consumer, place, wanted, found)
+        except OffsetOutOfRangeError:
+            await self._discard()  # dropped while we were reading; what was found is good
+        except BaseException:
+            await self._discard()
+            raise
+        return found
+
+    async def _started(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            self._consumer = self._new_consumer()
+            await self._consumer.start()
+        return self._consumer
+
+    async def _discard(self) -> None:
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            await consumer.stop()
+
+
+async def _read(
+    consumer: AIOKafkaConsumer, place: TopicPartition, wanted: Sequence[int], found: dict[int, bytes]
+) -> None:
+    """Reads the records at `wanted`, ascending, into `found`; one that is not there is passed over."""
+    if wanted and place not in consumer.assignment():
+        consumer.assign([place])
+    position: int | None = None
+    for offset in wanted:
+        if position is None or not 0 <= offset - position <= _READ_ON_RECORDS:
+            consumer.seek(place, offset)
+            position = offset
+        while position <= offset:
+            record = await consumer.getone(place)
+            position = record.offset + 1
+            if record.offset in wanted and record.value is not None:
+                found[record.offset] = record.value

@@ -1,0 +1,74 @@
+"""A Kafka record of `iq.features` as a message of ours, or as a dead letter that says why it is none."""
+
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+
+from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame
+from sink.join import Observation
+
+
+class Misfit(ValueError):
+    """A well-formed record that cannot belong to its dataset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A record that was understood."""
+
+    source: ConsumerRecord
+    message: Observation
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A record that cannot be processed, and why."""
+
+    source: ConsumerRecord
+    error: Exception
+    message: FailureRecord | None = None
+    """The failure of the sample that it was about, where that can be told: else it would be waited for."""
+
+
+def read_record(source: ConsumerRecord) -> Incoming | DeadLetter:
+    """Decodes a record; never raises for what is in it."""
+    try:
+        message = decode(source.value or b"")
+    except SchemaError as error:
+        return DeadLetter(source, error, _claimed_failure(source, error))
+    if not isinstance(message, FeatureRecord | FailureRecord):
+        return DeadLetter(source, Misfit(f"{type(message).__name__} has no business on {source.topic}"))
+    return Incoming(source, message)
+
+
+def check_fit(message: Observation, spec: DatasetSpec | None) -> None:
+    """Compares a record with the dataset that it names; None: there is no such dataset.
+
+    Raises:
+        Misfit: says what contradicts.
+    """
+    if spec is None:
+        raise Misfit(f"there is no dataset {message.dataset_id} version {message.dataset_version}")
+    if message.sample_idx >= spec.samples:
+        raise Misfit(f"sample {message.sample_idx} of a dataset of {spec.samples}")
+    if any("\0" in text for text in _free_texts(message)):
+        raise Misfit("a text with the character NUL, which PostgreSQL does not store")
+    if isinstance(message, FailureRecord):
+        return
+    if message.receiver.rx_id not in {receiver.rx_id for receiver in spec.receivers}:
+        raise Misfit(f"receiver {message.receiver.rx_id} is not of the dataset's network")
+    if message.receivers_expected > len(spec.receivers):
+        raise Misfit(f"expects {message.receivers_expected} receivers, the network has {len(spec.receivers)}")
+
+
+def _free_texts(message: Observation) -> tuple[str, ...]:
+    if isinstance(message, FailureRecord):
+        return message.error, message.message, message.lineage.topic
+    return message.extractor_version, message.lineage.topic
+
+
+def _claimed_failure(source: ConsumerRecord, error: Exception) -> FailureRecord | None:
+    """None unless key and headers name a sample the way our stages do: a stranger's record is nobody's loss."""
+    if "dataset_version" not in dict(source.headers):
+        return None
+    return failure_of_frame(source, stage="sink", error=error)

@@ -1,0 +1,144 @@
+"""IQ in object storage: one NumPy file per recording, under a name that follows from what it holds."""
+
+import asyncio
+import io
+import re
+from collections.abc import Callable, Iterable
+from typing import ParamSpec, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import urllib3
+from minio import Minio
+from minio.deleteobjects import DeleteObject
+from minio.error import S3Error
+
+from iqstream.runtime.errors import Failed, Unreachable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BUCKET = "heimdall-synthetic-iq"
+_CONNECT_TIMEOUT_S = 5.0
+_READ_TIMEOUT_S = 60.0
+_SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+def object_name(dataset_id: str, sample_idx: int, rx_id: str) -> str:
+    """`synthetic/{dataset_id}/{sample_idx}/{rx_id}.npy`.
+
+    Raises:
+        ValueError: a part that would change the path.
+    """
+    for part in (dataset_id, rx_id):
+        if not _SAFE_PART.fullmatch(part):
+            raise ValueError(f"{part!r} cannot be part of an object's name")
+    return f"synthetic/{dataset_id}/{sample_idx}/{rx_id}.npy"
+
+
+def npy_bytes(samples: npt.NDArray[np.complex64]) -> bytes:
+    """A complex64 recording, shape (n,), as the bytes of a `.npy` file: equal recordings, equal bytes."""
+    buffer = io.BytesIO()
+    np.save(buffer, np.ascontiguousarray(samples, dtype=np.complex64), allow_pickle=False)
+    return buffer.getvalue()
+
+
+class ObjectStore:
+    """An S3 server. The client blocks, so every call runs in a thread; several may run at once.
+
+    Every operation may raise `Unreachable` (no answer) or `Failed` (the server refuses).
+    """
+
+    def __init__(self, *, endpoint: str, access_key: str, secret_key: str, secure: bool = False) -> None:
+        http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
+            maxsize=16,
+            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+        )
+        self._http = http
+        self._endpoint = endpoint
+        self._client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http)
+
+    async def ensure_bucket(self) -> bool:
+        """Makes the bucket if it is not there; whether it did."""
+        return await self._call(self._ensure_bucket)
+
+    def _ensure_bucket(self) -> bool:
+        if self._client.bucket_exists(BUCKET):
+            return False
+        try:
+            self._client.make_bucket(BUCKET)
+        except S3Error as error:
+            if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise
+            return False  # somebody was faster
+        return True
+
+    async def put_iq(self, dataset_id: str, sample_idx: int, rx_id: str, samples: npt.NDArray[np.complex64]) -> None:
+        """Writes a recording, whole or not at all; the same one again writes the same bytes."""
+        name = object_name(dataset_id, sample_idx, rx_id)
+        await self._call(self._put, name, samples)
+
+    def _put(self, name: str, samples: npt.NDArray[np.complex64]) -> None:
+        data = npy_bytes(samples)
+        self._client.put_object(BUCKET, name, io.BytesIO(data), len(data), content_type="application/octet-stream")
+
+    async def get_iq(self, dataset_id: str, sample_idx: int, rx_id: str) -> npt.NDArray[np.complex64]:
+        """Reads a recording, shape (n,).
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        name = object_name(dataset_id, sample_idx, rx_id)
+        data = await self._call(self._get, name)
+        samples: npt.NDArray[np.complex64] = np.load(io.BytesIO(data), allow_pickle=False)
+        return samples
+
+    def _get(self, name: str) -> bytes:
+        response = self._client.get_object(BUCKET, name)
+        try:
+            return bytes(response.read())
+        finally:
+            response.close()
+            response.release_conn()
+
+    async def list_samples(self, dataset_id: str) -> list[str]:
+        """The names of all objects of a dataset, in order."""
+        return await self._call(lambda: list(self._names(f"synthetic/{dataset_id}/")))
+
+    async def remove_sample(self, dataset_id: str, sample_idx: int) -> int:
+        """Removes a sample's objects; how many there were."""
+        return await self._call(self._remove, f"synthetic/{dataset_id}/{sample_idx}/")
+
+    async def remove_dataset(self, dataset_id: str) -> int:
+        """Removes all objects of a dataset; how many there were."""
+        return await self._call(self._remove, f"synthetic/{dataset_id}/")
+
+    def close(self) -> None:
+        """Closes idle connections."""
+        self._http.clear()
+
+    async def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Runs an operation in a thread and says in our words what went wrong."""
+        try:
+            return await asyncio.to_thread(operation, *args, **kwargs)
+        except S3Error as error:
+            if error.code == "NoSuchKey":
+                raise FileNotFoundError(f"object {error.object_name} is not in {BUCKET}") from None
+            raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(
+                f"object store at {self._endpoint} does not answer ({type(error).__name__}). "
+                "Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT."
+            ) from None
+
+    def _names(self, prefix: str) -> Iterable[str]:
+        for found in self._client.list_objects(BUCKET, prefix=prefix, recursive=True):
+            yield found.object_name
+
+    def _remove(self, prefix: str) -> int:
+        names = list(self._names(prefix))
+        errors = list(self._client.remove_objects(BUCKET, (DeleteObject(name) for name in names)))
+        if errors:
+            raise Failed(f"{len(errors)} of {len(names)} objects under {prefix} remain: {errors[0]}")
+        return len(names)

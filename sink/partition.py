@@ -1,0 +1,279 @@
+"""One partition of `iq.features` from taking it over to letting it go: join, judge, store, all in one."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import msgspec
+from aiokafka import ConsumerRecord, TopicPartition
+
+from iqstream.runtime.metrics import Metrics
+from schemas import DatasetSpec
+from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
+from sink.join import DatasetKey, Join, JoinedSample, Observation, sample_of
+from sink.ledger import Ledger
+from sink.postgres import (
+    Claim,
+    Completed,
+    Connection,
+    DatasetState,
+    Pool,
+    choose_iq,
+    claim_partition,
+    complete_if_done,
+    lock_datasets,
+    read_ledger,
+    read_spec_text,
+    store_offset,
+    write_dead_letters,
+    write_ledger,
+    write_rows,
+)
+from sink.rows import MeasurementRow, measurement_row
+from sink.saver import announce
+from sink.verdict import judge
+
+log = logging.getLogger(__name__)
+
+BATCH_DEADLINE_S = 30.0
+LIVE_GRACE_S = 10.0
+"""How long a live sample waits for receivers: in capture time, or on the clock once nothing more comes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Dataset:
+    """What of a dataset never changes."""
+
+    spec: DatasetSpec
+    recorded: bool
+    content_sha256: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Batch:
+    """What becomes of some records."""
+
+    rows: list[MeasurementRow] = field(default_factory=list)
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    skipped: int = 0
+    """Records of cancelled or deleted datasets."""
+
+
+class SinkPartition:
+    """The ownership of one partition, as the shell calls it. After an exception it must be discarded."""
+
+    def __init__(
+        self,
+        *,
+        partition: TopicPartition,
+        group: str,
+        cluster_id: str,
+        topic_id: UUID,
+        pool: Pool,
+        confirm_membership: Callable[[], Awaitable[None]],
+        publish_offset: Callable[[int], Awaitable[None]],
+        chosen: asyncio.Event,
+        metrics: Metrics,
+        live_grace_s: float = LIVE_GRACE_S,
+    ) -> None:
+        """The arguments that are not plain.
+
+        Args:
+            partition: of `iq.features`.
+            group: the consumer group, under which PostgreSQL keeps the offset.
+            cluster_id: of the Kafka cluster that is read; must be that of the stored offset.
+            topic_id: of the topic that is read, likewise.
+            pool: connections to PostgreSQL.
+            confirm_membership: raises unless this worker is a member of the group's current generation: a
+                worker that was thawed after its time must not fence the rightful owner.
+            publish_offset: tells Kafka, for whoever watches lag; does not raise for Kafka's troubles.
+            chosen: set whenever samples were chosen whose IQ is to be saved.
+            metrics: of the worker.
+            live_grace_s: how long a live sample waits for missing receivers.
+        """
+        self._partition = partition
+        self._group = group
+        self._cluster_id = cluster_id
+        self._topic_id = topic_id
+        self._pool = pool
+        self._confirm_membership = confirm_membership
+        self._publish_offset = publish_offset
+        self._chosen = chosen
+        self._metrics = metrics
+        self._live_grace_s = live_grace_s
+        self._join = Join()
+        self._claim: Claim | None = None
+        self._stored_offset = -1
+        self._datasets: dict[DatasetKey, _Dataset] = {}
+        self._last_record_at = asyncio.get_running_loop().time()
+
+    async def take_over(self) -> int:
+        """Fences the former owner; the stored offset is where to go on.
+
+        Raises:
+            Failed: there is no stored offset, or it is of another cluster or topic.
+        """
+        await self._confirm_membership()
+        self._claim = await claim_partition(
+            self._pool,
+            group=self._group,
+            topic=self._partition.topic,
+            partition=self._partition.partition,
+            cluster_id=self._cluster_id,
+            topic_id=self._topic_id,
+        )
+        self._stored_offset = self._claim.next_offset
+        await self._publish_offset(self._stored_offset)
+        return self._stored_offset
+
+    async def handle(self, records: Sequence[ConsumerRecord]) -> None:
+        """Stores what becomes of a batch, and the offset to restart from, in one transaction."""
+        self._last_record_at = asyncio.get_running_loop().time()
+        arrived = await asyncio.to_thread(lambda: [read_record(record) for record in records])
+        await self._commit(arrived, records[-1].offset + 1, close_live=False)
+
+    async def idle(self, next_offset: int) -> None:
+        """Passes markers; gives up waiting for live receivers; forgets samples of cancelled datasets."""
+        if not self._join.open_samples() and next_offset == self._stored_offset:
+            return
+        waited_s = asyncio.get_running_loop().time() - self._last_record_at
+        close_live = self._join.has_open_live and waited_s >= self._live_grace_s
+        await self._commit([], next_offset, close_live=close_live)
+
+    async def close(self) -> None:
+        """Nothing is held between batches: connections belong to the pool."""
+        self._datasets.clear()
+
+    async def _commit(self, arrived: Sequence[Incoming | DeadLetter], next_offset: int, *, close_live: bool) -> None:
+        """The main path. An exception anywhere leaves the database as it was, and this object unusable."""
+        claim, loop = self._claim, asyncio.get_running_loop()
+        if claim is None:
+            raise RuntimeError(f"{self._partition}: records before take_over")
+        started_at = loop.time()
+        messages = [one.message for one in arrived if one.message is not None]
+        samples = self._join.open_samples() | {sample_of(message) for message in messages}
+        async with (
+            asyncio.timeout(BATCH_DEADLINE_S),
+            self._pool.acquire() as connection,
+            connection.transaction(),
+        ):
+            # 1. Lock the datasets, everybody in the same order; this also reads their status.
+            datasets = await lock_datasets(connection, {sample.dataset for sample in samples})
+            # 2. What was decided of these samples before, and what their datasets ask for.
+            ledger = await read_ledger(connection, samples)
+            await self._read_specs(connection, datasets)
+            # 3. Join and judge; off the event loop, since heartbeats must not wait.
+            batch = await asyncio.to_thread(self._compute, arrived, datasets, ledger, close_live)
+            computed_at = loop.time()
+            # 4. Outcomes and counters, rows, dead letters, and what follows for the datasets.
+            await write_ledger(connection, ledger)
+            await write_rows(connection, batch.rows)
+            await write_dead_letters(connection, batch.dead_letters)
+            chosen, completed = await _choose_and_complete(connection, ledger, datasets)
+            # 5. The offset, if the partition is still ours.
+            restart_offset = self._join.restart_offset(next_offset)
+            await store_offset(connection, claim, restart_offset)
+        # 6. All of it stands: tell whom it concerns.
+        self._stored_offset = restart_offset
+        if chosen:
+            self._chosen.set()
+        for dataset in completed:
+            announce(dataset)
+        await self._publish_offset(restart_offset)
+        if arrived:
+            self._report(len(arrived), batch, ledger, computed_at - started_at, loop.time() - computed_at)
+
+    def _compute(
+        self,
+        arrived: Sequence[Incoming | DeadLetter],
+        datasets: Mapping[DatasetKey, DatasetState],
+        ledger: Ledger,
+        close_live: bool,  # noqa: FBT001  # passed through a thread call
+    ) -> _Batch:
+        """Joins and judges; decisions go into the ledger."""
+        batch = _Batch()
+        self._join.drop_datasets([key for key, dataset in datasets.items() if dataset.withdrawn])
+        for one in arrived:
+            if isinstance(one, DeadLetter):
+                batch.dead_letters.append(one)
+            if one.message is not None:
+                self._take(one.source, one.message, datasets, ledger, batch)
+        overdue = self._join.close_live() if close_live else []
+        overdue += self._join.close_overdue(round(self._live_grace_s * 1e9))
+        for joined in overdue + self._join.close_overflow():
+            self._decide(joined, ledger)
+        batch.rows = [
+            measurement_row(known.spec, known.content_sha256, change.outcome)
+            for change in ledger.changes()
+            if change.row == "write"
+            for known in [self._datasets[change.outcome.sample.dataset]]
+        ]
+        return batch
+
+    def _take(
+        self,
+        source: ConsumerRecord,
+        message: Observation,
+        datasets: Mapping[DatasetKey, DatasetState],
+        ledger: Ledger,
+        batch: _Batch,
+    ) -> None:
+        sample = sample_of(message)
+        dataset = datasets.get(sample.dataset)
+        if dataset is not None and dataset.withdrawn:
+            batch.skipped += 1
+            return
+        known = self._datasets.get(sample.dataset)
+        try:
+            check_fit(message, None if known is None else known.spec)
+        except Misfit as error:
+            batch.dead_letters.append(DeadLetter(source, error))
+            return
+        joined = self._join.add(
+            source.offset,
+            message,
+            decided_generation=ledger.generation(sample),
+            live=self._datasets[sample.dataset].recorded,
+        )
+        if joined is not None:
+            self._decide(joined, ledger)
+
+    def _decide(self, joined: JoinedSample, ledger: Ledger) -> None:
+        ledger.decide(judge(joined, self._datasets[joined.key.dataset].spec.limits))
+
+    async def _read_specs(self, connection: Connection, datasets: Mapping[DatasetKey, DatasetState]) -> None:
+        """Keeps the specs of this batch's datasets at hand, and of no others."""
+        kept = {key: known for key, known in self._datasets.items() if key in datasets}
+        for key in datasets.keys() - kept.keys():
+            spec = msgspec.json.decode(await read_spec_text(connection, key), type=DatasetSpec)
+            kept[key] = _Dataset(spec=spec, recorded=datasets[key].recorded, content_sha256=spec.content_sha256())
+        self._datasets = kept
+
+    def _report(self, records: int, batch: _Batch, ledger: Ledger, compute_s: float, commit_s: float) -> None:
+        for change in ledger.changes():
+            self._metrics.count("iqstream_samples", outcome=change.outcome.verdict)
+        failed = len({letter.source.offset for letter in batch.dead_letters})
+        self._metrics.put("iqstream_compute_seconds", compute_s)
+        self._metrics.put("iqstream_commit_seconds", commit_s)
+        self._metrics.count("iqstream_batches")
+        self._metrics.count("iqstream_records", max(records - batch.skipped - failed, 0), result="done")
+        self._metrics.count("iqstream_records", batch.skipped, result="skipped")
+        self._metrics.count("iqstream_records", failed, result="failed")
+        for letter in batch.dead_letters:
+            log.warning("%s:%d:%d is kept as a dead letter: %s: %s", letter.source.topic, letter.source.partition,
+                        letter.source.offset, type(letter.error).__name__, letter.error)  # fmt: skip
+
+
+async def _choose_and_complete(
+    connection: Connection, ledger: Ledger, datasets: Mapping[DatasetKey, DatasetState]
+) -> tuple[int, list[Completed]]:
+    """For datasets with new decisions: whose IQ is kept is now surer (how many), and one may be complete."""
+    chosen, completed = 0, []
+    for key in sorted({change.outcome.sample.dataset for change in ledger.changes()}):
+        chosen += await choose_iq(connection, datasets[key])
+        done = await complete_if_done(connection, key)
+        if done is not None:
+            completed.append(done)
+    return chosen, completed

@@ -1,0 +1,116 @@
+"""An accepted sample as a row of `heimdall.measurement_features`."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, FeatureRecord, Truth
+from sink.verdict import Outcome, lineage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRow:
+    """The columns by their names; JSON objects as text."""
+
+    recording_session_id: UUID
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    receiver_features: tuple[str, ...]
+    tx_latitude: float | None
+    tx_longitude: float | None
+    tx_altitude_m: float | None
+    """Of the ground at the transmitter."""
+    tx_known: bool
+    extraction_metadata: str
+    overall_confidence: float
+    mean_snr_db: float
+    num_receivers_detected: int
+    gdop: float | None
+
+
+def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) -> MeasurementRow:
+    """The row of an accepted sample; equal samples give equal rows, byte for byte (lineage apart).
+
+    Args:
+        spec: the dataset's.
+        content_sha256: `spec.content_sha256()`, which is the same for every sample of a dataset.
+        outcome: an accepted one.
+
+    Raises:
+        ValueError: the outcome is not an accepted one, or a value is not finite.
+    """
+    quality, records = outcome.quality, outcome.joined.records
+    if outcome.verdict != "accepted" or quality is None:
+        raise ValueError(f"sample {outcome.sample.sample_idx} is {outcome.verdict}: only accepted ones have rows")
+    if quality.mean_snr_db is None or quality.overall_confidence is None:
+        raise ValueError(f"sample {outcome.sample.sample_idx}: accepted although nobody detected it")
+    truth = records[0].truth
+    transmitter = None if truth is None else truth.transmitter
+    return MeasurementRow(
+        recording_session_id=spec.recording_session_id(outcome.sample.sample_idx),
+        dataset_id=outcome.sample.dataset_id,
+        dataset_version=outcome.sample.dataset_version,
+        sample_idx=outcome.sample.sample_idx,
+        receiver_features=tuple(json_text(receiver_object(record)) for record in _by_network(spec, records)),
+        tx_latitude=None if transmitter is None else transmitter.latitude,
+        tx_longitude=None if transmitter is None else transmitter.longitude,
+        tx_altitude_m=None if transmitter is None else transmitter.altitude_m,
+        tx_known=transmitter is not None,
+        extraction_metadata=json_text(extraction_metadata(spec, content_sha256, outcome)),
+        overall_confidence=quality.overall_confidence,
+        mean_snr_db=quality.mean_snr_db,
+        num_receivers_detected=len(quality.detected),
+        gdop=quality.gdop,
+    )
+
+
+def receiver_object(record: FeatureRecord) -> dict[str, Any]:
+    """`{"rx_id": ..., "<feature>": {"mean", "std", "min", "max"}, ...}` for all 18 features."""
+    width = len(STATISTICS)
+    values = record.values
+    return {"rx_id": record.receiver.rx_id} | {
+        name: dict(zip(STATISTICS, values[start : start + width], strict=True))
+        for name, start in zip(FEATURE_NAMES, range(0, len(values), width), strict=True)
+    }
+
+
+def extraction_metadata(spec: DatasetSpec, content_sha256: str, outcome: Outcome) -> dict[str, Any]:
+    """How the features came about: five keys of the original system, then what proves and locates them."""
+    first = outcome.joined.records[0]
+    return {
+        "extraction_method": "recorded" if first.truth is None else "synthetic",
+        "iq_duration_ms": first.duration_ms,
+        "sample_rate_hz": first.sample_rate_hz,
+        "num_chunks": first.chunks,
+        "chunk_duration_ms": first.chunk_ms,
+        "center_frequency_hz": first.center_frequency_hz,
+        "captured_at_ns": first.captured_at_ns,
+        "inside_network": _inside_network(first.truth),
+        "detected": list(outcome.quality.detected) if outcome.quality else [],
+        "spec_sha256": content_sha256,
+        "generator_version": spec.generator_version,
+        "extractor_version": first.extractor_version,
+        "lineage": lineage(outcome.joined),
+    }
+
+
+def json_text(value: dict[str, Any]) -> str:
+    """JSON text for PostgreSQL.
+
+    Raises:
+        ValueError: NaN or an infinity, which JSON does not have.
+    """
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _inside_network(truth: Truth | None) -> bool | None:
+    return None if truth is None else truth.transmitter.inside_network
+
+
+def _by_network(spec: DatasetSpec, records: Sequence[FeatureRecord]) -> list[FeatureRecord]:
+    """In the order of the dataset's receivers: the one that people know from the network's file."""
+    order = {receiver.rx_id: position for position, receiver in enumerate(spec.receivers)}
+    return sorted(records, key=lambda record: order[record.receiver.rx_id])

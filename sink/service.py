@@ -1,0 +1,166 @@
+"""The sink's service: records of `iq.features` become rows, and the first accepted samples' IQ objects."""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from urllib.parse import urlsplit
+from uuid import UUID
+
+import asyncpg
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
+from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
+from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.shell import StageShell
+from iqstream.runtime.topics import FEATURES, SINK_GROUP
+from iqstream.runtime.worker import Worker
+from sink.dead_letters import copy_dead_letters
+from sink.frames import FrameReader
+from sink.objects import ObjectStore
+from sink.partition import SinkPartition
+from sink.postgres import Pool, create_pool
+from sink.saver import Saver, Synthesize
+
+log = logging.getLogger(__name__)
+
+RECORDS_PER_BATCH = 210
+"""30 samples of 7 receivers: a transaction of some ten milliseconds."""
+CONNECTIONS = 6
+PUBLISH_DEADLINE_S = 5.0
+COPY_EVERY_S = 5.0
+RETRY_EVERY_S = 5.0
+
+
+async def serve(worker: Worker, synthesize: Synthesize) -> None:
+    """Runs one sink worker until it is told to stop.
+
+    Args:
+        worker: the process.
+        synthesize: makes a sample again whose frames have expired.
+
+    Raises:
+        Unreachable: PostgreSQL or Kafka does not answer.
+        Failed: the topic or its offsets are missing, or not those of this database.
+    """
+    settings = worker.settings
+    chosen = asyncio.Event()
+    async with AsyncExitStack() as resources:
+        pool = await resources.enter_async_context(_connected(settings))
+        cluster_id, topic_id = await _identity(settings)
+        store = ObjectStore(
+            endpoint=settings.s3_endpoint,
+            access_key=settings.s3_access_key,
+            secret_key=settings.s3_secret_key,
+            secure=settings.s3_secure,
+        )
+        resources.callback(store.close)
+        frames = await resources.enter_async_context(FrameReader(lambda: reader_consumer(settings)))
+        saver = Saver(pool=pool, store=store, frames=frames, synthesize=synthesize, wake=chosen)
+        consumer = member_consumer(settings, group=SINK_GROUP, instance_id=worker.instance_id(SINK_GROUP))
+
+        def own(partition: TopicPartition) -> SinkPartition:
+            return SinkPartition(
+                partition=partition,
+                group=SINK_GROUP,
+                cluster_id=cluster_id,
+                topic_id=topic_id,
+                pool=pool,
+                confirm_membership=lambda: confirm_membership(consumer),
+                publish_offset=lambda offset: _publish(consumer, partition, offset),
+                chosen=chosen,
+                metrics=worker.metrics,
+            )
+
+        shell = StageShell(
+            consumer=consumer, topic=FEATURES, own=own, batch_records=RECORDS_PER_BATCH, metrics=worker.metrics
+        )
+        await _run_together(
+            shell.run(worker.stop),
+            _through_outages("saving IQ", saver.run),
+            _through_outages("copying dead letters", lambda: _copy_dead_letters(worker, pool)),
+        )
+
+
+async def _run_together(main: Awaitable[None], *sides: Awaitable[None]) -> None:
+    """Until `main` ends; a side task that ends before it ends it too, with its error."""
+    tasks = [asyncio.ensure_future(task) for task in (main, *sides)]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in tasks:
+            if task.done():
+                await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _through_outages(what: str, work: Callable[[], Awaitable[None]]) -> None:
+    """Begins again when PostgreSQL, Kafka or the object store was away; nothing is lost by that."""
+    while True:
+        try:
+            await work()
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:
+            log.warning("%s is interrupted: %s %s", what, type(error).__name__, error)
+            await asyncio.sleep(RETRY_EVERY_S)
+
+
+async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
+    transactional_id = worker.instance_id(f"{SINK_GROUP}-dead-letters")
+
+    async def send(records: Sequence[OutgoingRecord]) -> None:
+        producer = transactional_producer(worker.settings, transactional_id)
+        await producer.start()
+        try:
+            async with producer.transaction():
+                sent = [
+                    await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
+                    for record in records
+                ]
+                for acknowledged in sent:  # the client would commit although a send had failed
+                    await acknowledged
+        finally:
+            await producer.stop()
+
+    while True:
+        while await copy_dead_letters(pool, send):
+            pass
+        await asyncio.sleep(COPY_EVERY_S)
+
+
+async def _publish(consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
+    """Tells Kafka how far PostgreSQL is. Only for those who watch: a rebalance under way may refuse it."""
+    with contextlib.suppress(KafkaError, TimeoutError):
+        await asyncio.wait_for(consumer.commit({partition: offset}), PUBLISH_DEADLINE_S)
+
+
+@contextlib.asynccontextmanager
+async def _connected(settings: Settings) -> AsyncIterator[Pool]:
+    place = urlsplit(settings.postgres_dsn)
+    try:
+        pool = await create_pool(settings.postgres_dsn, max_size=CONNECTIONS)
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        raise Unreachable(
+            f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path} does not answer "
+            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
+        ) from None
+    try:
+        yield pool
+    finally:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(pool.close(), PUBLISH_DEADLINE_S)
+
+
+async def _identity(settings: Settings) -> tuple[str, UUID]:
+    """The cluster's id and the topic's: the stored offsets must be theirs."""
+    async with admin_client(settings) as admin:
+        cluster_id, ids = await topic_ids(admin, [FEATURES])
+    if FEATURES not in ids:
+        raise Failed(f"Kafka at {settings.kafka_bootstrap} has no topic {FEATURES}: run `iqstream init`")
+    return cluster_id, ids[FEATURES]

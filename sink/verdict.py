@@ -1,0 +1,102 @@
+"""What becomes of a joined sample: accepted, rejected or failed, with the reason and what was measured."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from schemas import Lineage
+from sink.join import JoinedSample, SampleKey
+from sink.quality import Accepted, Figures, QualityLimits, assess
+
+Verdict: TypeAlias = Literal["accepted", "rejected", "failed"]
+VERDICTS: tuple[Verdict, ...] = ("accepted", "rejected", "failed")
+INCOMPLETE = "Incomplete"
+"""Reason of a synthetic sample whose records never came, and of a live one without any recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A decision. `reason` is None for accepted, a quality reason for rejected, an error's class for failed."""
+
+    joined: JoinedSample
+    verdict: Verdict
+    reason: str | None
+    quality: Figures | None
+    """None where the sample failed."""
+
+    @property
+    def sample(self) -> SampleKey:
+        """The sample decided."""
+        return self.joined.key
+
+    @property
+    def generation(self) -> int:
+        """The replay generation of the records it rests on."""
+        return self.joined.generation
+
+
+def judge(joined: JoinedSample, limits: QualityLimits) -> Outcome:
+    """The outcome of a sample that waits for nothing more.
+
+    A synthetic sample with a failed or missing receiver is failed; a live one is judged by the recordings
+    that there are.
+    """
+    if not joined.records or (not joined.live and (joined.failures or joined.missing)):
+        reason = joined.failures[0].error if joined.failures else INCOMPLETE
+        return Outcome(joined=joined, verdict="failed", reason=reason, quality=None)
+    result = assess(joined.records, limits)
+    if isinstance(result, Accepted):
+        return Outcome(joined=joined, verdict="accepted", reason=None, quality=result.figures)
+    return Outcome(joined=joined, verdict="rejected", reason=result.reason, quality=result.figures)
+
+
+def figures(outcome: Outcome) -> dict[str, Any]:
+    """Everything measured of the sample, for the ledger: quality, transmitter, and what failed or is missing."""
+    joined = outcome.joined
+    measured: dict[str, Any] = {}
+    if outcome.quality is not None:
+        measured |= {
+            "num_receivers_detected": len(outcome.quality.detected),
+            "detected": list(outcome.quality.detected),
+            "mean_snr_db": outcome.quality.mean_snr_db,
+            "overall_confidence": outcome.quality.overall_confidence,
+            "gdop": outcome.quality.gdop,
+        }
+    truth = joined.records[0].truth if joined.records else None
+    if truth is not None:
+        measured |= {
+            "tx_latitude": truth.transmitter.latitude,
+            "tx_longitude": truth.transmitter.longitude,
+            "inside_network": truth.transmitter.inside_network,
+        }
+    if joined.missing:
+        measured["missing_receivers"] = joined.missing
+    if joined.failures:
+        measured["failures"] = [
+            {
+                "rx_id": failure.rx_id,
+                "stage": failure.stage,
+                "error": failure.error,
+                "message": failure.message,
+            }
+            for failure in joined.failures
+        ]
+    return measured
+
+
+def lineage(joined: JoinedSample) -> dict[str, Mapping[str, Any]]:
+    """By rx_id, where the frame of each recording stood and its crc32; failures of a receiver included."""
+    places: dict[str, Mapping[str, Any]] = {
+        failure.rx_id: _place(failure.lineage) for failure in joined.failures if failure.rx_id is not None
+    }
+    places |= {record.receiver.rx_id: _place(record.lineage) for record in joined.records}
+    return places
+
+
+def _place(source: Lineage) -> dict[str, Any]:
+    return {
+        "topic": source.topic,
+        "partition": source.partition,
+        "offset": source.offset,
+        "crc32": source.crc32,
+    }

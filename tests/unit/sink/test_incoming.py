@@ -1,0 +1,74 @@
+"""Whatever bytes come, a record is either understood or a dead letter."""
+
+import dataclasses
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas import encode, headers, sample_key
+from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
+from tests.sink_samples import failure_record, feature_record, kafka_record, make_spec
+from tests.strategies import SEEDED
+
+
+@SEEDED
+@given(value=st.binary(max_size=200))
+def test_random_bytes_are_a_dead_letter_and_never_an_error(value):
+    assert isinstance(read_record(kafka_record(0, value)), DeadLetter)
+
+
+def test_a_record_without_a_value_is_a_dead_letter():
+    assert isinstance(read_record(dataclasses.replace(kafka_record(0, b""), value=None)), DeadLetter)
+
+
+def test_messages_of_other_topics_are_dead_letters():
+    assert isinstance(read_record(kafka_record(0, encode(make_spec()))), DeadLetter)
+
+
+def test_feature_and_failure_records_are_understood():
+    spec = make_spec()
+    for message in (feature_record(spec, 0), failure_record(spec, 0)):
+        read = read_record(kafka_record(0, message))
+        assert isinstance(read, Incoming)
+        assert read.message == message
+
+
+def test_an_unreadable_record_of_ours_fails_its_sample():
+    """Else the sample would be waited for in vain."""
+    spec = make_spec()
+    record = feature_record(spec, 4, 1)
+    broken = dataclasses.replace(
+        kafka_record(9, encode(record)[:50]), key=sample_key(spec.dataset_id, 4), headers=tuple(headers(record))
+    )
+    letter = read_record(broken)
+    assert isinstance(letter, DeadLetter)
+    assert (letter.message.sample_idx, letter.message.rx_id, letter.message.stage) == (4, "rx1", "sink")
+
+
+def test_a_strangers_record_fails_no_sample():
+    spec = make_spec()
+    garbage = dataclasses.replace(kafka_record(9, b"garbage"), key=sample_key(spec.dataset_id, 4))
+    assert read_record(garbage).message is None
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sample_idx": 10},
+        {"receivers_expected": 4},
+        {"extractor_version": "nul\0"},
+        {"receiver": make_spec(receivers=5).receivers[4]},
+    ],
+)
+def test_a_record_that_contradicts_its_dataset_is_refused(change):
+    spec = make_spec(samples=10, receivers=3)
+    check_fit(feature_record(spec, 9), spec)
+    with pytest.raises(Misfit):
+        check_fit(msgspec.structs.replace(feature_record(spec, 9), **change), spec)
+
+
+def test_a_record_of_no_dataset_is_refused():
+    with pytest.raises(Misfit, match="no dataset"):
+        check_fit(feature_record(make_spec(), 0), None)
