@@ -45,6 +45,8 @@ class TransmitterTruth(msgspec.Struct, frozen=True, kw_only=True):
     altitude_m: Finite
     """Ground level."""
     antenna_height_m: Finite
+    power_dbm: Finite
+    """Into the antenna: EIRP less the antenna's gain."""
     eirp_dbm: Finite
     inside_network: bool
     modulation: Annotated[str, Meta(max_length=32, pattern=TEXT)]

@@ -121,6 +121,7 @@ def make_truth(latitude=CENTRE[0], longitude=CENTRE[1]) -> Truth:
             longitude=longitude,
             altitude_m=240.0,
             antenna_height_m=10.0,
+            power_dbm=38.0,
             eirp_dbm=40.0,
             inside_network=True,
             modulation="nbfm",

@@ -5,12 +5,10 @@ from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
 import asyncpg
-from minio.error import MinioException
-from urllib3.exceptions import HTTPError
 
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.settings import Settings
-from sink.objects import BUCKET, ObjectStore
+from sink.objects import ObjectStore
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -56,16 +54,11 @@ async def ensure_bucket(settings: Settings) -> bool:
     """Makes the bucket if it is not there; whether it did.
 
     Raises:
-        Unreachable: no object store there, or it refuses us.
+        Unreachable: no object store there.
+        Failed: it refuses us.
     """
     store = object_store(settings)
     try:
         return await store.ensure_bucket()
-    except (MinioException, HTTPError, OSError, ValueError) as error:
-        raise Unreachable(
-            f"the object store at {settings.s3_endpoint} does not give bucket {BUCKET} "
-            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT, "
-            "IQSTREAM_S3_ACCESS_KEY and IQSTREAM_S3_SECRET_KEY."
-        ) from None
     finally:
         store.close()

@@ -3,8 +3,11 @@
 Run as `python -m iqstream.ops.warm` (`make setup` does).
 """
 
+from pathlib import Path
 from uuid import UUID
 
+import extractor
+import producer
 from extractor.extract import extract_features
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
@@ -12,7 +15,13 @@ from schemas import Capture, DatasetSpec, Scenario
 
 
 def warm() -> None:
-    """Makes one short sample of every modulation and extracts it."""
+    """Makes one short sample of every modulation and extracts it, with kernels compiled anew.
+
+    A compiled kernel does not notice a change of a function in another file that it calls: the cache goes first.
+    """
+    for package in (producer, extractor):
+        for compiled in Path(package.__path__[0]).rglob("__pycache__/*.nb[ci]"):
+            compiled.unlink()
     for modulation in ("nbfm", "carrier"):
         spec = DatasetSpec(
             dataset_id=str(UUID(int=0)),

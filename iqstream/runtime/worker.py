@@ -15,6 +15,7 @@ from types import FrameType
 import uvloop
 
 from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.settings import Settings, load_settings
@@ -51,6 +52,7 @@ def run_worker(stage: str, serve: Serve) -> None:
     """
     arguments = _arguments(stage)
     _end_with_parent()
+    keep_freed_memory()
     try:
         settings = load_settings()
         configure_logs(settings.log_format)

@@ -226,13 +226,9 @@ async def test_a_position_past_the_end_is_called_so_and_is_not_negative(scene):
     assert (found.state, found.backlog) == ("ahead", 0)
 
 
-async def test_looking_at_a_topic_that_does_not_exist_does_not_make_it(settings):
-    scene = Scene(settings)
-    group = await scene.lag()
-    assert not group.topics[0].exists
-    assert group.topics[0].partitions == ()
-    async with admin_client(settings) as admin:
-        assert await partition_leaders(admin, [scene.topic]) == {}
+async def test_a_topic_that_does_not_exist_is_called_so_and_has_no_partitions(settings):
+    topic = (await Scene(settings).lag()).topics[0]
+    assert (topic.exists, topic.partitions, topic.value) == (False, (), None)
 
 
 async def test_a_deleted_topic_is_called_so(scene):

@@ -32,10 +32,17 @@ class StackState(msgspec.Struct, kw_only=True):
     processes: dict[str, ProcessRecord] = {}
 
 
+def _new_cluster_id() -> str:
+    """A random id as Kafka writes them; one that began with a dash would be taken for an option."""
+    while (identity := urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")).startswith("-"):
+        pass
+    return identity
+
+
 def new_state() -> StackState:
     """A stack that was never started: fresh random credentials, a fresh Kafka cluster id."""
     return StackState(
-        cluster_id=urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("="),
+        cluster_id=_new_cluster_id(),
         postgres_password=secrets.token_urlsafe(24),
         s3_access_key=secrets.token_hex(10).upper(),
         s3_secret_key=secrets.token_urlsafe(30),

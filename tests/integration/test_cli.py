@@ -1,0 +1,168 @@
+"""What the command line says and how it exits, as a person or a script meets it."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+
+from tests.integration.pipeline import Pipeline
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+def run(settings, tmp_path):
+    """Runs `iqstream ...` on the test servers; keyword arguments change settings."""
+
+    def run_command(*arguments, **changes):
+        environment = Pipeline(replace(settings, **changes), tmp_path / "log").environment()
+        return subprocess.run(
+            [sys.executable, "-m", "iqstream", *arguments],
+            env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False,
+        )  # fmt: skip
+
+    return run_command
+
+
+def a_name():
+    return f"cli {uuid4().hex[:8]}"
+
+
+def generate(name, *more):
+    return ("generate", "--name", name, "--samples", "2", "--capture-ms", "20", *more)
+
+
+def says(ended, code, *fragments):
+    """Exit code and words of a command that a person can act on: no traceback."""
+    told = ended.stdout + ended.stderr
+    assert ended.returncode == code, told
+    assert "Traceback" not in told
+    for fragment in fragments:
+        assert fragment in told
+
+
+def test_a_submission_names_its_dataset_and_lists_it(run):
+    name = a_name()
+    ended = run(*generate(name, "--json"))
+    says(ended, 0)
+    dataset_id = json.loads(ended.stdout)["dataset_id"]
+    listed = json.loads(run("datasets", "list", "--json").stdout)
+    assert [(d["name"], d["requested"]) for d in listed if d["id"] == dataset_id] == [(name, 2)]
+    says(run("datasets", "show", name), 0, dataset_id, "requested")
+    says(run("datasets", "cancel", name), 0, "Cancelled")
+    says(run("datasets", "cancel", name), 2, "cancelled already")
+
+
+def test_a_name_in_use_is_refused_unless_asked_for(run):
+    name = a_name()
+    says(run(*generate(name)), 0)
+    says(run(*generate(name)), 2, "in use", "--reuse-name")
+    says(run(*generate(name, "--reuse-name")), 0)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("--samples", "0"), ("--samples", "x>=1")),
+        (("--frequency", "abc"), ("--frequency", "144MHz")),
+        (("--frequency", "900MHz"), ("frequency_hz", "500000000")),
+        (("--min-receivers", "8"), ("min_receivers", "8 of 7")),
+        (("--max-gdop", "nan"), ("max_gdop",)),
+        (("--receivers", "absent.csv"), ("absent.csv",)),
+        (("--nonsense",), ("--nonsense",)),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_is_allowed(run, arguments, fragments):
+    says(run(*generate(a_name()), *arguments), 2, *fragments)
+
+
+@pytest.mark.parametrize("text", ["144 MHz", "144e6", "144000000", "0.144GHz"])
+def test_a_frequency_is_understood_as_people_write_it(run, text):
+    ended = run(*generate(a_name(), "--json", "--frequency", text))
+    assert json.loads(ended.stdout)["spec"]["frequency_hz"] == 144e6
+
+
+def test_an_error_in_a_receivers_file_is_named_with_its_line(run, tmp_path):
+    (tmp_path / "net.csv").write_text("rx_id,latitude,longitude,altitude_m\na,45,7,1\nb,46,8,1\nc,46,eight,1\n")
+    says(run(*generate(a_name(), "--receivers", "net.csv")), 2, "net.csv, line 4", "longitude")
+
+
+def test_all_wrong_settings_are_told_at_once(tmp_path):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("IQSTREAM_")}
+    ended = subprocess.run(
+        [sys.executable, "-m", "iqstream", "datasets", "list"],
+        env=clean | {"IQSTREAM_PARTITIONS": "many"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    says(ended, 2, "IQSTREAM_KAFKA_BOOTSTRAP", "IQSTREAM_POSTGRES_DSN", "IQSTREAM_PARTITIONS", "iqstream up")
+
+
+@pytest.mark.parametrize(
+    ("command", "change", "fragments"),
+    [
+        (generate("x"), {"kafka_bootstrap": "127.0.0.1:1"}, ("Kafka at 127.0.0.1:1", "iqstream up")),
+        (("lag",), {"kafka_bootstrap": "127.0.0.1:1"}, ("Kafka at 127.0.0.1:1",)),
+        (("datasets", "list"), {"postgres_dsn": "postgresql://u:geheim@127.0.0.1:1/x"}, ("PostgreSQL at 127.0.0.1:1",)),
+        (("init",), {"s3_endpoint": "127.0.0.1:1"}, ("object store at 127.0.0.1:1", "IQSTREAM_S3_ENDPOINT")),
+    ],
+)
+def test_what_does_not_answer_is_named_and_no_secret_is_shown(run, command, change, fragments):
+    ended = run(*command, **change)
+    says(ended, 3, *fragments)
+    assert "geheim" not in ended.stdout + ended.stderr
+    assert "not-the-key" not in ended.stdout + ended.stderr
+
+
+def test_a_key_that_the_object_store_refuses_is_told_and_not_shown(run):
+    ended = run("init", s3_secret_key="not-the-key")
+    says(ended, 1, "object store at", "SignatureDoesNotMatch")
+    assert "not-the-key" not in ended.stdout + ended.stderr
+
+
+def test_a_database_without_tables_is_told_so(run, settings):
+    says(
+        run("datasets", "list", postgres_dsn=settings.postgres_dsn.rsplit("/", 1)[0] + "/postgres"), 3, "iqstream init"
+    )
+
+
+def test_init_reports_a_topic_with_other_settings_and_leaves_it(run):
+    says(run("init", partitions=5), 0, "iq.frames has 12 partitions, the settings say 5")
+    says(run("init"), 0, "Everything is in place")
+
+
+def test_ctrl_c_ends_watching_and_leaves_the_dataset_running(settings, tmp_path, run):
+    name = a_name()
+    with (tmp_path / "out").open("w") as out:
+        watching = subprocess.Popen(
+            [sys.executable, "-m", "iqstream", *generate(name, "--watch")],
+            env=Pipeline(settings, tmp_path / "log").environment(), cwd=tmp_path, stdout=out, stderr=out,
+        )  # fmt: skip
+    ends_at = time.monotonic() + 30
+    while f"{name}: generated" not in (tmp_path / "out").read_text():  # there is no terminal: it prints lines
+        assert time.monotonic() < ends_at, (tmp_path / "out").read_text()
+        time.sleep(0.05)
+    watching.send_signal(signal.SIGINT)
+    assert watching.wait(timeout=20) == 130
+    told = (tmp_path / "out").read_text()
+    assert "Traceback" not in told
+    assert "Interrupted" in told
+    states = {d["name"]: d["status"] for d in json.loads(run("datasets", "list", "--json").stdout)}
+    assert states[name] in {"submitting", "running"}
+    says(run("datasets", "cancel", name), 0)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [(), ("demo",), ("up",), ("generate",), ("producer",), ("datasets", "list"), ("lag",), ("init",), ("status",)],
+)
+def test_every_command_explains_itself_with_an_example(command):
+    ended = subprocess.run(
+        [sys.executable, "-m", "iqstream", *command, "--help"], capture_output=True, text=True, check=False
+    )
+    says(ended, 0, "Usage: ")
+    assert not command or "Example" in ended.stdout

@@ -1,0 +1,311 @@
+"""The arithmetic of consumer lag, and how it is shown."""
+
+import io
+import json
+import math
+import re
+from dataclasses import replace
+
+import pytest
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import GroupLoadInProgressError
+from aiokafka.protocol.commit import OffsetFetchResponse_v3
+from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from iqstream.ops.lag import choose_topics
+from iqstream.ops.lag_document import lag_document
+from iqstream.ops.lag_figures import (
+    ClusterLag,
+    Ends,
+    GroupLag,
+    TopicLag,
+    Unread,
+    partition_lag,
+    topic_value,
+    total,
+)
+from iqstream.ops.lag_offsets import committed_offsets, partition_leaders
+from iqstream.ops.lag_probe import Span, _Reading, samples_of
+from iqstream.ops.lag_table import lag_line, lag_summary, lag_tables, lag_view
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP
+from tests.strategies import SEEDED
+
+OFFSETS = st.integers(0, 2**63 - 1)
+NOW_MS = 1_800_000_000_000.0
+
+
+@st.composite
+def ends(draw: st.DrawFn) -> Ends:
+    log_start, end, high_watermark = sorted(draw(st.lists(OFFSETS, min_size=3, max_size=3)))
+    return Ends(log_start=log_start, end=end, high_watermark=high_watermark)
+
+
+UNREAD = st.builds(
+    Unread,
+    records=st.integers(0, 5_000),
+    first_timestamp_ms=st.none() | st.integers(0, 2**63 - 1),
+    samples=st.none() | st.integers(0, 320_000),
+    to_the_end=st.booleans(),
+)
+PARTITIONS = st.builds(
+    partition_lag,
+    st.integers(0, 100),
+    committed=st.none() | OFFSETS,
+    ends=st.none() | ends(),
+    unread=st.none() | UNREAD,
+    now_ms=st.floats(0, 4e12),
+)
+TOPICS = st.sampled_from([JOBS, FRAMES, FEATURES, "other"])
+
+
+@st.composite
+def topics(draw: st.DrawFn) -> TopicLag:
+    partitions = tuple(draw(st.lists(PARTITIONS, max_size=4)))
+    name, unread = draw(TOPICS), draw(st.dictionaries(st.integers(0, 100), UNREAD, max_size=4))
+    value = topic_value(name, partitions, unread)
+    return TopicLag(topic=name, exists=draw(st.booleans()), partitions=partitions, value=value)
+
+
+READINGS = st.builds(
+    ClusterLag,
+    read_at_s=st.floats(0, 4e9),
+    groups=st.lists(
+        st.builds(
+            GroupLag,
+            group=st.sampled_from([PRODUCER_GROUP, EXTRACTOR_GROUP, "theirs [1/2]"]),
+            exists=st.booleans(),
+            topics=st.lists(topics(), max_size=2).map(tuple),
+        ),
+        max_size=2,
+    ).map(tuple),
+)
+
+
+def lag_of(committed, log_start, end, high_watermark=None, unread=None, partition=0):
+    found = Ends(log_start=log_start, end=end, high_watermark=end if high_watermark is None else high_watermark)
+    return partition_lag(partition, committed=committed, ends=found, unread=unread, now_ms=NOW_MS)
+
+
+def seen(records, *, samples=None, to_the_end=True, age_s=0.0):
+    at = int(NOW_MS - age_s * 1000) if records else None
+    return Unread(records=records, first_timestamp_ms=at, samples=samples, to_the_end=to_the_end)
+
+
+def numbers_in(value: object) -> list[float]:
+    if isinstance(value, dict):
+        return [n for part in value.values() for n in numbers_in(part)]
+    if isinstance(value, list):
+        return [n for part in value for n in numbers_in(part)]
+    return [value] if isinstance(value, int | float) else []
+
+
+@SEEDED
+@given(READINGS)
+def test_no_figure_is_negative_or_not_a_number(reading):
+    document = json.loads(json.dumps(lag_document(reading), allow_nan=False))
+    assert all(math.isfinite(n) and n >= 0 for n in numbers_in(document))
+
+
+@SEEDED
+@given(PARTITIONS)
+def test_a_partition_has_a_backlog_exactly_where_position_and_ends_are_known(found):
+    assert (found.backlog is None) == (found.committed is None or found.ends is None)
+    assert (found.state == "behind") == bool(found.backlog)
+
+
+@SEEDED
+@given(PARTITIONS)
+def test_time_lag_is_0_where_nothing_is_unread_and_unknown_where_the_backlog_is(found):
+    if found.backlog == 0:
+        assert found.time_lag_s == 0.0
+    if found.backlog is None:
+        assert found.time_lag_s is None
+
+
+@SEEDED
+@given(st.lists(PARTITIONS, max_size=8))
+def test_a_total_is_the_sum_of_what_is_known_and_counts_what_is_not(partitions):
+    found = total(partitions)
+    assert found.backlog == sum(p.backlog for p in partitions if p.backlog is not None)
+    assert found.unknown_partitions == sum(p.backlog is None for p in partitions)
+
+
+@pytest.mark.parametrize(
+    ("committed", "log_start", "end", "high_watermark", "backlog", "expired", "state"),
+    [
+        (10, 0, 25, 25, 15, 0, "behind"),
+        (10, 20, 25, 25, 5, 10, "behind"),
+        (25, 0, 25, 40, 0, 0, "drained"),
+        (30, 0, 25, 40, 0, 0, "drained"),
+        (41, 0, 25, 40, 0, 0, "ahead"),
+        (7, 7, 7, 7, 0, 0, "empty"),
+        (3, 7, 7, 7, 0, 4, "empty"),
+        (None, 0, 25, 25, None, 0, "no offset"),
+    ],
+)
+def test_backlog_is_the_stable_end_minus_the_position_or_the_log_start(
+    committed, log_start, end, high_watermark, backlog, expired, state
+):
+    found = lag_of(committed, log_start, end, high_watermark)
+    assert (found.backlog, found.expired, found.state) == (backlog, expired, state)
+
+
+def test_nothing_visible_up_to_the_end_is_no_backlog_but_not_looking_is_no_proof():
+    assert lag_of(10, 0, 25, unread=seen(0)).backlog == 0
+    assert lag_of(10, 0, 25, unread=seen(0, to_the_end=False)).backlog == 15
+    assert lag_of(10, 0, 25).backlog == 15
+
+
+def test_time_lag_is_the_age_of_the_first_unread_record_and_unknown_without_it():
+    assert lag_of(10, 0, 25, unread=seen(3, age_s=61.5)).time_lag_s == 61.5
+    assert lag_of(10, 0, 25, unread=seen(3, age_s=-5)).time_lag_s == 0.0  # a clock that runs ahead of ours
+    assert lag_of(10, 0, 25).time_lag_s is None
+
+
+def test_the_time_lag_of_a_topic_is_its_longest_and_unknown_where_one_is():
+    known = [lag_of(10, 0, 25, unread=seen(3, age_s=age)) for age in (5.0, 60.0)]
+    assert total([*known, lag_of(25, 0, 25)]).time_lag_s == 60.0
+    assert total([*known, lag_of(10, 0, 25)]).time_lag_s is None
+    assert total([]).time_lag_s is None
+
+
+def test_samples_are_exact_where_every_shard_was_read_and_estimated_where_not():
+    partitions = [lag_of(0, 0, 4, partition=0), lag_of(0, 0, 4, partition=1), lag_of(4, 0, 4, partition=2)]
+    whole = {0: seen(3, samples=6), 1: seen(2, samples=3)}
+    exact = topic_value(JOBS, partitions, whole)
+    assert (exact.amount, exact.precision) == (9, "exact")
+    estimated = topic_value(JOBS, partitions, whole | {1: seen(2, samples=3, to_the_end=False)})
+    assert (estimated.amount, estimated.precision) == (round(8 * 9 / 5), "estimated")
+    assert topic_value(JOBS, partitions, whole | {1: seen(2)}) is None
+
+
+def test_recordings_are_at_most_the_offsets_and_exactly_0_where_drained():
+    behind = topic_value(FRAMES, [lag_of(0, 0, 15)], {})
+    assert (behind.amount, behind.unit, behind.precision) == (15, "recordings", "at_most")
+    drained = topic_value(FRAMES, [lag_of(15, 0, 15)], {})
+    assert (drained.amount, drained.precision) == (0, "exact")
+    assert topic_value(FRAMES, [lag_of(None, 0, 15)], {}) is None
+
+
+def test_open_transactions_are_what_lies_behind_the_stable_end():
+    assert lag_of(10, 0, 25, 40).in_open_transactions == 15
+
+
+async def test_looking_at_a_topic_never_makes_it():
+    asked = []
+
+    class Admin:
+        async def _send_request(self, request):
+            asked.append(request.build(MetadataRequest_v5))
+            return MetadataResponse_v5(0, [], "cluster", 0, [(3, "gone", False, [])])
+
+    assert await partition_leaders(Admin(), ["gone"]) == {}
+    assert [request.to_object()["allow_auto_topic_creation"] for request in asked] == [False]
+
+
+async def test_a_coordinator_that_is_still_loading_is_an_error_and_no_group_without_offsets():
+    class Admin:
+        async def find_coordinator(self, group):
+            return 0
+
+        async def _send_request(self, request, node):
+            return OffsetFetchResponse_v3(0, [], GroupLoadInProgressError.errno)
+
+    with pytest.raises(GroupLoadInProgressError):
+        await committed_offsets(Admin(), "theirs")
+
+
+def record(offset, *, timestamp=1_000, headers=()):
+    return ConsumerRecord("t", 0, offset, timestamp, 0, None, b"", None, 0, 0, headers)
+
+
+def test_a_reading_looks_only_at_its_span():
+    reading = _Reading(Span(start=5, end=8), to_the_end=True)
+    for offset in (3, 5, 7, 9):
+        reading.add(record(offset, timestamp=offset, headers=[("samples", b"2")]))
+    assert reading.done
+    assert reading.unread() == Unread(records=2, first_timestamp_ms=5, samples=4, to_the_end=True)
+
+
+def test_a_reading_that_meets_only_later_records_saw_nothing():
+    reading = _Reading(Span(start=5, end=8), to_the_end=False)
+    reading.add(record(8))
+    assert reading.done
+    assert (reading.unread().records, reading.unread().to_the_end) == (0, True)
+
+
+@pytest.mark.parametrize("value", [b"", b"-1", b"two", b"9" * 5_000])
+def test_a_header_that_is_no_count_says_nothing(value):
+    assert samples_of(record(0, headers=[("samples", value)])) is None
+
+
+def test_topics_of_a_group_are_those_with_offsets_and_that_of_the_stage():
+    committed = {PRODUCER_GROUP: {}, "theirs": {TopicPartition("b", 0): 1, TopicPartition("a", 0): 1}}
+    chosen = choose_topics(committed, asked_topics=[], by_name=True)
+    assert chosen == {PRODUCER_GROUP: [JOBS], "theirs": ["a", "b"]}
+
+
+def test_an_asked_topic_goes_to_the_stage_that_reads_it_or_to_every_named_group():
+    stages = {PRODUCER_GROUP: {}, EXTRACTOR_GROUP: {}}
+    assert choose_topics(stages, asked_topics=[FRAMES], by_name=False) == {EXTRACTOR_GROUP: [FRAMES]}
+    assert choose_topics({"theirs": {}}, asked_topics=["x"], by_name=True) == {"theirs": ["x"]}
+    with pytest.raises(UserError, match="--group GROUP --topic x"):
+        choose_topics(stages, asked_topics=[FRAMES, "x"], by_name=False)
+
+
+def printed(renderable, width: int) -> str:
+    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def reading_of(*partitions, group=EXTRACTOR_GROUP, topic=FRAMES, exists=True) -> ClusterLag:
+    value = topic_value(topic, partitions, {})
+    lag = TopicLag(topic=topic, exists=exists, partitions=partitions, value=value)
+    return ClusterLag(read_at_s=0.0, groups=(GroupLag(group=group, exists=True, topics=(lag,)),))
+
+
+@SEEDED
+@given(READINGS, st.integers(20, 200))
+def test_every_width_takes_every_reading_with_no_line_too_long_and_nothing_cut_off(reading, width):
+    for renderable in (lag_tables(reading, width), lag_summary(reading)):
+        text = printed(renderable, width)
+        assert all(len(line) <= width for line in text.splitlines())
+        assert "\x1b" not in text
+        assert "…" not in text  # a figure that is cut off is a wrong figure
+    assert "\n" not in lag_line(reading)
+    assert not re.search(r"\bnan\b|-\d", lag_line(reading).partition(" ")[2])
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_no_digit_of_a_backlog_is_lost_on_a_narrow_terminal(width):
+    reading = reading_of(lag_of(0, 0, 123_456_789, unread=seen(1, age_s=7_200)))
+    rows = printed(lag_tables(reading, width), width).splitlines()
+    assert any(re.match(r"\s*0\s+123456789\s+2 h 00 min\b", row) for row in rows)
+
+
+def test_a_topic_or_offset_that_is_missing_is_said_with_its_remedy_where_it_is_ours():
+    missing = reading_of(exists=False)
+    assert "does not exist: run `iqstream init`" in lag_line(missing)
+    assert "no committed offset: run `iqstream init`" in lag_line(reading_of(lag_of(None, 0, 5)))
+    assert "init" not in lag_line(reading_of(lag_of(None, 0, 5), group="theirs"))
+
+
+def test_figures_that_are_not_exact_say_so():
+    assert "15 behind, at most 15 recordings" in lag_line(reading_of(lag_of(0, 0, 15)))
+
+
+def test_a_screen_too_low_for_all_partitions_gets_the_summary():
+    reading = reading_of(*(replace(lag_of(0, 0, 5), partition=n) for n in range(12)))
+
+    def lines(height: int) -> int:
+        console = Console(file=io.StringIO(), width=100, height=height)
+        console.print(lag_view(reading, console))
+        return len(console.file.getvalue().splitlines())
+
+    assert lines(40) > 12
+    assert lines(10) == 2

@@ -1,0 +1,90 @@
+"""Where transmitters stand and what they send."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from producer.scenario import draw_scene
+from schemas import Capture, Scenario
+from schemas.dataset import ITALY_NORTH_WEST
+from tests.producer_specs import SHORT, variant
+
+DRAWS = 4000
+SOUTH, NORTH = (pick(r.latitude for r in ITALY_NORTH_WEST) for pick in (min, max))
+WEST, EAST = (pick(r.longitude for r in ITALY_NORTH_WEST) for pick in (min, max))
+
+
+@pytest.fixture(scope="module")
+def scenes():
+    stream = np.random.default_rng(3)
+    return [draw_scene(SHORT, stream) for _ in range(DRAWS)]
+
+
+def within(scene, margin):
+    return SOUTH - margin <= scene.latitude <= NORTH + margin and WEST - margin <= scene.longitude <= EAST + margin
+
+
+def test_seventy_percent_stand_inside_the_network(scenes):
+    share = sum(scene.inside_network for scene in scenes) / DRAWS
+    assert abs(share - 0.7) < 4 * math.sqrt(0.7 * 0.3 / DRAWS)
+
+
+def test_inside_is_the_bounding_box_and_outside_the_margin_around_it(scenes):
+    assert all(within(scene, 0.0) for scene in scenes if scene.inside_network)
+    assert all(within(scene, 0.5) and not within(scene, 0.0) for scene in scenes if not scene.inside_network)
+
+
+def test_outside_places_fill_the_frame_evenly(scenes):
+    """Each of the four sides gets its share of the frame's area (corners belong to south and north)."""
+    outside = [scene for scene in scenes if not scene.inside_network]
+    strip, side = 0.5 * (EAST - WEST + 1.0), 0.5 * (NORTH - SOUTH)
+    counts = [
+        sum(s.latitude < SOUTH for s in outside),
+        sum(s.latitude > NORTH for s in outside),
+        sum(s.longitude < WEST and SOUTH <= s.latitude <= NORTH for s in outside),
+        sum(s.longitude > EAST and SOUTH <= s.latitude <= NORTH for s in outside),
+    ]
+    expected = np.array([strip, strip, side, side]) / (2 * strip + 2 * side) * len(outside)
+    assert sum(counts) == len(outside)
+    assert stats.chisquare(counts, expected).pvalue > 1e-3
+
+
+def test_eirp_is_uniform_in_db_between_2_and_50_watts(scenes):
+    low, high = 33.0103, 46.9897
+    eirp = [scene.eirp_dbm for scene in scenes]
+    assert stats.kstest(eirp, stats.uniform(low, high - low).cdf).pvalue > 1e-3
+
+
+def test_half_of_the_voices_deviate_by_2500_and_half_by_5000_hz(scenes):
+    wide = [scene.peak_deviation_hz for scene in scenes].count(5000.0)
+    assert {scene.peak_deviation_hz for scene in scenes} == {2500.0, 5000.0}
+    assert abs(wide / DRAWS - 0.5) < 4 * 0.5 / math.sqrt(DRAWS)
+
+
+def test_the_emission_fits_into_the_window_with_all_its_errors(scenes):
+    """Carson's bandwidth of the emission, +-2 ppm at either end, within +-100 kHz."""
+    for scene in scenes:
+        reach = abs(scene.frequency_offset_hz) + scene.peak_deviation_hz + 3000 + 2 * 288
+        assert reach <= 98_000
+    assert max(scene.frequency_offset_hz for scene in scenes) > 85_000
+
+
+def test_heights_speeds_and_ground_stay_in_their_ranges(scenes):
+    assert all(1.5 <= scene.antenna_height_m <= 30 for scene in scenes)
+    assert all(0 <= scene.speed_m_s <= 30 for scene in scenes)
+    assert all(100 <= scene.altitude_m <= 700 for scene in scenes)
+
+
+def test_a_window_too_narrow_for_the_voice_is_refused_with_a_rate_that_works():
+    narrow = variant(capture=Capture(sample_rate_hz=12_000.0, capture_ms=20, chunk_ms=10))
+    with pytest.raises(ValueError, match=r"12000 Hz is too narrow for nbfm.*use at least 1\d{4} Hz"):
+        draw_scene(narrow, np.random.default_rng(1))
+
+
+def test_a_carrier_has_no_deviation_and_needs_no_bandwidth():
+    spec = variant(
+        scenario=Scenario(modulation="carrier"), capture=Capture(sample_rate_hz=4_000.0, capture_ms=20, chunk_ms=10)
+    )
+    assert draw_scene(spec, np.random.default_rng(1)).peak_deviation_hz == 0.0

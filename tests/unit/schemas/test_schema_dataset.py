@@ -1,0 +1,189 @@
+"""A spec says what is wrong with it, and its digest is that of its content."""
+
+import math
+from collections.abc import Iterator
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import pytest
+from hypothesis import given
+
+from schemas import Capture, DatasetSpec, GenerationShard, Scenario
+from schemas.dataset import parse_frequency_hz
+from tests.golden_wire import DATASET_ID, SPEC
+from tests.strategies import SEEDED, dataset_specs, generation_shards
+
+IDENTITY = {
+    "dataset_id": "11111111-2222-4333-8444-555555555555",
+    "dataset_version": 9,
+    "name": "another",
+    "samples": 7,
+    "iq_samples": 1,
+}
+OTHER_WORDS = {"auto": "cf32_le", "carrier": "nbfm", "rural": "city"}
+
+Path = tuple[str | int, ...]
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every scalar of nested maps and lists, with its path."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from leaves(inner, (*path, name))
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(value):
+            yield from leaves(inner, (*path, position))
+    else:
+        yield path, value
+
+
+def content_leaves() -> list[tuple[Path, Any]]:
+    """The scalars that decide what a sample holds."""
+    return [(path, value) for path, value in leaves(msgspec.to_builtins(SPEC)) if path[0] not in IDENTITY]
+
+
+def changed(path: Path, value: Any) -> DatasetSpec:
+    """The golden spec with another value at a path, checked."""
+    fields = msgspec.to_builtins(SPEC)
+    place: Any = fields
+    for step in path[:-1]:
+        place[step] = list(place[step]) if isinstance(place[step], tuple) else place[step]
+        place = place[step]
+    place[path[-1]] = value
+    return msgspec.convert(fields, DatasetSpec)
+
+
+def another(value: Any) -> Any:
+    """A valid value that is not this one."""
+    if isinstance(value, str):
+        return OTHER_WORDS.get(value, value + "x")
+    return value + 1 if isinstance(value, int) else value * 1.001 + 0.001
+
+
+@pytest.mark.parametrize(("path", "value"), content_leaves(), ids=lambda part: str(part).replace(" ", ""))
+def test_the_digest_changes_with_every_field_of_the_content(path: Path, value: Any) -> None:
+    assert changed(path, another(value)).content_sha256() != SPEC.content_sha256()
+
+
+@pytest.mark.parametrize("field", IDENTITY)
+def test_the_digest_ignores_identity_and_size(field: str) -> None:
+    spec = changed((field,), IDENTITY[field])
+    assert spec != SPEC
+    assert spec.content_sha256() == SPEC.content_sha256()
+
+
+def test_the_digest_depends_on_the_order_of_receivers() -> None:
+    other = msgspec.structs.replace(SPEC, receivers=SPEC.receivers[::-1])
+    assert other.content_sha256() != SPEC.content_sha256()
+
+
+def test_equal_specs_of_integers_and_floats_have_one_digest() -> None:
+    whole = msgspec.structs.replace(SPEC, frequency_hz=145_500_000)
+    assert whole.content_sha256() == SPEC.content_sha256()
+
+
+def test_the_digest_is_the_same_for_good() -> None:
+    assert SPEC.content_sha256() == "a44cd5f110de689e8de738d24b8075cbbb4c7372c888a1eb7f4638442a60c95d"
+
+
+@SEEDED
+@given(dataset_specs())
+def test_a_spec_survives_json_with_its_digest(spec: DatasetSpec) -> None:
+    stored = msgspec.json.decode(msgspec.json.encode(spec), type=DatasetSpec)
+    assert stored == spec
+    assert stored.content_sha256() == spec.content_sha256()
+
+
+WRONG = [
+    (("samples",), 0, "$.samples"),
+    (("samples",), 10_000_001, "$.samples"),
+    (("samples",), 1.5, "$.samples"),
+    (("seed",), -1, "$.seed"),
+    (("name",), "", "$.name"),
+    (("name",), "a\0b", "$.name"),
+    (("dataset_id",), "not-a-uuid", "$.dataset_id"),
+    (("dataset_id",), DATASET_ID.upper(), "$.dataset_id"),
+    (("dataset_id",), DATASET_ID + "\n", "$.dataset_id"),
+    (("frequency_hz",), 1e6, "$.frequency_hz"),
+    (("frequency_hz",), math.nan, "$.frequency_hz"),
+    (("frequency_hz",), "144MHz", "$.frequency_hz"),
+    (("datatype",), "ci8", "$.datatype"),
+    (("receivers",), [], "$.receivers"),
+    (("receivers", 2, "latitude"), 90.5, "$.receivers[2].latitude"),
+    (("receivers", 0, "rx_id"), "../x", "$.receivers[0].rx_id"),
+    (("receivers", 0, "rx_id"), "torino\n", "$.receivers[0].rx_id"),
+    (("receivers", 0, "rx_id"), "torino", "receivers: rx_id torino stands more than once"),
+    (("capture", "sample_rate_hz"), 0.0, "$.capture.sample_rate_hz"),
+    (("capture", "sample_rate_hz"), 20e6, "sample_rate_hz, capture_ms: 10000000 samples"),
+    (("capture", "chunk_ms"), 501, "chunk_ms, capture_ms: 501 is above 500"),
+    (("capture",), {"capture_ms": 4097, "chunk_ms": 1}, "chunk_ms: 4097 chunks in a recording, at most 4096"),
+    (("scenario", "inside_share"), 1.1, "$.scenario.inside_share"),
+    (("scenario", "eirp_min_w"), 60.0, "eirp_min_w, eirp_max_w: 60.0 is above 50.0"),
+    (("scenario", "tx_height_max_m"), 1.0, "tx_height_min_m, tx_height_max_m"),
+    (("scenario", "modulation"), "am", "$.scenario.modulation"),
+    (("propagation", "noise_figure_db"), -1.0, "$.propagation.noise_figure_db"),
+    (("channel", "taps_min"), 7, "taps_min, taps_max: 7 is above 6"),
+    (("channel", "delay_min_us"), 6.0, "delay_min_us, delay_max_us"),
+    (("channel", "rician_k_min_db"), 11.0, "rician_k_min_db, rician_k_max_db"),
+    (("channel", "speed_max_m_s"), math.inf, "$.channel.speed_max_m_s"),
+    (("limits", "min_receivers"), 1, "$.limits.min_receivers"),
+    (("limits", "min_receivers"), 8, "limits.min_receivers: 8 of 7 receivers"),
+    (("limits", "max_gdop"), 0.0, "$.limits.max_gdop"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "says"), WRONG, ids=lambda part: str(part).replace(" ", "")[:40])
+def test_a_wrong_spec_says_which_field(path: Path, value: Any, says: str) -> None:
+    with pytest.raises(msgspec.ValidationError) as raised:
+        changed(path, value)
+    assert says in str(raised.value)
+
+
+def test_specs_made_in_python_are_checked_for_order_too() -> None:
+    with pytest.raises(ValueError, match="chunk_ms, capture_ms"):
+        Capture(capture_ms=100, chunk_ms=200)
+    with pytest.raises(ValueError, match="eirp_min_w, eirp_max_w: nan"):
+        Scenario(eirp_min_w=math.nan)
+
+
+def test_a_recording_has_its_rate_times_its_length_in_samples() -> None:
+    assert Capture().samples == 200_000
+    assert SPEC.capture.samples == 24_000
+    assert Capture(sample_rate_hz=1000.0, capture_ms=1, chunk_ms=1).samples == 1
+
+
+def test_row_ids_differ_by_dataset_version_and_index_and_stay_for_good() -> None:
+    specs = [SPEC, *(changed((field,), IDENTITY[field]) for field in ("dataset_id", "dataset_version"))]
+    ids = {spec.recording_session_id(index) for spec in specs for index in range(50)}
+    assert len(ids) == 150
+    assert SPEC.recording_session_id(17) == UUID("dfae7a9e-b5c7-524d-a6a7-cba9be81e903")
+
+
+@SEEDED
+@given(generation_shards())
+def test_a_shard_stays_within_its_dataset(shard: GenerationShard) -> None:
+    assert len(shard.sample_indices) == shard.count
+    assert shard.sample_indices[-1] < shard.spec.samples
+
+
+def test_a_shard_past_its_dataset_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"first_idx, count: 999 \+ 2 is past the dataset's 1000"):
+        GenerationShard(spec=SPEC, first_idx=999, count=2)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["144MHz", "144 MHz", " 144e6 ", "144000000", "0.144GHz", "144000kHz", "144Mhz", "144.0e6 Hz", "14.4e1 MHz"],
+)
+def test_a_frequency_is_read_in_every_form(text: str) -> None:
+    assert parse_frequency_hz(text) == pytest.approx(144e6, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["abc", "", " ", "nan", "inf", "-1", "-144MHz", "1e999", "144 M Hz", "144mHz", "144,5MHz", "MHz", "1 2", "٣MHz"],
+)
+def test_what_is_no_frequency_is_refused_with_what_to_write(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a frequency: write 144MHz"):
+        parse_frequency_hz(text)
