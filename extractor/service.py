@@ -96,9 +96,7 @@ async def serve(worker: Worker) -> None:
     async with AsyncExitStack() as resources:
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="extraction"))
-        consumer = member_consumer(
-            settings, group=EXTRACTOR_GROUP, instance_id=worker.instance_id(EXTRACTOR_GROUP)
-        )
+        consumer = member_consumer(settings, group=EXTRACTOR_GROUP, instance_id=worker.instance_id(EXTRACTOR_GROUP))
         shell = StageShell(
             consumer=consumer,
             topic=FRAMES,

@@ -1,0 +1,148 @@
+"""Features of one receiver's IQ: 18 for every chunk, 72 for the recording. Pure."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extractor.aggregate import aggregate
+from extractor.chunking import chunk_bounds
+from extractor.features.band import measure_band, measure_shape
+from extractor.features.baseband import to_baseband
+from extractor.features.confidence import confidence_score
+from extractor.features.delay import measure_delay
+from extractor.features.detection import is_signal_present
+from extractor.features.envelope import measure_envelope
+from extractor.features.frequency import frequency_offset_hz
+from extractor.features.noise_floor import measure_noise_floor
+from extractor.features.power import (
+    POWER_FLOOR_DBM,
+    POWER_FLOOR_MW,
+    is_absurdly_strong,
+    largest_component,
+    power_dbm,
+    within_range,
+)
+from extractor.features.snr import snr_db
+from extractor.features.spectrum import measure_spectrum
+
+CHUNK_S = 0.2
+
+
+class ChunkFeatures(NamedTuple):
+    """The features of one chunk, in the order of ``schemas.FEATURE_NAMES``. The defaults are those of silence."""
+
+    rssi_dbm: float = POWER_FLOOR_DBM
+    snr_db: float = -60.0
+    noise_floor_dbm: float = POWER_FLOOR_DBM
+    frequency_offset_hz: float = 0.0
+    bandwidth_hz: float = 0.0
+    psd_dbm_per_hz: float = POWER_FLOOR_DBM
+    spectral_centroid_hz: float = 0.0
+    spectral_rolloff_hz: float = 0.0
+    envelope_mean: float = 0.0
+    envelope_std: float = 0.0
+    envelope_max: float = 0.0
+    peak_to_avg_ratio_db: float = 0.0
+    zero_crossing_rate: float = 0.0
+    multipath_delay_spread_us: float = 0.0
+    coherence_bandwidth_khz: float = 4000.0
+    delay_spread_confidence: float = 0.0
+    confidence_score: float = 0.0
+    signal_present: float = 0.0
+
+
+def extract_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: float = CHUNK_S) -> NDArray[np.float64]:
+    """Mean, population standard deviation, minimum and maximum of every feature over the chunks.
+
+    Args and errors are those of :func:`chunk_features`.
+
+    Returns:
+        float64, shape ``(18, 4)``: rows as in ``schemas.FEATURE_NAMES``, columns as in ``schemas.STATISTICS``.
+    """
+    return aggregate(chunk_features(iq, sample_rate_hz, chunk_s))
+
+
+def chunk_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: float = CHUNK_S) -> NDArray[np.float64]:
+    """Features of every chunk; each row depends on its own samples alone.
+
+    Args:
+        iq: complex64, shape ``(n,)``, n >= 1, in sqrt(mW).
+        sample_rate_hz: the rate, which is also the full bandwidth.
+        chunk_s: length of a chunk; what happens to the rest is told by ``chunking.chunk_bounds``.
+
+    Returns:
+        float64, shape ``(n_chunks, 18)``, columns as in ``schemas.FEATURE_NAMES``; always finite.
+
+    Raises:
+        ValueError: the IQ is not a one-dimensional complex64 array or holds NaN or infinity, or the rate or the chunk
+            length is not a positive number.
+    """
+    samples = _checked(iq)
+    bounds = chunk_bounds(samples.size, sample_rate_hz, chunk_s)
+    largest = largest_component(samples)
+    if not math.isfinite(largest):
+        first = int(np.argmin(np.isfinite(samples)))
+        raise ValueError(f"the IQ holds NaN or infinity, first at sample {first}: remove or replace such samples")
+    rows = []
+    for start, stop in bounds:
+        chunk, gain_db = samples[start:stop], 0.0
+        if is_absurdly_strong(largest):
+            chunk, gain_db = within_range(chunk)
+        rows.append(_measure(chunk, gain_db, sample_rate_hz))
+    return np.array(rows)
+
+
+def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float) -> ChunkFeatures:
+    """Features of one chunk; ``gain_db`` is what its powers lack."""
+    envelope = measure_envelope(chunk)
+    if envelope.mean_power <= POWER_FLOOR_MW:
+        return ChunkFeatures()
+    rssi_dbm = power_dbm(envelope.mean_power) + gain_db
+    measured = ChunkFeatures(
+        rssi_dbm=rssi_dbm,
+        noise_floor_dbm=rssi_dbm,
+        psd_dbm_per_hz=rssi_dbm - 10.0 * math.log10(sample_rate_hz),
+        envelope_mean=envelope.relative_mean,
+        envelope_std=envelope.relative_std,
+        envelope_max=envelope.relative_high,
+        peak_to_avg_ratio_db=envelope.peak_to_average_db,
+        zero_crossing_rate=envelope.zero_crossing_rate,
+    )
+    spectrum = measure_spectrum(chunk, sample_rate_hz)
+    if spectrum is None:
+        return measured
+    floor = measure_noise_floor(spectrum)
+    measured = measured._replace(
+        snr_db=snr_db(floor, None),
+        noise_floor_dbm=power_dbm(floor.power) + gain_db,
+        psd_dbm_per_hz=power_dbm(float(spectrum.psd.max()) / sample_rate_hz) + gain_db,
+    )
+    band = measure_band(spectrum, floor) if is_signal_present(floor) else None
+    if band is None:
+        return measured
+    baseband = to_baseband(spectrum, band)
+    shape = measure_shape(spectrum, floor)
+    delay = measure_delay(baseband, band, floor)
+    return measured._replace(
+        snr_db=snr_db(floor, band),
+        frequency_offset_hz=frequency_offset_hz(band, baseband),
+        bandwidth_hz=band.bandwidth_hz,
+        spectral_centroid_hz=shape.centroid_hz,
+        spectral_rolloff_hz=shape.rolloff_hz,
+        multipath_delay_spread_us=delay.spread_us,
+        coherence_bandwidth_khz=delay.coherence_bandwidth_khz,
+        delay_spread_confidence=delay.confidence,
+        confidence_score=confidence_score(spectrum, band),
+        signal_present=1.0,
+    )
+
+
+def _checked(iq: object) -> NDArray[np.complex64]:
+    """Refuse what is not one-dimensional complex64; copy only what the kernels cannot read as it lies."""
+    if not isinstance(iq, np.ndarray):
+        raise ValueError(f"the IQ is of type {type(iq).__name__}: a one-dimensional complex64 array is needed")  # noqa: TRY004
+    if iq.dtype != np.complex64 or iq.ndim != 1:
+        raise ValueError(f"the IQ is {iq.dtype} of shape {iq.shape}: a one-dimensional complex64 array is needed")
+    return np.require(iq, requirements=["C", "A"])

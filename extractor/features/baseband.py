@@ -1,0 +1,81 @@
+"""The occupied band as a slow complex signal, cut out of the short-time spectra that are there already."""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.fft
+from numpy.typing import NDArray
+
+from extractor.features.band import Band
+from extractor.features.spectrum import Spectrum
+from extractor.kernel import kernel
+
+DECIMATION = 8
+
+
+class Baseband(NamedTuple):
+    """complex64 samples at an eighth of the rate, moved down by ``centre_hz``, everything outside the band removed."""
+
+    samples: NDArray[np.complex64]
+    sample_rate_hz: float
+    centre_hz: float
+
+
+def to_baseband(spectrum: Spectrum, band: Band) -> Baseband:
+    """Return the band's samples.
+
+    Periodic Hann windows with 50 % overlap add up to a constant, so the inverse FFTs of the bins around the band,
+    added at half their length, are the filtered and decimated signal: a thirtieth of the work of filtering the
+    samples. Filtering wraps within a segment, under the taper of the window. Half a segment at either end, which
+    one window alone covers, is left out (unless there is only one). A band wider than an eighth of the spectrum
+    is cut to it.
+    """
+    count, length = spectrum.segments.shape
+    width = length // DECIMATION
+    centre = round(band.centroid_hz / spectrum.bin_hz)
+    selected = np.empty((count, width), np.complex64)
+    _select(
+        spectrum.segments,
+        centre,
+        max(-(width // 2), band.first - length // 2 - centre),
+        min(width // 2, band.last - length // 2 - centre),
+        selected,
+    )
+    pieces = scipy.fft.ifft(selected, axis=1, workers=1, overwrite_x=True)
+    samples = pieces[0] if count == 1 else _overlap_add(pieces)
+    return Baseband(samples, spectrum.bin_hz * width, centre * spectrum.bin_hz)
+
+
+@kernel
+def _select(
+    segments: NDArray[np.complex64],
+    centre: int,
+    first: int,
+    last: int,
+    selected: NDArray[np.complex64],
+) -> None:
+    """Copy the bins from ``first`` to ``last`` (exclusive) around the centre, and zeros beside them.
+
+    Odd centres turn by pi from one segment to the next, half a length on.
+    """
+    count, length = segments.shape
+    width = selected.shape[1]
+    # Unit-rms Hann windows add up to 1 / sqrt(3/8); the shorter inverse FFT brings the ratio of lengths.
+    scale = np.float32(np.sqrt(0.375) * width / length)
+    selected[:] = 0.0
+    for s in range(count):
+        sign = -scale if (centre * s) % 2 else scale
+        for offset in range(first, last):
+            source = (centre + offset) % length
+            selected[s, offset if offset >= 0 else offset + width] = segments[s, source] * sign
+
+
+@kernel
+def _overlap_add(pieces: NDArray[np.complex64]) -> NDArray[np.complex64]:
+    count, width = pieces.shape
+    half = width // 2
+    samples = np.empty((count - 1) * half, np.complex64)
+    for s in range(count - 1):
+        for i in range(half):
+            samples[s * half + i] = pieces[s, half + i] + pieces[s + 1, i]
+    return samples
