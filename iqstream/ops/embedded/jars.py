@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
@@ -13,7 +14,7 @@ from threading import Lock
 
 import msgspec
 
-from iqstream.ops.embedded.report import Report
+from iqstream.ops.embedded.report import LogReport, Report
 from iqstream.runtime.errors import Unreachable, UserError
 
 LOCK_FILE = Path(__file__).with_name("kafka_jars.txt")
@@ -161,3 +162,8 @@ def _exclusive(path: Path, report: Report) -> Iterator[None]:
             report.step("another process is downloading Kafka's jars: waiting for it")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+if __name__ == "__main__":  # `make setup` has them ready for a start without a network
+    logging.basicConfig(level=logging.INFO, format="  %(message)s")
+    ensure_jars(cache_dir(), read_lock(LOCK_FILE.read_text()), LogReport(), fetch_with_jgo)
