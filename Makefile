@@ -20,8 +20,8 @@ demo: setup ## the whole job on embedded servers: 200 samples, live, then what w
 test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
 	@$(BIN)/python -m pytest tests
 
-test-fast: setup ## unit and contract tests: no servers, under a minute
-	@$(BIN)/python -m pytest tests/unit tests/contract
+test-fast: setup ## unit tests: no servers, under a minute
+	@$(BIN)/python -m pytest tests/unit
 
 check: setup ## style, types, layers, generated files
 	@$(BIN)/ruff format --check .

@@ -45,7 +45,7 @@ def _strongest_tone_hz(baseband: Baseband) -> float:
     The three-bin interpolator is that of C. Candan, "Analysis and further improvement of fine resolution frequency
     estimation method from three DFT samples", IEEE Signal Processing Letters 20 (2013), 913-916.
     """
-    count = scipy.fft.prev_fast_len(baseband.samples.size)
+    count = int(scipy.fft.prev_fast_len(baseband.samples.size))
     lines = scipy.fft.fft(baseband.samples[:count], workers=1)
     peak = int(np.argmax(lines.real**2 + lines.imag**2))
     before, here, after = (complex(lines[(peak + step) % count]) for step in (-1, 0, 1))

@@ -33,7 +33,7 @@ class Spectrum(NamedTuple):
     @property
     def averages(self) -> float:
         """Number of independent averages that m Hann segments with 50 % overlap are worth."""
-        count = self.segments.shape[0]
+        count = int(self.segments.shape[0])
         # Neighbouring segments' powers correlate by (1/6)^2: Welch, IEEE Trans. Audio AU-15 (1967), 70-73.
         return count / (1.0 + 2.0 * (1.0 - 1.0 / count) / 36.0)
 
