@@ -6,18 +6,21 @@ last.
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from importlib import resources
 from operator import attrgetter
 from typing import TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from iqstream.runtime.errors import Failed
+from iqstream.runtime.errors import Failed, Unreachable
 from sink.incoming import DeadLetter
 from sink.iq_choice import choose
 from sink.join import DatasetKey, SampleKey
@@ -29,6 +32,8 @@ Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProx
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 IDLE_IN_TRANSACTION_MS = 15_000
+CONNECT_TIMEOUT_S = 10.0
+CLOSE_TIMEOUT_S = 5.0
 _CHOICE_STEP = 256
 
 
@@ -41,23 +46,41 @@ QUERIES: Mapping[str, str] = _named_queries(resources.files("sink").joinpath("qu
 """The statements of queries.sql by name."""
 
 
-def create_pool(dsn: str, *, max_size: int) -> Pool:
-    """A pool for a sink worker; enter it to connect.
+@asynccontextmanager
+async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
+    """Connections, for as long as the context lasts.
 
-    A frozen worker's transaction is ended by the server: it would hold its datasets' locks for ever. jsonb
-    keeps its default, text: a codec would quote array elements byte by byte.
+    A frozen worker's transaction is ended by the server: it would hold its datasets' locks for ever. jsonb keeps its
+    default, text: a codec would quote array elements byte by byte.
+
+    Raises:
+        Unreachable: no server there, or it refuses us; the password is never shown.
     """
-    return asyncpg.create_pool(
-        dsn,
-        min_size=1,
-        max_size=max_size,
-        timeout=10,
-        command_timeout=30,
-        server_settings={
-            "application_name": "iqstream-sink",
-            "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-        },
-    )
+    place = urlsplit(dsn)
+    try:
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=max_size,
+            timeout=CONNECT_TIMEOUT_S,
+            command_timeout=30,
+            server_settings={
+                "application_name": "iqstream",
+                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
+            },
+        )
+    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+        raise Unreachable(
+            f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path} does not answer "
+            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
+        ) from None
+    try:
+        yield pool
+    finally:
+        try:
+            await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
+        except TimeoutError:
+            pool.terminate()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,16 +3,15 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
 from iqstream.runtime.records import OutgoingRecord
@@ -51,7 +50,7 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
     settings = worker.settings
     chosen = asyncio.Event()
     async with AsyncExitStack() as resources:
-        pool = await resources.enter_async_context(_connected(settings))
+        pool = await resources.enter_async_context(create_pool(settings.postgres_dsn, max_size=CONNECTIONS))
         cluster_id, topic_id = await _identity(settings)
         store = ObjectStore(
             endpoint=settings.s3_endpoint,
@@ -138,23 +137,6 @@ async def _publish(consumer: AIOKafkaConsumer, partition: TopicPartition, offset
     """Tells Kafka how far PostgreSQL is. Only for those who watch: a rebalance under way may refuse it."""
     with contextlib.suppress(KafkaError, TimeoutError):
         await asyncio.wait_for(consumer.commit({partition: offset}), PUBLISH_DEADLINE_S)
-
-
-@contextlib.asynccontextmanager
-async def _connected(settings: Settings) -> AsyncIterator[Pool]:
-    place = urlsplit(settings.postgres_dsn)
-    try:
-        pool = await create_pool(settings.postgres_dsn, max_size=CONNECTIONS)
-    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
-        raise Unreachable(
-            f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path} does not answer "
-            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
-        ) from None
-    try:
-        yield pool
-    finally:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(pool.close(), PUBLISH_DEADLINE_S)
 
 
 async def _identity(settings: Settings) -> tuple[str, UUID]:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from iqstream.ops.reach import ensure_bucket, postgres_pool
@@ -11,7 +10,7 @@ from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, GROUP_OF_TOPIC, SINK_GROUP, TopicsReport, ensure_topics
 from sink.migrations import migrate
-from sink.postgres import create_offsets
+from sink.postgres import Pool, create_offsets
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +54,7 @@ async def _first_group_offsets(settings: Settings, topics: TopicsReport) -> None
             await consumer.stop()
 
 
-async def _sink_offsets(pool: "asyncpg.Pool[asyncpg.Record]", topics: TopicsReport, partitions: int) -> None:
+async def _sink_offsets(pool: Pool, topics: TopicsReport, partitions: int) -> None:
     """The sink's position is PostgreSQL's: a row for each partition, tied to this cluster and topic."""
     topic_id: UUID = topics.topic_ids[FEATURES]
     await create_offsets(

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
@@ -15,6 +14,7 @@ from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from sink.datasets import Dataset, find_dataset
+from sink.postgres import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,7 @@ class Progress:
 class ProgressReader:
     """Asks PostgreSQL for what is decided and Kafka for what is still to do."""
 
-    def __init__(
-        self, pool: "asyncpg.Pool[asyncpg.Record]", admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer
-    ) -> None:
+    def __init__(self, pool: Pool, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> None:
         self._pool = pool
         self._admin = admin
         self._reader = reader

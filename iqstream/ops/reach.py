@@ -9,35 +9,24 @@ import asyncpg
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.settings import Settings
 from sink.objects import ObjectStore
-
-CONNECT_TIMEOUT_S = 5.0
+from sink.postgres import Pool, create_pool
 
 
 @asynccontextmanager
-async def postgres_pool(settings: Settings) -> AsyncIterator["asyncpg.Pool[asyncpg.Record]"]:
+async def postgres_pool(settings: Settings) -> AsyncIterator[Pool]:
     """A small pool of connections.
 
     Raises:
-        Unreachable: no server there, or it refuses us; the password is never shown.
+        Unreachable: no server there, it refuses us, or it has none of our tables.
     """
-    place = urlsplit(settings.postgres_dsn)
-    try:
-        pool = await asyncpg.create_pool(
-            settings.postgres_dsn, min_size=1, max_size=4, timeout=CONNECT_TIMEOUT_S, command_timeout=60
-        )
-    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
-        raise Unreachable(
-            f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path} does not answer "
-            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
-        ) from None
-    try:
-        yield pool
-    except asyncpg.UndefinedTableError:
-        raise Unreachable(
-            f"database {place.path.lstrip('/')} at {place.hostname} has no tables of iqstream: run `iqstream init`."
-        ) from None
-    finally:
-        pool.terminate()
+    async with create_pool(settings.postgres_dsn, max_size=4) as pool:
+        try:
+            yield pool
+        except asyncpg.UndefinedTableError:
+            place = urlsplit(settings.postgres_dsn)
+            raise Unreachable(
+                f"database {place.path.lstrip('/')} at {place.hostname} has no tables of iqstream: run `iqstream init`."
+            ) from None
 
 
 def object_store(settings: Settings) -> ObjectStore:

@@ -3,7 +3,6 @@
 from collections.abc import Iterator
 from itertools import islice
 
-import asyncpg
 from aiokafka import TopicPartition
 
 from iqstream.runtime.errors import Unreachable
@@ -12,14 +11,13 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
 from sink.datasets import create_dataset, set_status
+from sink.postgres import Pool
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
 
 
-async def submit(
-    settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]", spec: DatasetSpec, *, reuse_name: bool = False
-) -> None:
+async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
     """Makes the dataset's row, then publishes all its shards; the dataset runs when this returns.
 
     Raises:

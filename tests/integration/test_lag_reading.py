@@ -17,8 +17,8 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 from click.testing import CliRunner
 
 from iqstream.ops.commands.lag import lag
-from iqstream.ops.lag import read_lag
-from iqstream.ops.lag_offsets import partition_ends, partition_leaders
+from iqstream.ops.lag.offsets import partition_ends, partition_leaders
+from iqstream.ops.lag.read import read_lag
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import admin_client, reader_consumer, security, transactional_producer
 from iqstream.runtime.settings import PREFIX
@@ -259,9 +259,9 @@ async def test_a_drained_stage_shows_0_on_an_input_with_markers_and_aborted_reco
 
 async def test_samples_still_to_generate_are_counted_from_the_shards(scene, monkeypatch):
     """On a topic of its own, so that no producer of the session meets these shards."""
-    monkeypatch.setattr("iqstream.ops.lag_probe.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag_figures.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag_figures.UNIT_OF_TOPIC", {scene.topic: "samples"})
+    monkeypatch.setattr("iqstream.ops.lag.probe.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.ops.lag.figures.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.ops.lag.figures.UNIT_OF_TOPIC", {scene.topic: "samples"})
     spec = small_spec(5)
     shards = [GenerationShard(spec=spec, first_idx=first, count=min(2, 5 - first)) for first in (0, 2, 4)]
     await scene.send(1)

@@ -5,7 +5,6 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-import asyncpg
 import click
 import msgspec
 from rich.console import Console
@@ -16,6 +15,7 @@ from iqstream.ops.watch import watch_dataset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
 from sink.datasets import Dataset, OutcomeCount, find_dataset, list_datasets, outcome_counts_by_reason, set_status
+from sink.postgres import Pool
 
 T = TypeVar("T")
 name_argument = click.argument("dataset", metavar="NAME-OR-ID")
@@ -47,7 +47,7 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
 def show(dataset: str, as_json: bool) -> None:  # noqa: FBT001
     """Show a dataset: its settings, its counts, and why samples were rejected."""
 
-    async def read(pool: "asyncpg.Pool[asyncpg.Record]") -> tuple[Dataset, list[OutcomeCount]]:
+    async def read(pool: Pool) -> tuple[Dataset, list[OutcomeCount]]:
         found = await find_dataset(pool, dataset)
         return found, await outcome_counts_by_reason(pool, found.id, found.version)
 
@@ -73,7 +73,7 @@ def watch(dataset: str) -> None:
 def cancel(dataset: str) -> None:
     """Cancel a dataset: what is stored stays, what is not made yet never will be."""
 
-    async def end(pool: "asyncpg.Pool[asyncpg.Record]") -> Dataset:
+    async def end(pool: Pool) -> Dataset:
         found = await find_dataset(pool, dataset)
         if not await set_status(pool, found.id, found.version, "cancelled"):
             raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
@@ -88,7 +88,7 @@ def plain(dataset: Dataset) -> dict[str, Any]:
     return values
 
 
-def _with_pool(work: Callable[["asyncpg.Pool[asyncpg.Record]"], Awaitable[T]]) -> T:
+def _with_pool(work: Callable[[Pool], Awaitable[T]]) -> T:
     async def run() -> T:
         async with postgres_pool(load_settings()) as pool:
             return await work(pool)

@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from iqstream.ops.lag import read_lag
-from iqstream.ops.lag_document import lag_document
-from iqstream.ops.lag_figures import ClusterLag
-from iqstream.ops.lag_table import lag_line, lag_tables, lag_view
+from iqstream.ops.lag.document import lag_document
+from iqstream.ops.lag.figures import ClusterLag
+from iqstream.ops.lag.read import read_lag
+from iqstream.ops.lag.table import lag_line, lag_tables, lag_view
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.settings import Settings, load_settings
 

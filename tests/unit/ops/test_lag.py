@@ -15,9 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from iqstream.ops.lag import choose_topics
-from iqstream.ops.lag_document import lag_document
-from iqstream.ops.lag_figures import (
+from iqstream.ops.lag.document import lag_document
+from iqstream.ops.lag.figures import (
     ClusterLag,
     Ends,
     GroupLag,
@@ -27,9 +26,10 @@ from iqstream.ops.lag_figures import (
     topic_value,
     total,
 )
-from iqstream.ops.lag_offsets import committed_offsets, partition_leaders
-from iqstream.ops.lag_probe import Span, _Reading, samples_of
-from iqstream.ops.lag_table import lag_line, lag_summary, lag_tables, lag_view
+from iqstream.ops.lag.offsets import committed_offsets, partition_leaders
+from iqstream.ops.lag.probe import Span, _Reading, samples_of
+from iqstream.ops.lag.read import choose_topics
+from iqstream.ops.lag.table import lag_line, lag_summary, lag_tables, lag_view
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP
 from tests.strategies import SEEDED

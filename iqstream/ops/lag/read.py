@@ -8,7 +8,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.ops.lag_figures import (
+from iqstream.ops.lag.figures import (
     ClusterLag,
     Ends,
     GroupLag,
@@ -18,8 +18,8 @@ from iqstream.ops.lag_figures import (
     topic_value,
     unread_from,
 )
-from iqstream.ops.lag_offsets import committed_offsets, existing_groups, partition_ends, partition_leaders
-from iqstream.ops.lag_probe import Span, read_on
+from iqstream.ops.lag.offsets import committed_offsets, existing_groups, partition_ends, partition_leaders
+from iqstream.ops.lag.probe import Span, read_on
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from iqstream.ops.lag_figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
+from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
 
 
 def lag_document(lag: ClusterLag) -> dict[str, Any]:

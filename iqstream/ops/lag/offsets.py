@@ -14,7 +14,7 @@ from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 
-from iqstream.ops.lag_figures import Ends
+from iqstream.ops.lag.figures import Ends
 
 READ_UNCOMMITTED = 0
 READ_COMMITTED = 1

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
-from iqstream.ops.lag_figures import Unread
+from iqstream.ops.lag.figures import Unread
 from iqstream.runtime.kafka import REQUEST_TIMEOUT_MS, security
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
