@@ -10,7 +10,7 @@ import pytest
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import FRAMES
 from producer.synthesize import synthesize_sample
-from schemas import FEATURE_NAMES, STATISTICS, encode, headers, sample_key
+from schemas import FEATURE_NAMES, STATISTICS, Capture, GenerationShard, decode, encode, headers, sample_key
 from tests.integration.pipeline import (
     STAGES,
     Pipeline,
@@ -112,6 +112,19 @@ async def test_a_cancelled_dataset_stops_and_the_next_one_goes_on(settings, pipe
     await wait_for_dataset(settings, following, is_complete)
     row = await wait_for_dataset(settings, cancelled, lambda row: row["status"] == "cancelled")
     assert row["accepted"] + row["rejected"] + row["failed"] < row["requested"]
+
+
+async def test_frames_that_the_broker_refuses_fail_their_samples_and_disturb_no_other_dataset(settings, pipeline):
+    too_large = small_spec(4, datatype="cf32_le", capture=Capture(capture_ms=1000))  # 1.6 MB a frame
+    other = small_spec(10)
+    await submit_dataset(settings, too_large)
+    await submit_dataset(settings, other)
+    row = await wait_for_dataset(settings, too_large, is_complete)
+    assert (row["failed"], row["requested"]) == (4, 4)
+    row = await wait_for_dataset(settings, other, is_complete)
+    assert row["failed"] == 0
+    shards = [decode(value, GenerationShard) for value in await dead_letters_of(settings, too_large)]
+    assert sorted(index for shard in shards for index in shard.sample_indices) == [0, 1, 2, 3]
 
 
 async def test_bad_frames_are_kept_and_fail_their_sample_alone(settings, pipeline):
