@@ -1,14 +1,17 @@
 """A service's workers: restarted when they die, gone when it dies, told apart on one host."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
+import urllib.request
 
 import psutil
 import pytest
 
+from iqstream.runtime.metrics import METRICS
 from iqstream.runtime.workers import take_slots
 from tests.integration.pipeline import Pipeline
 
@@ -75,6 +78,18 @@ def test_a_second_sigterm_ends_everything_at_once(service):
     process.send_signal(signal.SIGTERM)
     process.wait(timeout=20)
     assert not psutil.wait_procs(workers, timeout=5)[1]
+
+
+def test_every_worker_serves_its_metrics_under_the_names_of_the_table(service):
+    until(lambda: started(service) == 2, "both workers have started")
+    ports = re.findall(r"metrics_port=(\d+)", service.log.read_text())
+    assert len(set(ports)) == 2
+    for port in ports:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            served = answer.read().decode()
+        for spec in METRICS:
+            assert f"# TYPE {spec.name}" in served
+        assert "NaN" not in served
 
 
 def test_two_services_on_one_host_never_share_a_slot(tmp_path):
