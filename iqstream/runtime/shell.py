@@ -191,11 +191,15 @@ class StageShell(ConsumerRebalanceListener):
 
     def _fail(self, partition: TopicPartition, error: Exception) -> None:
         if not isinstance(error, IqstreamError):
+            gone = isinstance(error, OffsetOutOfRangeError)
             error = Failed(
                 f"{partition.topic}-{partition.partition}: the position to read from is "
-                f"{'gone' if isinstance(error, OffsetOutOfRangeError) else 'missing'} ({error}). "
-                "`iqstream init` sets the first position of a new topic; "
-                "`iqstream replay` moves a position that the broker has dropped."
+                f"{'no longer there' if gone else 'missing'} ({error}). "
+                + (
+                    "The topic was emptied or made anew; submit the datasets concerned again."
+                    if gone
+                    else "`iqstream init` sets it on a topic that it makes."
+                )
             )
         if not self._failure.done():
             self._failure.set_exception(error)
