@@ -1,9 +1,7 @@
 """How much disk a dataset takes, reckoned before it is made."""
 
-from pathlib import Path
-
 from iqstream.ops.embedded.disk import require_free
-from iqstream.runtime.settings import DEFAULT_STATE_DIR, Settings, read_env_file
+from iqstream.runtime.settings import Settings, read_env_file, state_directory
 from schemas import DatasetSpec
 
 NPY_BYTES_PER_SAMPLE = 8
@@ -25,12 +23,13 @@ def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
     return objects + frames + recordings * ROW_BYTES_PER_RECEIVER + RESERVE_BYTES
 
 
-def check_room_for(spec: DatasetSpec, settings: Settings, state_dir: Path = DEFAULT_STATE_DIR) -> None:
+def check_room_for(spec: DatasetSpec, settings: Settings) -> None:
     """Checks the embedded servers' disk; servers elsewhere are not ours to look at.
 
     Raises:
         UserError: not enough, with both figures.
     """
+    state_dir = state_directory()
     embedded = read_env_file(state_dir / "env").get("IQSTREAM_S3_ENDPOINT") == settings.s3_endpoint
     if embedded:
         require_free(state_dir, needed_bytes(spec, settings))

@@ -1,17 +1,17 @@
-"""Structured logs on standard error: one line an event, as text for people or JSON for machines."""
+"""Structured logs: one line an event, as text for people or JSON for machines."""
 
 import json
 import logging
 import sys
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TextIO
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def configure_logs(log_format: str, *, level: int = logging.INFO) -> None:
-    """Sends all logging to standard error in `text` or `json`; Kafka client chatter from WARNING on."""
-    handler = logging.StreamHandler(sys.stderr)
+def configure_logs(log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
+    """Sends all logging to standard error, or to `stream`, in `text` or `json`."""
+    handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("aiokafka", "asyncio", "urllib3", "numba", "alembic", "sqlalchemy"):

@@ -1,4 +1,4 @@
-"""All settings, read once from the environment and `.iqstream/env` into one frozen object."""
+"""All settings, read once from the environment and the state directory's `env` file into one frozen object."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ from typing import TypeVar
 from iqstream.runtime.errors import UserError
 
 PREFIX = "IQSTREAM_"
+STATE_DIR_VARIABLE = "IQSTREAM_STATE_DIR"
 DEFAULT_STATE_DIR = Path(".iqstream")
 
 T = TypeVar("T")
@@ -39,14 +40,20 @@ class Settings:
     metrics_host: str = "127.0.0.1"
 
 
-def load_settings(environ: Mapping[str, str] | None = None, state_dir: Path = DEFAULT_STATE_DIR) -> Settings:
+def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
+    """Where the embedded servers live: `IQSTREAM_STATE_DIR`, else `.iqstream` here."""
+    return Path(environ.get(STATE_DIR_VARIABLE) or DEFAULT_STATE_DIR)
+
+
+def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
     """The settings of this process; the environment wins over the file that `iqstream up` wrote.
 
     Raises:
         UserError: lists every problem at once, each with the variable's name.
     """
+    state_dir = state_directory(environ)
     values = read_env_file(state_dir / "env")
-    values |= {k: v for k, v in (os.environ if environ is None else environ).items() if k.startswith(PREFIX)}
+    values |= {name: value for name, value in environ.items() if name.startswith(PREFIX)}
     reader = _Reader(values)
     settings = reader.settings()
     if reader.problems:
@@ -56,6 +63,13 @@ def load_settings(environ: Mapping[str, str] | None = None, state_dir: Path = DE
             f"Run `iqstream up` for the embedded servers (it writes {state_dir / 'env'}), or set these."
         )
     return settings
+
+
+def only_embedded(state_dir: Path, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """An environment that leads to the embedded servers of a state directory, wherever it led before."""
+    given = read_env_file(state_dir / "env")
+    others = {name: value for name, value in environ.items() if name.removesuffix("_FILE") not in given}
+    return others | given | {STATE_DIR_VARIABLE: str(state_dir.absolute())}
 
 
 def read_env_file(path: Path) -> dict[str, str]:

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from iqstream.runtime.errors import Failed, IqstreamError
 from iqstream.runtime.kafka import admin_client
@@ -27,6 +27,9 @@ SHORT_LIVES_ALLOWED = 5
 BACKOFF_MOST_S = 10.0
 MAX_SLOTS = 1024
 _NEEDS_A_PERSON = frozenset({1, 2})
+
+OnStart = Callable[[int, asyncio.subprocess.Process], None]
+"""Told of every worker that starts: its slot and its process."""
 
 
 @dataclass(slots=True)
@@ -49,12 +52,15 @@ async def supervise(
     stop: asyncio.Event,
     kill: asyncio.Event,
     metrics_port: int = 0,
-    log_file: IO[bytes] | None = None,
+    log_file: IO[Any] | None = None,
+    environ: Mapping[str, str] = os.environ,
+    on_start: OnStart | None = None,
 ) -> None:
     """Keeps `workers` processes of `python -m {stage}` running until `stop` is set, then ends them.
 
     They log to our standard error, or to `log_file`. Setting `kill` as well ends them at once, without a
-    last commit.
+    last commit. `environ` is theirs, which their settings come from. `on_start` is called with the slot and the
+    process of every worker, the replacements included.
 
     Raises:
         Failed: a worker keeps dying, or says that it cannot go on.
@@ -67,7 +73,7 @@ async def supervise(
         async with asyncio.TaskGroup() as keepers:
             for slot in slots:
                 port = metrics_port and metrics_port + slot.number
-                keepers.create_task(_keep(stage, slot, stop, kill, port, log_file))
+                keepers.create_task(_keep(stage, slot, stop, kill, port, log_file, environ, on_start))
     except* IqstreamError as group_error:
         raise group_error.exceptions[0] from None
     finally:
@@ -104,13 +110,17 @@ async def _keep(
     stop: asyncio.Event,
     kill: asyncio.Event,
     metrics_port: int,
-    log_file: IO[bytes] | None,
+    log_file: IO[Any] | None,
+    environ: Mapping[str, str],
+    on_start: OnStart | None,
 ) -> None:
     """One slot's life: a worker, and another when it dies, later and later while they die young."""
     loop = asyncio.get_running_loop()
     while not stop.is_set():
         started_at = loop.time()
-        async with _worker(stage, slot, metrics_port, log_file) as process:
+        async with _worker(stage, slot, metrics_port, log_file, environ) as process:
+            if on_start is not None:
+                on_start(slot.number, process)
             reason = await _until_end(process, stop, kill)
         if stop.is_set():
             return
@@ -126,14 +136,14 @@ async def _keep(
                 f"{SHORT_LIFE_S:.0f} s of its start); its log says why. {reason}"
             )
         delay_s = min(BACKOFF_MOST_S, 0.25 * 2**slot.short_lives) if slot.short_lives > 1 else 0.0
-        log.warning("%s worker %d ended (%s %s); the next starts", stage, slot.number, how, reason)
+        log.warning("%s worker %d ended (%s); the next starts", stage, slot.number, f"{how} {reason}".strip())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), delay_s)
 
 
 @contextlib.asynccontextmanager
 async def _worker(
-    stage: str, slot: Slot, metrics_port: int, log_file: IO[bytes] | None
+    stage: str, slot: Slot, metrics_port: int, log_file: IO[Any] | None, environ: Mapping[str, str]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """A running worker: its input is a pipe that closes with us, its own session keeps Ctrl-C off."""
     process = await asyncio.create_subprocess_exec(
@@ -141,6 +151,7 @@ async def _worker(
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=log_file,
+        env=environ,
         pass_fds=(slot.lock_fd,),
         start_new_session=True,
     )  # fmt: skip

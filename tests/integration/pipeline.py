@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 import psutil
 
+from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import object_store, postgres_pool
-from iqstream.ops.submit import submit
 from iqstream.runtime.settings import PREFIX, Settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec

@@ -9,9 +9,9 @@ import click
 import msgspec
 from rich.console import Console
 
+from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.tables import counts_table, datasets_table, print_whole
-from iqstream.ops.watch import watch_dataset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
 from sink.datasets import Dataset, OutcomeCount, find_dataset, list_datasets, outcome_counts_by_reason, set_status

@@ -9,12 +9,13 @@ from rich.console import Console
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.commands.stack import start_stack, state_dir_option
-from iqstream.ops.demo import demo_name, run_demo
+from iqstream.ops.demo.run import demo_name, run_demo
+from iqstream.ops.demo.screen import show_demo
 from iqstream.ops.embedded import stack
 from iqstream.ops.initialise import initialise
 from iqstream.ops.room import needed_bytes
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.settings import load_settings
+from iqstream.runtime.settings import load_settings, only_embedded
 from schemas import Capture
 
 
@@ -25,8 +26,9 @@ from schemas import Capture
 @click.option("--keep-up", is_flag=True, help="Leave the servers running at the end.")
 @state_dir_option
 def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Path) -> None:  # noqa: FBT001
-    """Run the whole job on embedded servers: generate, extract, filter, store, and show what was stored.
+    """Run the whole job on embedded servers: generate, extract, filter, store, and show what came of it.
 
+    On the way it kills an extractor; at the end it checks that nothing was lost or doubled, and exits 1 otherwise.
     Starts Kafka, PostgreSQL and an S3 server if they are not up, and stops them at the end if it started them; the
     data stays.
     """
@@ -40,13 +42,14 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
     console.print("Starting Kafka, PostgreSQL and S3", style="bold")
     info = start_stack(console, state_dir, needed_bytes(spec))
     try:
-        settings = load_settings(state_dir=state_dir)
+        environ = only_embedded(state_dir)
+        settings = load_settings(environ)
         asyncio.run(initialise(settings))
         console.print(f"Generating {samples} samples, heard by {len(spec.receivers)} receivers each", style="bold")
-        progress = asyncio.run(run_demo(settings, spec, console, state_dir / "logs" / "stages.log"))
+        results = asyncio.run(run_demo(settings, environ, spec, console, state_dir))
     finally:
         if not info.was_up and not keep_up:
             stack.down(state_dir)
-    if progress.dataset.status != "complete":
-        raise Failed(f"the dataset ended {progress.dataset.status}; see {state_dir / 'logs' / 'stages.log'}")
-    console.print("\nNext: `iqstream up`, `iqstream datasets list`, `iqstream generate --help`", highlight=False)
+    show_demo(results, console, state_dir=state_dir, servers_stay=info.was_up or keep_up)
+    if problems := results.completeness.problems():
+        raise Failed(f"the dataset is not there exactly once: {'; '.join(problems)}. See {state_dir / 'logs'}.")

@@ -8,11 +8,11 @@ from uuid import uuid4
 import click
 import msgspec
 
+from iqstream.ops.datasets.submit import submit
+from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.receivers_file import read_receivers
 from iqstream.ops.room import check_room_for
-from iqstream.ops.submit import submit
-from iqstream.ops.watch import watch_dataset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION

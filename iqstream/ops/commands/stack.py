@@ -15,13 +15,15 @@ from rich.table import Table
 from iqstream.ops.embedded import stack
 from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.initialise import Initialised, initialise
-from iqstream.runtime.settings import DEFAULT_STATE_DIR, load_settings
+from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, load_settings, only_embedded
 
 state_dir_option = click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
+    envvar=STATE_DIR_VARIABLE,
     default=DEFAULT_STATE_DIR,
     show_default=True,
+    show_envvar=True,
     help="Where data, logs and credentials of the embedded servers live.",
 )
 
@@ -76,7 +78,7 @@ def up(state_dir: Path) -> None:
     """
     console = Console(stderr=True)
     info = start_stack(console, state_dir, stack.DEFAULT_NEEDED_BYTES)
-    made = asyncio.run(initialise(load_settings(state_dir=state_dir)))
+    made = asyncio.run(initialise(load_settings(only_embedded(state_dir))))
     state = "were up already" if info.was_up else f"up in {info.seconds:.1f} s"
     click.echo(f"Embedded servers {state}:")
     for name, endpoint in info.endpoints.items():

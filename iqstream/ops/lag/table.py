@@ -6,8 +6,8 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from iqstream.ops.datasets.watch import duration
 from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
-from iqstream.ops.watch import duration
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 
 WIDE = 110

@@ -47,7 +47,7 @@ def test_the_python_runs(text):
 
 
 def test_the_queries_are_those_that_the_demo_and_the_acceptance_run():
-    from iqstream.ops.demo import QUERIES
+    from iqstream.ops.demo.results import QUERIES
 
     told = [re.sub(r"\s+", " ", query).strip() for text in blocks("sql") for query in text.split(";") if query.strip()]
     assert told == [re.sub(r"\s+", " ", query).strip(" ;") for query in QUERIES]

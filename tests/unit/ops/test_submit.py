@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.ops.commands.generate import make_spec
-from iqstream.ops.submit import shards
+from iqstream.ops.datasets.submit import shards
 
 
 @given(st.integers(1, 99))

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.ops.commands.generate import make_spec
-from iqstream.ops.progress import reckon
-from iqstream.ops.watch import Rate, duration, outcome_line
+from iqstream.ops.datasets.progress import reckon
+from iqstream.ops.datasets.watch import Rate, duration, outcome_line
 from sink.datasets import Dataset
 
 

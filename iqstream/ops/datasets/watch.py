@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 from rich.text import Text
 
-from iqstream.ops.progress import Progress, progress_reader
+from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.runtime.settings import Settings
 
 REFRESH_S = 0.5

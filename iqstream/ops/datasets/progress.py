@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD
 from iqstream.ops.reach import postgres_pool
-from iqstream.ops.submit import SAMPLES_PER_SHARD
 from iqstream.runtime.backlog import unread_offsets
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings

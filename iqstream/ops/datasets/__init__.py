@@ -1,0 +1,1 @@
+"""A dataset: submitted, watched, and read back from where it is stored."""
