@@ -6,7 +6,7 @@ import pytest
 
 from iqstream.ops.embedded import stack
 from iqstream.ops.initialise import initialise
-from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.settings import Settings, load_settings, only_embedded
 
 
 @pytest.fixture(scope="session")
@@ -15,7 +15,7 @@ def settings(tmp_path_factory) -> Settings:
     state_dir = tmp_path_factory.mktemp("stack") / ".iqstream"
     stack.up(state_dir)
     try:
-        servers = load_settings(environ={}, state_dir=state_dir)
+        servers = load_settings(only_embedded(state_dir, {}))
         asyncio.run(initialise(servers))
         yield servers
     finally:

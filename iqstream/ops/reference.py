@@ -70,6 +70,8 @@ def settings_page() -> str:
     head = (
         "# Settings\n\nEnvironment variables; `.iqstream/env` (written by `iqstream up`) gives those that are not set. "
         "Any of them may be given as a file's content by adding `_FILE` to its name.\n\n"
+        "`IQSTREAM_STATE_DIR` (default `.iqstream`) is the directory of the embedded servers, `env` included; "
+        "`IQSTREAM_CACHE_DIR` (default `~/.cache/iqstream`) keeps Kafka's jars.\n\n"
     )
     return _NOTE + head + "| variable | default | secret |\n|---|---|---|\n" + "".join(rows)
 

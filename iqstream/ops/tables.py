@@ -40,7 +40,14 @@ def print_whole(console: Console, table: Table) -> None:
     """Prints a table in its full width: a row that is cut or folded could not be copied."""
     unbounded = console.options.update(max_width=1000)
     width = max(console.width, Measurement.get(console, unbounded, table).maximum)
-    Console(file=console.file, width=width).print(table, soft_wrap=True)
+    as_wide = Console(
+        file=console.file,
+        width=width,
+        force_terminal=console.is_terminal,
+        color_system=console.color_system,  # type: ignore[arg-type]  # it gives the name that it takes
+        no_color=console.no_color,
+    )
+    as_wide.print(table, soft_wrap=True)
 
 
 def datasets_table(datasets: Sequence[Dataset]) -> Table:

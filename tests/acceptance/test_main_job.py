@@ -140,4 +140,4 @@ def test_the_brokers_disk_stays_within_its_retention(bench, finished):
 
 
 def settings_of(bench):
-    return load_settings(environ={}, state_dir=bench.folder / ".iqstream")
+    return load_settings({"IQSTREAM_STATE_DIR": str(bench.folder / ".iqstream")})

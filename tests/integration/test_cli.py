@@ -9,8 +9,11 @@ import time
 from dataclasses import replace
 from uuid import uuid4
 
+import click
 import pytest
+from click.testing import CliRunner
 
+from iqstream.ops.cli import iqstream as command_line
 from tests.integration.pipeline import Pipeline
 
 pytestmark = pytest.mark.stack
@@ -156,13 +159,19 @@ def test_ctrl_c_ends_watching_and_leaves_the_dataset_running(settings, tmp_path,
     says(run("datasets", "cancel", name), 0)
 
 
-@pytest.mark.parametrize(
-    "command",
-    [(), ("demo",), ("up",), ("generate",), ("producer",), ("datasets", "list"), ("lag",), ("init",), ("status",)],
-)
+def commands(group=command_line, path=()):
+    """Every command, groups included, as its words."""
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+@pytest.mark.parametrize("command", list(commands()), ids=" ".join)
 def test_every_command_explains_itself_with_an_example(command):
-    ended = subprocess.run(
-        [sys.executable, "-m", "iqstream", *command, "--help"], capture_output=True, text=True, check=False
-    )
-    says(ended, 0, "Usage: ")
-    assert not command or "Example" in ended.stdout
+    told = CliRunner().invoke(command_line, [*command, "--help"])
+    assert told.exit_code == 0
+    assert "Usage: " in told.output
+    assert "Example" in told.output or not command

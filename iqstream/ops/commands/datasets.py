@@ -22,7 +22,7 @@ name_argument = click.argument("dataset", metavar="NAME-OR-ID")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group()
+@click.group(epilog="Example: iqstream datasets show 'Test IQ Generation'")
 def datasets() -> None:
     """List, show, watch and cancel datasets."""
 

@@ -28,11 +28,11 @@ _FIGURE_WIDTH = 6
 def show_demo(results: DemoResults, console: Console, *, state_dir: Path, servers_stay: bool) -> None:
     """Prints the screen. `servers_stay`: whether the embedded servers still run when the reader has read it."""
     console.print()
-    console.print(outcome_table(results.counts))
+    print_whole(console, outcome_table(results.counts))
     for line in (rate_line(results), kill_line(results)):
         console.print(line, highlight=False)
     console.print(f"\n{truth_title(results)}", style="bold", highlight=False)
-    console.print(accuracy_table(results.errors))
+    print_whole(console, accuracy_table(results.errors))
     for query, rows in results.answers:
         console.print(f"\n{query}", style="bold", highlight=False, soft_wrap=True)
         print_whole(console, result_table(rows))

@@ -46,7 +46,7 @@ def test_the_object_store_listens_on_loopback_and_reports_to_nobody(state: Stack
 def test_the_environment_file_is_what_the_settings_read(tmp_path: Path, state: StackState) -> None:
     text = environment_file(Kafka(tmp_path, state), Postgres(tmp_path, state), S3(tmp_path, state), state)
     (tmp_path / "env").write_text(text)
-    settings = load_settings(environ={}, state_dir=tmp_path)
+    settings = load_settings({"IQSTREAM_STATE_DIR": str(tmp_path)})
     assert settings.kafka_bootstrap == "127.0.0.1:12001"
     assert settings.postgres_dsn == f"postgresql://iqstream:{state.postgres_password}@127.0.0.1:12003/iqstream"
     assert (settings.s3_endpoint, settings.s3_secure) == ("127.0.0.1:12004", False)

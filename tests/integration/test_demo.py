@@ -1,0 +1,107 @@
+"""`iqstream demo` on servers of its own: what it shows is checked, and stopping it leaves nothing running."""
+
+import contextlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+pytestmark = pytest.mark.stack
+
+WAIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """Where the demos of this file run: each starts the servers on the data of those before."""
+    return tmp_path_factory.mktemp("demo")
+
+
+def environment(folder):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("IQSTREAM_")}
+    cache = {name: value for name, value in os.environ.items() if name == "IQSTREAM_CACHE_DIR"}
+    return clean | cache | {"IQSTREAM_STATE_DIR": str(folder / "state")}
+
+
+def iqstream(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "iqstream", *arguments],
+        env=environment(folder), cwd=folder, capture_output=True, text=True, timeout=WAIT_S, check=False,
+    )  # fmt: skip
+
+
+def shown_in_the_readme():
+    """The words that each line of the README's demo begins with, up to the first figure."""
+    block = re.search(r"```text\n(.*?)```", Path("README.md").read_text(encoding="utf-8"), flags=re.DOTALL)[1]
+    return [re.match(r"[^\d+<>-]*", line)[0].rstrip() for line in block.splitlines() if line.strip()]
+
+
+def running_in(folder):
+    """Servers and workers: whatever has the folder in its command, directory or environment."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            places = [*process.cmdline(), process.cwd(), process.environ().get("IQSTREAM_STATE_DIR", "")]
+            alive = process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid()
+            if alive and any(str(folder) in place for place in places):
+                found.append(process.cmdline())
+    return found
+
+
+def test_the_demo_kills_an_extractor_loses_nothing_and_shows_what_it_stored(folder):
+    ended = iqstream(folder, "demo", "--samples", "60", "--capture-ms", "400")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert re.search(r"^Killed extractor 1 at sample \d+: 0 lost, 0 doubled, ", ended.stdout, re.MULTILINE)
+    assert "extractor worker 1 ended (signal 9)" in (folder / "state" / "logs" / "stages.log").read_text()
+    accepted = int(re.search(r"^accepted +\d+ +\d+ +(\d+)$", ended.stdout, re.MULTILINE)[1])
+    folders = min(accepted, 100)
+    assert f"{7 * folders} objects in {folders} folders of heimdall-synthetic-iq" in ended.stdout
+    assert re.search(rf"^count\s+{accepted}\s*$", ended.stdout, re.MULTILINE)
+    assert "backlog 0" in ended.stdout
+    assert Path(re.search(r"^Picture: (.+)$", ended.stdout, re.MULTILINE)[1]).read_bytes().startswith(b"\x89PNG")
+    assert ended.stderr == ""
+    for line in shown_in_the_readme():
+        assert any(told.startswith(line) for told in ended.stdout.splitlines()), line
+    assert running_in(folder) == []
+
+
+MOMENTS = ("Starting Kafka", "answers on", "Generating", "decided 0 of", "decided [1-9]", "Generation complete")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_ctrl_c_at_any_moment_ends_it_with_a_word_and_leaves_nothing_running(folder, moment):
+    out = folder / "out"
+    with out.open("w") as file:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "iqstream", "demo", "--samples", "100", "--capture-ms", "400"],
+            env=environment(folder), cwd=folder, stdout=file, stderr=file,
+        )  # fmt: skip
+    ends_at = time.monotonic() + WAIT_S
+    while not re.search(moment, out.read_text()):
+        assert time.monotonic() < ends_at, out.read_text()
+        assert running.poll() is None, out.read_text()
+        time.sleep(0.02)
+    running.send_signal(signal.SIGINT)
+    code = running.wait(timeout=WAIT_S)
+    told = out.read_text()
+    assert "Traceback" not in told
+    assert "Error" not in told
+    assert (code, told.rstrip().endswith("Interrupted.")) == (130, True), told
+    assert running_in(folder) == []
+
+
+def test_datasets_of_interrupted_demos_are_not_left_running(folder):
+    assert iqstream(folder, "up").returncode == 0
+    try:
+        datasets = json.loads(iqstream(folder, "datasets", "list", "--json").stdout)
+    finally:
+        iqstream(folder, "down")
+    assert {dataset["status"] for dataset in datasets} <= {"complete", "cancelled"}
+    assert running_in(folder) == []
