@@ -38,9 +38,10 @@ def iqstream(folder, *arguments):
 
 
 def shown_in_the_readme():
-    """The words that each line of the README's demo begins with, up to the first figure."""
+    """The words that each line of the README's demo begins with, up to its first figure or column."""
     block = re.search(r"```text\n(.*?)```", Path("README.md").read_text(encoding="utf-8"), flags=re.DOTALL)[1]
-    return [re.match(r"[^\d+<>-]*", line)[0].rstrip() for line in block.splitlines() if line.strip()]
+    words = re.compile(r"^ {0,2}[A-Za-z][^\d+<>]*?(?= {2}| *[\d+<>-]|$)")
+    return [found[0] for line in block.splitlines() if (found := words.match(line))]
 
 
 def running_in(folder):
