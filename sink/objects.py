@@ -125,6 +125,10 @@ class ObjectStore:
         except S3Error as error:
             if error.code == "NoSuchKey":
                 raise FileNotFoundError(f"object {error.object_name} is not in {BUCKET}") from None
+            if error.code == "NoSuchBucket":
+                raise Failed(
+                    f"object store at {self._endpoint} has no bucket {BUCKET}: run `iqstream init`, which makes it"
+                ) from None
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(

@@ -146,7 +146,7 @@ def test_ctrl_c_ends_watching_and_leaves_the_dataset_running(settings, tmp_path,
             env=Pipeline(settings, tmp_path / "log").environment(), cwd=tmp_path, stdout=out, stderr=out,
         )  # fmt: skip
     ends_at = time.monotonic() + 30
-    while f"{name}: generated" not in (tmp_path / "out").read_text():  # there is no terminal: it prints lines
+    while "waiting: no producer is running" not in (tmp_path / "out").read_text():  # no terminal: it prints lines
         assert time.monotonic() < ends_at, (tmp_path / "out").read_text()
         time.sleep(0.05)
     watching.send_signal(signal.SIGINT)
@@ -154,6 +154,8 @@ def test_ctrl_c_ends_watching_and_leaves_the_dataset_running(settings, tmp_path,
     told = (tmp_path / "out").read_text()
     assert "Traceback" not in told
     assert "Interrupted" in told
+    assert f"{name}: generated" in told
+    assert "start one with `iqstream producer`" in told
     states = {d["name"]: d["status"] for d in json.loads(run("datasets", "list", "--json").stdout)}
     assert states[name] in {"submitting", "running"}
     says(run("datasets", "cancel", name), 0)

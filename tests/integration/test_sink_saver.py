@@ -12,6 +12,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.metrics import Metrics
 from schemas import Lineage, encode, frame_crc32
@@ -278,6 +279,12 @@ async def test_a_frame_reader_finds_what_is_there_and_leaves_out_the_rest(settin
 async def test_an_object_that_is_not_there_is_named(store):
     with pytest.raises(FileNotFoundError, match="nothing"):
         await store.get_iq("nothing", 0, "rx")
+
+
+async def test_a_bucket_that_is_not_there_is_named_with_what_makes_it(store, monkeypatch):
+    monkeypatch.setattr("sink.objects.BUCKET", "no-such-bucket")
+    with pytest.raises(Failed, match="no bucket no-such-bucket: run `iqstream init`"):
+        await store.put_iq(str(uuid4()), 0, "rx", np.zeros(4, np.complex64))
 
 
 async def test_objects_are_written_again_and_removed_by_dataset(store):

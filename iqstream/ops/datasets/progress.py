@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
+from iqstream.ops.datasets.obstacles import obstacles
 from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.backlog import unread_offsets
@@ -26,6 +27,8 @@ class Progress:
     """Samples."""
     extracted: int
     """Samples, too: recordings over receivers."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps it from getting on, a sentence each."""
 
     @property
     def iq_wanted(self) -> int:
@@ -37,6 +40,16 @@ class Progress:
     def finished(self) -> bool:
         """Whether nothing more will come."""
         return self.dataset.status in {"complete", "cancelled", "deleted"}
+
+    @property
+    def waiting_stages(self) -> tuple[str, ...]:
+        """The stages that still have something to do for the dataset."""
+        left = {
+            "producer": self.generated < self.dataset.requested,
+            "extractor": self.extracted < self.dataset.requested,
+            "sink": not self.finished,
+        }
+        return () if self.finished else tuple(stage for stage, waits in left.items() if waits)
 
 
 class ProgressReader:
@@ -51,8 +64,9 @@ class ProgressReader:
         """The dataset's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
         shards = await self._backlog(JOBS, PRODUCER_GROUP)
         frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
-        dataset = await find_dataset(self._pool, dataset_id)
-        return reckon(dataset, shards, frames)
+        progress = reckon(await find_dataset(self._pool, dataset_id), shards, frames)
+        found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages)
+        return replace(progress, obstacles=found)
 
     async def _backlog(self, topic: str, group: str) -> int:
         return sum((await unread_offsets(self._admin, self._reader, topic, group)).values())

@@ -3,7 +3,10 @@
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 
+import asyncpg
+from aiokafka.errors import KafkaError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -11,6 +14,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from iqstream.ops.datasets.progress import Progress, progress_reader
+from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.settings import Settings
 
 REFRESH_S = 0.5
@@ -42,14 +46,27 @@ class Rate:
 
 
 async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
-    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading."""
+    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading.
+
+    A server that goes away meanwhile is waited for: the dataset goes on when it is back, and so does the display.
+
+    Raises:
+        Unreachable: a server does not answer at the start.
+    """
     console = console or Console()
     async with progress_reader(settings) as reader:
         display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
         with display:
             rate = Rate()
+            progress: Progress | None = None
             while True:
-                progress = await reader.read(dataset_id)
+                try:
+                    progress = await reader.read(dataset_id)
+                except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                    if progress is None:
+                        raise Unreachable(f"progress cannot be read: {type(error).__name__}: {error}") from None
+                    away = f"a server does not answer, {type(error).__name__}: {error}"
+                    progress = replace(progress, obstacles=(away,))
                 rate.add(time.monotonic(), progress.dataset.decided)
                 display.show(progress, rate)
                 if progress.finished:
@@ -115,7 +132,8 @@ class LiveDisplay:
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name)
             self._bars.update(self._tasks[name], completed=done, total=max(total, 1) if done < total else done)
-        self._live.update(Group(self._bars, Text(counts_line(progress, rate))))
+        lines = [counts_line(progress, rate), *(f"waiting: {obstacle}" for obstacle in progress.obstacles)]
+        self._live.update(Group(self._bars, *map(Text, lines)))
 
 
 class LineDisplay:
@@ -145,3 +163,5 @@ class LineDisplay:
             highlight=False,
             soft_wrap=True,
         )
+        for obstacle in progress.obstacles:
+            self._console.print(f"  waiting: {obstacle}", highlight=False, soft_wrap=True, markup=False)
