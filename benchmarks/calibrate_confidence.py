@@ -22,7 +22,7 @@ from extractor.features.frequency import FrequencyClass, frequency_class, freque
 from extractor.features.noise_floor import NoiseFloor, measure_noise_floor
 from extractor.features.snr import snr_db
 from extractor.features.spectrum import Spectrum, measure_spectrum
-from producer.audio import speech_like_audio
+from producer.nbfm import nbfm
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
 from schemas import DatasetSpec
@@ -223,12 +223,10 @@ def carrier(random: np.random.Generator, _index: int) -> NDArray[Any]:
 
 def voice(random: np.random.Generator, index: int) -> NDArray[Any]:
     stream = np.array([index, 7], np.uint32)
-    audio = speech_like_audio(1.0, RATE_HZ, pace=random, noise=stream)
-    start = int(random.integers(audio.size - CHUNK))
     deviation_hz = random.choice([2500.0, 5000.0])
-    turns = np.cumsum(audio[start : start + CHUNK], dtype=np.float64) * (deviation_hz / RATE_HZ)
-    signal: NDArray[Any] = np.exp(2j * np.pi * turns)
-    return signal
+    whole = nbfm(5 * CHUNK, sample_rate_hz=RATE_HZ, peak_deviation_hz=deviation_hz, pace=random, noise=stream)
+    start = int(random.integers(4 * CHUNK))
+    return whole.baseband(1)[start : start + CHUNK]
 
 
 def band_limited(random: np.random.Generator, _index: int) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """CPU time of synthesising and encoding full-size samples, and of each kernel, on one core.
 
-Run: `OMP_NUM_THREADS=1 python -m benchmarks.kernels_producer [--samples 40]`. Prints one JSON object.
+Run: `OMP_NUM_THREADS=1 python -m benchmarks.kernels_producer [--samples 40]`. Prints one JSON object. The heap is
+set as a worker sets it.
 """
 
 import argparse
@@ -8,21 +9,29 @@ import json
 import resource
 import time
 from collections.abc import Callable
+from functools import partial
 
+import msgspec
 import numpy as np
 
-from producer.audio import speech_like_audio
-from producer.channel import add_bundle
+from iqstream.runtime.heap import keep_freed_memory
+from producer.emission import Emission
+from producer.impairments import impair
+from producer.occupied import measure
 from producer.philox import fill_normals
 from producer.quantise import round_to_integers
 from producer.receiver import add_noise
 from producer.synthesize import synthesize_sample
+from producer.transmitter import emit
 from producer.version import GENERATOR_VERSION
-from producer.waveform import nbfm
-from schemas import DatasetSpec, encode
+from producer.waveform import BlockGains
+from schemas import DatasetSpec, Impairments, Scenario, encode
 
 COUNT, RATE_HZ = 200_000, 200_000.0
 KEY = np.array([1, 2], np.uint32)
+IMPAIRED = Impairments(
+    phase_noise_linewidth_hz=10.0, iq_gain_error_db=0.5, iq_phase_error_deg=2.0, dc_offset_db=-10.0, clip_level_db=12.0
+)
 
 
 def median_ms(step: Callable[[], object], repeats: int) -> float:
@@ -37,7 +46,7 @@ def median_ms(step: Callable[[], object], repeats: int) -> float:
 
 
 def sample_costs(samples: int) -> dict[str, float]:
-    """Cost of whole samples of the default spec."""
+    """Cost of whole samples of the default spec, and of the other modulations."""
     spec = DatasetSpec(
         dataset_id="00000000-0000-4000-8000-000000000000",
         name="benchmark",
@@ -49,32 +58,54 @@ def sample_costs(samples: int) -> dict[str, float]:
     before = resource.getrusage(resource.RUSAGE_SELF)
     both_ms = median_ms(lambda: [encode(f) for f in synthesize_sample(spec, next(indices)).frames], samples)
     after = resource.getrusage(resource.RUSAGE_SELF)
+    others = {}
+    for modulation in ("carrier", "am", "ssb", "4fsk", "mixed"):
+        other = msgspec.structs.replace(spec, scenario=Scenario(modulation=modulation))
+        others[f"synthesize_{modulation}_ms"] = median_ms(lambda o=other: synthesize_sample(o, next(indices)), samples)
+    impaired = msgspec.structs.replace(spec, impairments=IMPAIRED)
+    others["synthesize_impaired_ms"] = median_ms(lambda: synthesize_sample(impaired, next(indices)), samples)
     return {
         "synthesize_ms": synthesize_ms,
         "synthesize_and_encode_ms": both_ms,
         "samples_per_s_per_core": round(1000 / both_ms, 1),
         "system_ms_of_it": round((after.ru_stime - before.ru_stime) / (samples + 1) * 1000, 3),
+        **others,
     }
 
 
 def kernel_costs(repeats: int) -> dict[str, float]:
-    """Cost of the steps of one recording (audio and waveform: of one sample), in ms."""
-    y, gains = np.zeros(COUNT, np.complex64), np.zeros((3, 2 * (COUNT // 128 + 2)), np.float32)
-    integers = np.empty(2 * COUNT, np.int16)
-
-    def audio() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
-        return speech_like_audio(1.002, 50_000.0, pace=np.random.default_rng(1), noise=KEY)
-
-    nodes = audio()
-    wave = nbfm(nodes, COUNT, sample_rate_hz=RATE_HZ, peak_deviation_hz=5000.0)
-    first, parts = True, (wave.cosine, wave.sine, wave.rate, wave.rate_slope)
-    steps: dict[str, Callable[[], object]] = {
-        "400,000 normals": lambda: fill_normals(y.view(np.float32), KEY),
-        "audio": audio,
-        "waveform": lambda: nbfm(nodes, COUNT, sample_rate_hz=RATE_HZ, peak_deviation_hz=5000.0),
-        "one bundle of echoes": lambda: add_bundle(y.view(np.float32), first, *parts, gains, 128, 0.1),
-        "noise and measurement": lambda: add_noise(y, (40_000, 80_000, 120_000, 160_000, COUNT), KEY),
-        "rounding to int16": lambda: round_to_integers(y.view(np.float32), np.float32(1.0), integers),
+    """Cost of the steps of one recording (waveforms: of one sample), in ms."""
+    y, integers = np.zeros(COUNT, np.complex64), np.empty(2 * COUNT, np.int16)
+    emissions = {
+        "nbfm": Emission(modulation="nbfm", peak_deviation_hz=5000.0),
+        "carrier": Emission(modulation="carrier"),
+        "am": Emission(modulation="am", modulation_depth=0.9),
+        "ssb": Emission(modulation="ssb", sideband="upper"),
+        "4fsk": Emission(modulation="4fsk", peak_deviation_hz=1944.0),
+    }
+    blocks = -(-COUNT // 256)
+    gains = BlockGains(
+        begins=np.ones((blocks, 6), np.float32),
+        rises=np.zeros((blocks, 6), np.float32),
+        ramp=np.zeros(256, np.float32),
+        cosine=np.ones(256, np.float32),
+        sine=np.zeros(256, np.float32),
+    )
+    steps: dict[str, Callable[[], object]] = {}
+    for name, emission in emissions.items():
+        emitted = partial(emit, emission, COUNT, sample_rate_hz=RATE_HZ, seed=1, sample_idx=2)
+        steps[f"waveform: {name}"] = emitted
+        if name in {"nbfm", "ssb"}:
+            steps[f"one bundle of echoes: {name}"] = partial(
+                emitted().add_echoes, y, gains, start=0, step=1, first=True
+            )
+    wave = emit(emissions["nbfm"], COUNT, sample_rate_hz=RATE_HZ, seed=1, sample_idx=2)
+    steps |= {
+        "occupied bandwidth": partial(measure, wave, RATE_HZ, 8000.0),
+        "400,000 normals": partial(fill_normals, y.view(np.float32), KEY),
+        "noise and measurement": partial(add_noise, y, (40_000, 80_000, 120_000, 160_000, COUNT), KEY),
+        "rounding to int16": partial(round_to_integers, y.view(np.float32), np.float32(1.0), integers),
+        "all impairments": partial(impair, y, IMPAIRED, sample_rate_hz=RATE_HZ, offset_turns=0.1, phase_noise=KEY),
         "memcpy of 1.6 MB": y.copy,
     }
     return {name: median_ms(step, repeats) for name, step in steps.items()}
@@ -84,4 +115,5 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="CPU cost of the producer's core on one core.")
     parser.add_argument("--samples", type=int, default=40, help="full-size samples to time (default 40)")
     samples = parser.parse_args().samples
+    keep_freed_memory()
     print(json.dumps({"sample": sample_costs(samples), "recording_ms": kernel_costs(samples)}, indent=2))

@@ -9,7 +9,10 @@ from scipy import fft
 from producer.elementary import F32, U32, sine_cosine
 from producer.kernel import kernel
 from producer.philox import StreamKey, fill_normals
+from producer.spline import node_response
 
+AUDIO_RATE_HZ = 50_000.0
+"""Nodes a second that carry the voice of a transmission."""
 LOWEST_HZ, HIGHEST_HZ = 300.0, 3_000.0
 SYLLABLES_PER_S = (3.0, 5.0)
 ACTIVE_SHARE = (0.4, 0.6)
@@ -20,25 +23,65 @@ SHORTEST_TRANSMISSION_S = 1.0
 def speech_like_audio(
     duration_s: float, rate_hz: float, *, pace: np.random.Generator, noise: StreamKey
 ) -> npt.NDArray[np.float32]:
-    """Noise with the spectrum of pre-emphasised speech, in syllables; float32, shape (n,), peak 1.
+    """Noise with the spectrum of pre-emphasised speech, in syllables; its largest magnitude at a node is 1.
 
     Syllables come at 3-5 Hz and are sounded 40-60 % of the time, each with its own loudness; between them
     there is silence. The transmission lasts a second at least, and its loudest moment is 1: of a shorter
     recording, which hears a part of it, that may lie outside, and all of a short one may be a pause.
+
+    Args:
+        duration_s: at least this long.
+        rate_hz: nodes a second.
+        pace: draws the syllables.
+        noise: the normals.
+
+    Returns:
+        Coefficients of a cubic B-spline (spline.py), float32, shape (n,), n > duration_s rate_hz.
     """
+    count, size = _sizes(duration_s, rate_hz)
+    audio: npt.NDArray[np.float32] = fft.irfft(_speech_spectrum(size, rate_hz, noise), n=size, workers=1)[:count]
+    _sound(audio.reshape(-1, 1), rate_hz, pace)
+    return audio
+
+
+def analytic_speech(
+    duration_s: float, rate_hz: float, *, pace: np.random.Generator, noise: StreamKey
+) -> npt.NDArray[np.complex64]:
+    """The same as a signal of positive frequencies alone, s + j H(s), complex64; largest magnitude 1.
+
+    The syllables' rise and fall is slow against the lowest tone: it leaves nothing on the other side.
+    """
+    count, size = _sizes(duration_s, rate_hz)
+    spectrum = np.zeros(size, np.complex64)
+    spectrum[: size // 2 + 1] = _speech_spectrum(size, rate_hz, noise)
+    audio: npt.NDArray[np.complex64] = fft.ifft(spectrum, workers=1)[:count]
+    _sound(audio.view(np.float32).reshape(-1, 2), rate_hz, pace)
+    return audio
+
+
+def _sizes(duration_s: float, rate_hz: float) -> tuple[int, int]:
+    """Nodes of the transmission, and the even length of a transform that holds them."""
     count = int(max(duration_s, SHORTEST_TRANSMISSION_S) * rate_hz) + 1
-    weights = _spectrum_weights(fft.next_fast_len(count, real=True), rate_hz)
+    size = fft.next_fast_len(count, real=True)
+    while size % 2:
+        size = fft.next_fast_len(size + 1, real=True)
+    return count, size
+
+
+def _speech_spectrum(size: int, rate_hz: float, noise: StreamKey) -> npt.NDArray[np.complex64]:
+    weights = _spectrum_weights(size, rate_hz)
     bins = np.empty(weights.size, np.float32)
     fill_normals(bins, noise)
     bins *= weights
-    audio: npt.NDArray[np.float32] = fft.irfft(bins.view(np.complex64), n=2 * (weights.size // 2 - 1), workers=1)
-    audio = audio[:count]
-    syllables_per_sample = pace.uniform(*SYLLABLES_PER_S) / rate_hz
+    return bins.view(np.complex64)
+
+
+def _sound(audio: npt.NDArray[np.float32], rate_hz: float, pace: np.random.Generator) -> None:
+    syllables_per_node = pace.uniform(*SYLLABLES_PER_S) / rate_hz
     active_share = pace.uniform(*ACTIVE_SHARE)
     first = pace.random()
-    loudness = pace.uniform(*LOUDNESS, size=int(first + count * syllables_per_sample) + 1)
-    speak(audio, loudness.astype(np.float32), syllables_per_sample, active_share, first)
-    return audio
+    loudness = pace.uniform(*LOUDNESS, size=int(first + len(audio) * syllables_per_node) + 1)
+    speak(audio, loudness.astype(np.float32), syllables_per_node, active_share, first)
 
 
 @lru_cache(maxsize=8)
@@ -48,9 +91,10 @@ def _spectrum_weights(size: int, rate_hz: float) -> npt.NDArray[np.float32]:
     Speech falls by 9 dB per octave above 500 Hz (long-term average spectrum); the transmitter's
     pre-emphasis raises by 6 dB per octave.
     """
-    frequency_hz = np.arange(size // 2 + 1) * (rate_hz / size)
+    turns = np.arange(size // 2 + 1) / size
+    frequency_hz = turns * rate_hz
     above = np.maximum(frequency_hz / 500.0, 1.0)
-    weights = frequency_hz / 1000.0 / (above * np.sqrt(above))
+    weights = frequency_hz / 1000.0 / (above * np.sqrt(above)) / node_response(turns)
     weights[(frequency_hz < LOWEST_HZ) | (frequency_hz > HIGHEST_HZ)] = 0.0
     doubled = np.repeat(weights, 2).astype(np.float32)
     doubled.setflags(write=False)
@@ -61,25 +105,34 @@ def _spectrum_weights(size: int, rate_hz: float) -> npt.NDArray[np.float32]:
 def speak(
     audio: npt.NDArray[np.float32],
     loudness: npt.NDArray[np.float32],
-    syllables_per_sample: float,
+    syllables_per_node: float,
     active_share: float,
     first: float,
 ) -> None:
     """Cut noise into syllables with a raised-cosine rise and fall, and bring its peak to 1; in place.
 
     Syllable k sounds for `active_share` of its period; `first` is how much of the first period is over.
+    `audio` has the shape (nodes, parts), 1 part where it is real and 2 where it is complex.
     """
-    peak = F32(0.0)
-    for i in range(audio.size):
-        position = first + i * syllables_per_sample
+    nodes, parts = audio.shape
+    for i in range(nodes):
+        position = first + i * syllables_per_node
         syllable = int(position)
         within = (position - syllable) / active_share
+        weight = F32(0.0)
         if within < 1.0:
             _, cosine = sine_cosine(U32(np.int64(within * 4294967295.0)))
-            audio[i] *= loudness[syllable] * F32(0.5) * (F32(1.0) - cosine)
-            peak = max(peak, abs(audio[i]))
-        else:
-            audio[i] = F32(0.0)
-    gain = F32(1.0) / peak
-    for i in range(audio.size):
-        audio[i] *= gain
+            weight = loudness[syllable] * F32(0.5) * (F32(1.0) - cosine)
+        for part in range(parts):
+            audio[i, part] *= weight
+    peak_squared = F32(0.0)
+    for i in range(1, nodes - 1):
+        squared = F32(0.0)
+        for part in range(parts):
+            value = (audio[i - 1, part] + F32(4.0) * audio[i, part] + audio[i + 1, part]) * F32(1 / 6)
+            squared += value * value
+        peak_squared = max(peak_squared, squared)
+    gain = F32(1.0) / np.sqrt(peak_squared)
+    for i in range(nodes):
+        for part in range(parts):
+            audio[i, part] *= gain

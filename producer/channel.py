@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from producer.elementary import F32, U32, sine_cosine
 from producer.fading import Grid
-from producer.kernel import kernel
+from producer.kernel import inlined, kernel
 from producer.multipath import Multipath
-from producer.waveform import Waveform
+from producer.waveform import BlockGains, Waveform
 
 MAX_BUNDLE_US = 5.0
 """Longest distance of the taps in one bundle; the series' error stays below -60 dB (tests)."""
@@ -78,6 +78,9 @@ def receive(
         turns_per_sample: frequency of the received signal over the recording's sample rate.
         out: replaced.
     """
+    blocks = -(-out.size // grid.block)
+    cosine, sine, ramp = (np.empty(grid.block, np.float32) for _ in range(3))
+    fill_tables(turns_per_sample, cosine, sine, ramp)
     for bundle in bundles:
         taps = slice(bundle.first, bundle.stop)
         remainders_us = delays_us[taps] - bundle.shift / waveform_rate_hz * 1e6
@@ -89,18 +92,10 @@ def receive(
             grid.blocks,
             series,
         )
-        heard = waveform.part(origin - bundle.shift, out.size, step)
-        add_bundle(
-            out.view(np.float32),
-            bundle.first == 0,
-            heard.cosine,
-            heard.sine,
-            heard.rate,
-            heard.rate_slope,
-            series,
-            grid.block,
-            turns_per_sample,
-        )
+        begins, rises = np.empty((blocks, 6), np.float32), np.empty((blocks, 6), np.float32)
+        turn_gains(series, grid.block, turns_per_sample, begins, rises)
+        turned = BlockGains(begins=begins, rises=rises, ramp=ramp, cosine=cosine, sine=sine)
+        waveform.add_echoes(out, turned, start=origin - bundle.shift, step=step, first=bundle.first == 0)
 
 
 @kernel
@@ -142,76 +137,43 @@ def series_gains(
 
 
 @kernel
-def add_bundle(
-    received: npt.NDArray[np.float32],
-    first: bool,  # noqa: FBT001
-    cosine: npt.NDArray[np.float32],
-    sine: npt.NDArray[np.float32],
-    rate: npt.NDArray[np.float32],
-    rate_slope: npt.NDArray[np.float32],
+def turn_gains(
     series: npt.NDArray[np.float32],
     block: int,
     turns_per_sample: float,
-) -> None:
-    """Add (H0 - j w H1 + (j w' - w^2) H2) x exp(2 pi j turns_per_sample i) to `received`.
-
-    All arrays are float32, complex ones in pairs. The first bundle replaces what was there. `series` holds H0,
-    -H1, H2 at the block ends; they run straight within a block. The rotation is that of the block's start,
-    folded into its gains, times a table of one block.
-    """
-    step = U32(np.int64(np.floor(turns_per_sample * 4294967296.0 + 0.5)))
-    turn_re, turn_im, ramp = np.empty(block, np.float32), np.empty(block, np.float32), np.empty(block, np.float32)
-    for j in range(block):
-        turn_im[j], turn_re[j] = sine_cosine(U32(U32(j) * step))
-        ramp[j] = F32(j) / F32(block)
-    begins, rises = np.empty(6, np.float32), np.empty(6, np.float32)
-    for start in range(0, rate.size, block):
-        at = start // block
-        turn_s, turn_c = sine_cosine(U32(U32(start) * step))
-        for order in range(3):
-            re, im = series[order, 2 * at], series[order, 2 * at + 1]
-            begins[2 * order] = re * turn_c - im * turn_s
-            begins[2 * order + 1] = re * turn_s + im * turn_c
-            re, im = series[order, 2 * at + 2] - re, series[order, 2 * at + 3] - im
-            rises[2 * order] = re * turn_c - im * turn_s
-            rises[2 * order + 1] = re * turn_s + im * turn_c
-        stop = min(start + block, rate.size)
-        if first:
-            received[2 * start : 2 * stop] = F32(0.0)
-        _add_block(
-            received[2 * start : 2 * stop],
-            cosine[start:stop],
-            sine[start:stop],
-            rate[start:stop],
-            rate_slope[start:stop],
-            (turn_re, turn_im, ramp),
-            begins,
-            rises,
-        )
-
-
-@kernel
-def _add_block(
-    received: npt.NDArray[np.float32],
-    cosine: npt.NDArray[np.float32],
-    sine: npt.NDArray[np.float32],
-    rate: npt.NDArray[np.float32],
-    rate_slope: npt.NDArray[np.float32],
-    tables: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]],
     begins: npt.NDArray[np.float32],
     rises: npt.NDArray[np.float32],
 ) -> None:
-    # A loop over slices of its own: so the compiler knows that no index is negative, and vectorises.
-    turn_re, turn_im, ramp = tables
-    a0, b0, a1, b1, a2, b2 = begins[0], begins[1], begins[2], begins[3], begins[4], begins[5]
-    da0, db0, da1, db1, da2, db2 = rises[0], rises[1], rises[2], rises[3], rises[4], rises[5]
-    for j in range(rate.size):
-        u, w, v = ramp[j], rate[j], rate_slope[j]
-        re2, im2 = a2 + u * da2, b2 + u * db2
-        re = (a0 + u * da0) - w * ((b1 + u * db1) + w * re2) - v * im2
-        im = (b0 + u * db0) + w * ((a1 + u * da1) - w * im2) + v * re2
-        turned_re = re * turn_re[j] - im * turn_im[j]
-        turned_im = re * turn_im[j] + im * turn_re[j]
-        x, y = cosine[j], sine[j]
-        received[2 * j] += turned_re * x - turned_im * y
-        received[2 * j + 1] += turned_re * y + turned_im * x
+    """H0, -H1, H2 at each block's start and their rise over it, turned by the received signal's phase there.
+
+    `series` holds them at the block ends; `begins` and `rises` have the shape (blocks, 6).
+    """
+    step = _counts_per_sample(turns_per_sample)
+    for at in range(begins.shape[0]):
+        sine, cosine = sine_cosine(U32(U32(at * block) * step))
+        for order in range(3):
+            re, im = series[order, 2 * at], series[order, 2 * at + 1]
+            begins[at, 2 * order] = re * cosine - im * sine
+            begins[at, 2 * order + 1] = re * sine + im * cosine
+            re, im = series[order, 2 * at + 2] - re, series[order, 2 * at + 3] - im
+            rises[at, 2 * order] = re * cosine - im * sine
+            rises[at, 2 * order + 1] = re * sine + im * cosine
+
+
+@kernel
+def fill_tables(
+    turns_per_sample: float,
+    cosine: npt.NDArray[np.float32],
+    sine: npt.NDArray[np.float32],
+    ramp: npt.NDArray[np.float32],
+) -> None:
+    """The turn within a block, and the way through it."""
+    step = _counts_per_sample(turns_per_sample)
+    for j in range(ramp.size):
+        sine[j], cosine[j] = sine_cosine(U32(U32(j) * step))
+        ramp[j] = F32(j) / F32(ramp.size)
+
+
+@inlined
+def _counts_per_sample(turns_per_sample: float) -> np.uint32:
+    return U32(np.int64(np.floor(turns_per_sample * 4294967296.0 + 0.5)))

@@ -5,20 +5,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from producer.emission import Emission, draw_emission, placement_reach_hz
 from producer.geometry import ground_distance_m
 from producer.reproducible import reproducible
-from producer.waveform import half_bandwidth_hz
 from schemas import DatasetSpec, Receiver
-
-NARROW_DEVIATION_HZ = 2_500.0
-WIDE_DEVIATION_HZ = 5_000.0
-EDGE_SHARE = 0.01
-"""Part of the recorded bandwidth that stays free of the signal at either edge."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
-    """A transmitter and its emission. Angles clockwise from north; ground altitude above sea level."""
+    """A transmitter and its emission. Angles clockwise from north; ground altitude above sea level.
+
+    `frequency_offset_hz` is from the window's centre to the carrier, for single sideband the suppressed one.
+    """
 
     latitude: float
     longitude: float
@@ -28,7 +26,7 @@ class Scene:
     eirp_dbm: float
     speed_m_s: float
     heading_rad: float
-    peak_deviation_hz: float
+    emission: Emission
     frequency_offset_hz: float
     oscillator_offset_hz: float
 
@@ -43,11 +41,8 @@ def draw_scene(spec: DatasetSpec, stream: np.random.Generator) -> Scene:
     inside = stream.random() < scenario.inside_share
     latitude, longitude = _draw_place(spec.receivers, scenario.margin_deg, inside=inside, stream=stream)
     eirp_dbm = stream.uniform(_dbm(scenario.eirp_min_w), _dbm(scenario.eirp_max_w))
-    wide = stream.random() < 0.5
-    deviation_hz = 0.0
-    if scenario.modulation == "nbfm":
-        deviation_hz = WIDE_DEVIATION_HZ if wide else NARROW_DEVIATION_HZ
-    reach_hz = _placement_reach_hz(spec, deviation_hz)
+    emission = draw_emission(scenario, stream)
+    reach_hz = placement_reach_hz(spec, emission)
     return Scene(
         latitude=latitude,
         longitude=longitude,
@@ -57,7 +52,7 @@ def draw_scene(spec: DatasetSpec, stream: np.random.Generator) -> Scene:
         eirp_dbm=eirp_dbm,
         speed_m_s=stream.uniform(spec.channel.speed_min_m_s, spec.channel.speed_max_m_s),
         heading_rad=stream.uniform(-math.pi, math.pi),
-        peak_deviation_hz=deviation_hz,
+        emission=emission,
         frequency_offset_hz=stream.uniform(-reach_hz, reach_hz),
         oscillator_offset_hz=oscillator_offset_hz(spec, stream),
     )
@@ -105,18 +100,3 @@ def _draw_place(
         latitude = stream.uniform(south, north)
         longitude = stream.uniform(start, start + margin_deg)
     return min(max(latitude, -90.0), 90.0), min(max(longitude, -180.0), 180.0)
-
-
-def _placement_reach_hz(spec: DatasetSpec, deviation_hz: float) -> float:
-    """How far from the window's centre an emission may stand so that all of it is recorded."""
-    rate_hz = spec.capture.sample_rate_hz
-    drift_hz = 2 * spec.frequency_hz * spec.scenario.oscillator_ppm * 1e-6
-    occupied_hz = half_bandwidth_hz(spec.scenario.modulation, deviation_hz) + drift_hz
-    reach_hz = rate_hz * (0.5 - EDGE_SHARE) - occupied_hz
-    if reach_hz < 0:
-        needed_hz = occupied_hz / (0.5 - EDGE_SHARE)
-        raise ValueError(
-            f"capture.sample_rate_hz: {rate_hz:g} Hz is too narrow for {spec.scenario.modulation} with its "
-            f"oscillator errors; use at least {math.ceil(needed_hz):d} Hz"
-        )
-    return reach_hz

@@ -17,6 +17,8 @@ class Purpose(IntEnum):
     TAPS = 4
     FADING = 5
     NOISE = 6
+    DC_OFFSET = 16
+    PHASE_NOISE = 17
 
 
 def scalar_stream(seed: int, sample_idx: int, purpose: Purpose, *receiver: int) -> np.random.Generator:

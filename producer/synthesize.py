@@ -7,18 +7,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from producer.audio import speech_like_audio
 from producer.channel import receive
+from producer.emission import half_bandwidth_hz
 from producer.fading import gain_grid, tap_gains
+from producer.impairments import Impaired, impair
+from producer.occupied import Sent, measure
 from producer.path import Path, draw_paths
 from producer.quantise import Quantised, quantise
-from producer.receiver import Reception, add_noise, chunk_ends
+from producer.receiver import add_noise, chunk_ends
 from producer.scenario import Scene, draw_scene
 from producer.streams import Purpose, normal_stream, scalar_stream
+from producer.transmitter import emit
 from producer.truth import truth_of
 from producer.version import GENERATOR_VERSION
-from producer.waveform import Waveform, audio_step, carrier, nbfm, oversampling, waveform_rate_hz
-from schemas import DatasetSpec, IQFrame
+from producer.waveform import Waveform, oversampling, waveform_rate_hz
+from schemas import DatasetSpec, Impairments, IQFrame, Truth
 
 FIRST_CAPTURE_NS = 1_767_225_600_000_000_000
 """Sample 0 begins at 2026-01-01T00:00:00Z; recordings follow each other without a gap."""
@@ -30,6 +33,15 @@ class Sample:
 
     sample_idx: int
     frames: tuple[IQFrame, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transmission:
+    """The waveform that all receivers hear; its sample `origin` is on the air when recording begins."""
+
+    waveform: Waveform
+    origin: int
+    sent: Sent
 
 
 class WrongGenerator(ValueError):
@@ -53,45 +65,37 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int) -> Sample:
         )
     scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO))
     paths = draw_paths(spec, sample_idx, scene)
-    origin, waveform = transmit(spec, sample_idx, scene, paths)
+    transmission = transmit(spec, sample_idx, scene, paths)
     received = np.empty(spec.capture.samples, np.complex64)
     frames = []
     for path in paths:
-        hear(spec, sample_idx, path, waveform, origin, out=received)
+        hear(spec, sample_idx, path, transmission, out=received)
         ends = chunk_ends(received.size, _samples(spec, spec.capture.chunk_ms))
         noise = normal_stream(spec.seed, sample_idx, Purpose.NOISE, path.number)
         reception = add_noise(received, ends, noise)
-        quantised = quantise(received, reception.peak, path.noise_sigma, spec.datatype)
-        frames.append(_frame(spec, sample_idx, scene, path, reception, quantised))
+        impaired = impair_if_asked(spec, sample_idx, path, received)
+        peak = impaired.peak if impaired else reception.peak
+        quantised = quantise(received, peak, path.noise_sigma, spec.datatype)
+        truth = truth_of(spec, scene, transmission.sent, path, reception, impaired, quantised)
+        frames.append(_frame(spec, sample_idx, path, truth, quantised))
     return Sample(sample_idx=sample_idx, frames=tuple(frames))
 
 
-def transmit(spec: DatasetSpec, sample_idx: int, scene: Scene, paths: tuple[Path, ...]) -> tuple[int, Waveform]:
-    """The waveform that all receivers hear, and which of its samples is on the air when recording begins.
-
-    It begins early enough for the most distant receiver and lasts long enough for the nearest.
-    """
+def transmit(spec: DatasetSpec, sample_idx: int, scene: Scene, paths: tuple[Path, ...]) -> Transmission:
+    """The emission, from early enough for the most distant receiver to late enough for the nearest."""
     shifts = [bundle.shift for path in paths for bundle in path.bundles]
     origin, rate_hz = max(shifts), waveform_rate_hz(spec.capture.sample_rate_hz)
     count = (spec.capture.samples - 1) * oversampling(spec.capture.sample_rate_hz) + 1 + origin - min(shifts)
-    if spec.scenario.modulation == "carrier":
-        return origin, carrier(count)
-    step = audio_step(rate_hz)
-    audio = speech_like_audio(
-        (count / step + 4) / (rate_hz / step),
-        rate_hz / step,
-        pace=scalar_stream(spec.seed, sample_idx, Purpose.AUDIO),
-        noise=normal_stream(spec.seed, sample_idx, Purpose.AUDIO, 0),
-    )
-    return origin, nbfm(audio, count, sample_rate_hz=rate_hz, peak_deviation_hz=scene.peak_deviation_hz)
+    waveform = emit(scene.emission, count, sample_rate_hz=rate_hz, seed=spec.seed, sample_idx=sample_idx)
+    sent = measure(waveform, rate_hz, half_bandwidth_hz(scene.emission))
+    return Transmission(waveform=waveform, origin=origin, sent=sent)
 
 
 def hear(
     spec: DatasetSpec,
     sample_idx: int,
     path: Path,
-    waveform: Waveform,
-    origin: int,
+    transmission: Transmission,
     *,
     out: np.ndarray[tuple[int], np.dtype[np.complex64]],
 ) -> None:
@@ -107,8 +111,8 @@ def hear(
         scatter=normal_stream(spec.seed, sample_idx, Purpose.FADING, path.number),
     )
     receive(
-        waveform,
-        origin,
+        transmission.waveform,
+        transmission.origin,
         oversampling(spec.capture.sample_rate_hz),
         path.bundles,
         path.arrival_us + np.array(path.multipath.delays_us),
@@ -121,9 +125,22 @@ def hear(
     )
 
 
-def _frame(
-    spec: DatasetSpec, sample_idx: int, scene: Scene, path: Path, reception: Reception, quantised: Quantised
-) -> IQFrame:
+def impair_if_asked(
+    spec: DatasetSpec, sample_idx: int, path: Path, received: np.ndarray[tuple[int], np.dtype[np.complex64]]
+) -> Impaired | None:
+    """Apply the receiver's impairments in place; None where it has none."""
+    if spec.impairments == Impairments():
+        return None
+    return impair(
+        received,
+        spec.impairments,
+        sample_rate_hz=spec.capture.sample_rate_hz,
+        offset_turns=scalar_stream(spec.seed, sample_idx, Purpose.DC_OFFSET, path.number).random(),
+        phase_noise=normal_stream(spec.seed, sample_idx, Purpose.PHASE_NOISE, path.number),
+    )
+
+
+def _frame(spec: DatasetSpec, sample_idx: int, path: Path, truth: Truth, quantised: Quantised) -> IQFrame:
     return IQFrame(
         dataset_id=spec.dataset_id,
         dataset_version=spec.dataset_version,
@@ -136,7 +153,7 @@ def _frame(
         chunk_ms=spec.capture.chunk_ms,
         datatype=quantised.datatype,
         scale=quantised.scale,
-        truth=truth_of(spec, scene, path, reception, quantised),
+        truth=truth,
         iq=quantised.iq,
     )
 

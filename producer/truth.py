@@ -1,19 +1,33 @@
 """What a frame says of how it was made."""
 
+from producer.impairments import Impaired, image_rejection_db
+from producer.occupied import Sent
 from producer.path import Path
 from producer.quantise import Quantised, quantisation_noise_mw
 from producer.receiver import Reception, power_dbm
 from producer.reproducible import reproducible
 from producer.scenario import Scene
-from schemas import DatasetSpec, LinkTruth, TransmitterTruth, Truth
+from schemas import DatasetSpec, Impairments, LinkTruth, ReceiverTruth, TransmitterTruth, Truth
 
 
-def truth_of(spec: DatasetSpec, scene: Scene, path: Path, reception: Reception, quantised: Quantised) -> Truth:
-    """The transmitter, the drawn path, and what was realised of both in one recording."""
-    return Truth(transmitter=_transmitter_truth(spec, scene), link=_link_truth(path, reception, quantised))
+def truth_of(
+    spec: DatasetSpec,
+    scene: Scene,
+    sent: Sent,
+    path: Path,
+    reception: Reception,
+    impaired: Impaired | None,
+    quantised: Quantised,
+) -> Truth:
+    """The transmitter, the drawn path, the receiver, and what was realised of them in one recording."""
+    return Truth(
+        transmitter=_transmitter_truth(spec, scene, sent),
+        link=_link_truth(path, reception, quantised),
+        receiver=_receiver_truth(spec.impairments, path, impaired) if impaired else None,
+    )
 
 
-def _transmitter_truth(spec: DatasetSpec, scene: Scene) -> TransmitterTruth:
+def _transmitter_truth(spec: DatasetSpec, scene: Scene, sent: Sent) -> TransmitterTruth:
     return TransmitterTruth(
         latitude=scene.latitude,
         longitude=scene.longitude,
@@ -22,9 +36,13 @@ def _transmitter_truth(spec: DatasetSpec, scene: Scene) -> TransmitterTruth:
         power_dbm=scene.eirp_dbm - spec.scenario.tx_antenna_gain_dbi,
         eirp_dbm=scene.eirp_dbm,
         inside_network=scene.inside_network,
-        modulation=spec.scenario.modulation,
-        peak_deviation_hz=scene.peak_deviation_hz,
+        modulation=scene.emission.modulation,
+        peak_deviation_hz=scene.emission.peak_deviation_hz,
         frequency_offset_hz=scene.frequency_offset_hz,
+        modulation_depth=scene.emission.modulation_depth,
+        sideband=scene.emission.sideband,
+        mean_power_db=sent.mean_power_db,
+        occupied_bandwidth_hz=sent.occupied_bandwidth_hz,
     )
 
 
@@ -54,4 +72,23 @@ def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkT
         noise_realised_dbm=noise,
         snr_db=tuple(s - n for s, n in zip(signal, noise, strict=True)),
         quantisation_noise_dbm=reproducible(power_dbm(quantisation_noise_mw(quantised))),
+    )
+
+
+def _receiver_truth(impairments: Impairments, path: Path, impaired: Impaired) -> ReceiverTruth:
+    offset_dbm = offset_deg = clip_dbm = None
+    if impairments.dc_offset_db is not None:
+        offset_dbm = path.noise_dbm + impairments.dc_offset_db
+        offset_deg = 360 * impaired.offset_turns
+    if impaired.clip_level is not None:
+        clip_dbm = reproducible(power_dbm((impaired.clip_level * path.noise_sigma) ** 2))
+    return ReceiverTruth(
+        phase_noise_linewidth_hz=impairments.phase_noise_linewidth_hz,
+        iq_gain_error_db=impairments.iq_gain_error_db,
+        iq_phase_error_deg=impairments.iq_phase_error_deg,
+        image_rejection_db=image_rejection_db(impairments.iq_gain_error_db, impairments.iq_phase_error_deg),
+        dc_offset_dbm=offset_dbm,
+        dc_phase_deg=offset_deg,
+        clip_level_dbm=clip_dbm,
+        clipped_share=impaired.clipped_share,
     )

@@ -6,6 +6,7 @@ from schemas.dataset import (
     Channel,
     DatasetSpec,
     GenerationShard,
+    Impairments,
     Limits,
     Propagation,
     Receiver,
@@ -16,7 +17,7 @@ from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_names import FEATURE_NAMES, STATISTICS
 from schemas.feature_record import FailureRecord, FeatureRecord, Lineage
-from schemas.iq_frame import IQFrame, LinkTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 
 __all__ = [
     "FEATURE_NAMES",
@@ -29,12 +30,14 @@ __all__ = [
     "FeatureRecord",
     "GenerationShard",
     "IQFrame",
+    "Impairments",
     "Limits",
     "Lineage",
     "LinkTruth",
     "Malformed",
     "Propagation",
     "Receiver",
+    "ReceiverTruth",
     "Scenario",
     "SchemaError",
     "TooLarge",

@@ -34,6 +34,8 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT)]
 # `$` alone lets a final newline through.
 ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
 DatasetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$(?!\n)")]
+Modulations = Literal["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"]
+"""What a dataset sends; mixed: drawn per sample, each as often as the others."""
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
 
@@ -99,7 +101,9 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     tx_antenna_gain_dbi: Decibels = 2.0
     tx_height_min_m: Metres = 1.5
     tx_height_max_m: Metres = 30.0
-    modulation: Literal["nbfm", "carrier"] = "nbfm"
+    modulation: Modulations = "nbfm"
+    sideband: Literal["upper", "lower", "either"] = "either"
+    """Of single sideband; either: drawn per sample."""
     oscillator_ppm: Annotated[float, Meta(ge=0, le=1000)] = 2.0
 
     def __post_init__(self) -> None:
@@ -137,6 +141,20 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
         require_ordered(self.speed_min_m_s, self.speed_max_m_s, "speed_min_m_s, speed_max_m_s")
 
 
+class Impairments(msgspec.Struct, frozen=True, kw_only=True):
+    """What the receivers' analogue parts do to signal and noise; off by default, the same for all receivers."""
+
+    phase_noise_linewidth_hz: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
+    """Full width at half maximum of the line that becomes of a carrier."""
+    iq_gain_error_db: Annotated[float, Meta(ge=-20, le=20)] = 0.0
+    """Gain of the I branch over that of the Q branch."""
+    iq_phase_error_deg: Annotated[float, Meta(ge=-60, le=60)] = 0.0
+    dc_offset_db: Annotated[float, Meta(ge=-100, le=100)] | None = None
+    """Power of the constant offset over that of the noise in the recorded bandwidth."""
+    clip_level_db: Annotated[float, Meta(ge=-40, le=100)] | None = None
+    """Where I and Q are clipped, over the rms of one of them."""
+
+
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What a sample must reach to be accepted, and a receiver to count as having heard it."""
 
@@ -167,6 +185,7 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
     scenario: Scenario = Scenario()
     propagation: Propagation = Propagation()
     channel: Channel = Channel()
+    impairments: Impairments = Impairments()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:

@@ -51,9 +51,17 @@ class TransmitterTruth(msgspec.Struct, frozen=True, kw_only=True):
     inside_network: bool
     modulation: Annotated[str, Meta(max_length=32, pattern=TEXT)]
     peak_deviation_hz: NonNegative
-    """0 where the modulation has none."""
+    """Of 4FSK that of the outer symbols; 0 where the modulation has none."""
     frequency_offset_hz: Finite
-    """Of the emission from the centre of the recorded window, oscillator error left out."""
+    """Of the carrier (suppressed or not) from the centre of the recorded window, oscillator error left out."""
+    modulation_depth: NonNegative = 0.0
+    """Of AM."""
+    sideband: Literal["upper", "lower"] | None = None
+    """Of SSB."""
+    mean_power_db: Finite = 0.0
+    """Realised over the recording, over the rated power: the carrier's, for SSB the peak envelope power."""
+    occupied_bandwidth_hz: NonNegative | None = None
+    """Realised over the recording: 99 % of the power, 0.5 % on either side (ITU-R SM.328)."""
 
 
 class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +74,7 @@ class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
     clutter_loss_db: Finite
     shadowing_db: Finite
     mean_signal_dbm: Finite
-    """Link budget: mean over fading."""
+    """Link budget of the rated power: mean over fading."""
     noise_dbm: Finite
     """In the whole recorded bandwidth."""
     mean_snr_db: Finite
@@ -90,11 +98,29 @@ class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
     """Of the integers on the wire, scale^2/6; -300 where there are none."""
 
 
+class ReceiverTruth(msgspec.Struct, frozen=True, kw_only=True):
+    """The impairments of a receiver, applied to signal and noise after the link's powers are taken."""
+
+    phase_noise_linewidth_hz: NonNegative
+    iq_gain_error_db: Finite
+    iq_phase_error_deg: Finite
+    image_rejection_db: Finite | None
+    """Power of a tone over that of its image; None where I and Q are balanced."""
+    dc_offset_dbm: Finite | None
+    dc_phase_deg: Finite | None
+    clip_level_dbm: Finite | None
+    """Power of a tone whose I and Q just reach the limit."""
+    clipped_share: Annotated[float, Meta(ge=0, le=1)]
+    """Part of the components (I and Q) that stand at the limit."""
+
+
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
     """What the generator put in; a real recording has none."""
 
     transmitter: TransmitterTruth
     link: LinkTruth
+    receiver: ReceiverTruth | None = None
+    """None where the receiver has no impairments."""
 
 
 class IQFrame(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,12 +12,14 @@ from schemas import (
     FailureRecord,
     FeatureRecord,
     GenerationShard,
+    Impairments,
     IQFrame,
     Limits,
     Lineage,
     LinkTruth,
     Propagation,
     Receiver,
+    ReceiverTruth,
     Scenario,
     TransmitterTruth,
     Truth,
@@ -80,7 +82,8 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         tx_antenna_gain_dbi=draw(decibels),
         tx_height_min_m=tx_height_min_m,
         tx_height_max_m=tx_height_max_m,
-        modulation=draw(st.sampled_from(["nbfm", "carrier"])),
+        modulation=draw(st.sampled_from(["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"])),
+        sideband=draw(st.sampled_from(["upper", "lower", "either"])),
         oscillator_ppm=draw(st.floats(0, 1000)),
     )
 
@@ -114,6 +117,16 @@ def channels(draw: st.DrawFn) -> Channel:
     )
 
 
+impairments = st.builds(
+    Impairments,
+    phase_noise_linewidth_hz=st.floats(0, 10_000),
+    iq_gain_error_db=st.floats(-20, 20),
+    iq_phase_error_deg=st.floats(-60, 60),
+    dc_offset_db=st.none() | st.floats(-100, 100),
+    clip_level_db=st.none() | st.floats(-40, 100),
+)
+
+
 @st.composite
 def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
     network = draw(st.lists(receivers, min_size=2, max_size=4, unique_by=lambda receiver: receiver.rx_id))
@@ -132,6 +145,7 @@ def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
         scenario=draw(scenarios()),
         propagation=draw(propagations),
         channel=draw(channels()),
+        impairments=draw(impairments),
         limits=Limits(
             min_snr_db=draw(finite),
             min_receivers=draw(st.integers(2, len(network))),
@@ -165,6 +179,22 @@ transmitter_truths = st.builds(
     modulation=st.text(_CHARACTERS, max_size=32),
     peak_deviation_hz=non_negative,
     frequency_offset_hz=finite,
+    modulation_depth=non_negative,
+    sideband=st.sampled_from([None, "upper", "lower"]),
+    mean_power_db=finite,
+    occupied_bandwidth_hz=st.none() | non_negative,
+)
+
+receiver_truths = st.builds(
+    ReceiverTruth,
+    phase_noise_linewidth_hz=non_negative,
+    iq_gain_error_db=finite,
+    iq_phase_error_deg=finite,
+    image_rejection_db=st.none() | finite,
+    dc_offset_dbm=st.none() | finite,
+    dc_phase_deg=st.none() | finite,
+    clip_level_dbm=st.none() | finite,
+    clipped_share=share,
 )
 
 
@@ -198,7 +228,7 @@ def link_truths(draw: st.DrawFn) -> LinkTruth:
     )
 
 
-truths = st.builds(Truth, transmitter=transmitter_truths, link=link_truths())
+truths = st.builds(Truth, transmitter=transmitter_truths, link=link_truths(), receiver=st.none() | receiver_truths)
 lineages = st.builds(
     Lineage,
     topic=st.text(_CHARACTERS, max_size=249),

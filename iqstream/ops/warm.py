@@ -11,25 +11,29 @@ import producer
 from extractor.extract import extract_features
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, Scenario
+from schemas import Capture, DatasetSpec, Impairments, Scenario
 
 
 def warm() -> None:
-    """Makes one short sample of every modulation and extracts it, with kernels compiled anew.
+    """Makes one short sample of either kind of waveform and extracts it, with kernels compiled anew.
 
     A compiled kernel does not notice a change of a function in another file that it calls: the cache goes first.
     """
     for package in (producer, extractor):
         for compiled in Path(package.__path__[0]).rglob("__pycache__/*.nb[ci]"):
             compiled.unlink()
-    for modulation in ("nbfm", "carrier"):
+    for scenario, impairments in (
+        (Scenario(modulation="nbfm"), Impairments()),
+        (Scenario(modulation="ssb"), Impairments(phase_noise_linewidth_hz=1.0)),
+    ):
         spec = DatasetSpec(
             dataset_id=str(UUID(int=0)),
             name="warm",
             samples=1,
             generator_version=GENERATOR_VERSION,
             capture=Capture(capture_ms=200),
-            scenario=Scenario(modulation=modulation),
+            scenario=scenario,
+            impairments=impairments,
         )
         for frame in synthesize_sample(spec, 0).frames:
             extract_features(frame.samples(), frame.sample_rate_hz)

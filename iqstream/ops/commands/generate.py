@@ -3,6 +3,7 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import get_args
 from uuid import uuid4
 
 import click
@@ -17,7 +18,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec
-from schemas.dataset import ITALY_NORTH_WEST, parse_frequency_hz
+from schemas.dataset import ITALY_NORTH_WEST, Modulations, parse_frequency_hz
 
 
 class Frequency(click.ParamType[float]):
@@ -61,6 +62,13 @@ class Frequency(click.ParamType[float]):
 )
 @click.option("--capture-ms", type=click.IntRange(min=1), default=1000, show_default=True, help="Recording length, ms.")
 @click.option(
+    "--modulation",
+    type=click.Choice(get_args(Modulations)),
+    default="nbfm",
+    show_default=True,
+    help="What is sent; mixed: drawn per sample, the truth says which.",
+)
+@click.option(
     "--receivers",
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV of rx_id,latitude,longitude,altitude_m[,antenna_height_m].  [default: north-west Italy]",
@@ -78,6 +86,7 @@ def generate(  # click passes options by name
     seed: int,
     iq_samples: int,
     capture_ms: int,
+    modulation: str,
     receivers: Path | None,
     reuse_name: bool,  # noqa: FBT001
     watch: bool,  # noqa: FBT001
@@ -92,6 +101,7 @@ def generate(  # click passes options by name
         iq_samples=iq_samples,
         receivers=read_receivers(receivers) if receivers else ITALY_NORTH_WEST,
         capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
+        scenario={"modulation": modulation},
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
     )
     settings = load_settings()

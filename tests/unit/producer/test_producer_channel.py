@@ -1,29 +1,50 @@
 """Echoes, arrival times and rotation of what a receiver hears, without its noise."""
 
 import math
+from dataclasses import fields
+from functools import cache
 
 import numpy as np
 import pytest
 from scipy import fft
 
-from producer.audio import speech_like_audio
+from producer.angle import carrier
 from producer.channel import bundle_taps, receive
+from producer.emission import Emission
 from producer.fading import Motion, gain_grid, tap_gains
 from producer.multipath import Multipath, draw_multipath
-from producer.waveform import carrier, nbfm
+from producer.transmitter import emit
 from schemas import Channel
 
 RATE_HZ = 200_000.0
 COUNT, MARGIN = 40_000, 2_000
 
 
+EMISSIONS = {
+    "nbfm 5 kHz": Emission(modulation="nbfm", peak_deviation_hz=5000.0),
+    "nbfm 2.5 kHz": Emission(modulation="nbfm", peak_deviation_hz=2500.0),
+    "carrier": Emission(modulation="carrier"),
+    "am": Emission(modulation="am", modulation_depth=0.9),
+    "usb": Emission(modulation="ssb", sideband="upper"),
+    "lsb": Emission(modulation="ssb", sideband="lower"),
+    "4fsk": Emission(modulation="4fsk", peak_deviation_hz=1944.0),
+}
+
+
+@cache
+def sent(name, rate_hz=RATE_HZ):
+    """0.22 s around the loudest moment of a second."""
+    whole = emit(EMISSIONS[name], int(rate_hz), sample_rate_hz=rate_hz, seed=3, sample_idx=3)
+    count = COUNT + 2 * MARGIN
+    loud = int(np.abs(np.diff(whole.baseband(1))).argmax())
+    start = min(max(loud - count // 2, 0), int(rate_hz) - count)
+    cut = {field.name: getattr(whole, field.name)[start : start + count] for field in fields(whole)}
+    return type(whole)(**cut)
+
+
 @pytest.fixture(scope="module")
 def voice():
-    """0.22 s of 5 kHz deviation out of the middle of a syllable."""
-    audio = speech_like_audio(1.0, 50_000.0, pace=np.random.default_rng(3), noise=np.array([3, 3], np.uint32))
-    loud = int(np.abs(audio).argmax())
-    start = min(max(loud - 2_500, 0), audio.size - 12_000)
-    return nbfm(audio[start : start + 12_000], COUNT + 2 * MARGIN, sample_rate_hz=RATE_HZ, peak_deviation_hz=5000.0)
+    return sent("nbfm 5 kHz")
 
 
 def heard(waveform, path, arrival_us, motion, turns_per_sample=0.0, count=COUNT, step=1):
@@ -51,7 +72,7 @@ def heard(waveform, path, arrival_us, motion, turns_per_sample=0.0, count=COUNT,
 
 def delayed_by_fft(waveform, path, arrival_us, gains):
     """Constant gains times the waveform delayed in the frequency domain, the ends tapered to silence."""
-    x = waveform.cosine + 1j * waveform.sine.astype(np.complex128)
+    x = waveform.baseband(1).astype(np.complex128)
     taper = np.ones(x.size)
     taper[:1000] = np.sin(np.linspace(0, np.pi / 2, 1000)) ** 2
     taper[-1000:] = taper[999::-1]
@@ -63,13 +84,13 @@ def delayed_by_fft(waveform, path, arrival_us, gains):
     return fft.ifft(spectrum * response)[MARGIN : MARGIN + COUNT]
 
 
-@pytest.mark.parametrize("arrival_us", [0.0, 2.4, 123.45, 1078.1])
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_delays_agree_with_the_frequency_domain_to_60_db(voice, arrival_us, seed):
-    """The default channel, standing transmitter, 5 kHz deviation: error over signal below -60 dB."""
+@pytest.mark.parametrize(("arrival_us", "seed"), [(0.0, 1), (2.4, 2), (123.45, 3), (1078.1, 4), (1080.0, 5)])
+@pytest.mark.parametrize("name", EMISSIONS)
+def test_delays_agree_with_the_frequency_domain_to_60_db(name, arrival_us, seed):
+    """The default channel, standing transmitter: error over signal below -60 dB."""
     path = draw_multipath(Channel(taps_min=6), np.random.default_rng(seed))
-    out, gains, _ = heard(voice, path, arrival_us, Motion(doppler_max_hz=0.0, direct_doppler_hz=0.0))
-    expected = delayed_by_fft(voice, path, arrival_us, gains[:, 0])
+    out, gains, _ = heard(sent(name), path, arrival_us, Motion(doppler_max_hz=0.0, direct_doppler_hz=0.0))
+    expected = delayed_by_fft(sent(name), path, arrival_us, gains[:, 0])
     error = np.mean(np.abs(out - expected) ** 2) / np.mean(np.abs(expected) ** 2)
     assert 10 * math.log10(error) < -60
 
@@ -108,16 +129,23 @@ def test_the_signal_stands_at_its_offset(offset_hz):
     assert np.abs(out - expected).max() < 1e-4
 
 
-def test_nothing_is_silent_at_the_edges(voice):
-    """No zeros where a delay reaches before or behind the recording: |x| stays what the one tap makes it."""
+@pytest.mark.parametrize("name", EMISSIONS)
+@pytest.mark.parametrize("arrival_us", [0.0, 1_080.0, 9_990.0])
+def test_a_delay_neither_wraps_nor_leaves_zeros(name, arrival_us):
+    """Up to the very edges the recording is the waveform earlier by the delay, in whole samples here."""
     path = Multipath(delays_us=(0.0,), powers=(1.0,), rician_k_db=300.0, arrivals=(0.0,), direct_turns=0.0)
     still = Motion(doppler_max_hz=0.0, direct_doppler_hz=0.0)
-    for arrival_us in (0.0, 4_321.0, 9_990.0):
-        out, _, _ = heard(voice, path, arrival_us, still)
-        assert np.abs(np.abs(out) - 1).max() < 1e-3
+    out, _, _ = heard(sent(name), path, arrival_us, still)
+    start = MARGIN - round(arrival_us / 5)
+    expected = sent(name).baseband(1)[start : start + COUNT]
+    np.testing.assert_allclose(out, expected, atol=2e-6)
+    if "sb" not in name:  # which sends nothing in a pause
+        assert np.abs(out).min() > 0.05
 
 
-def test_a_slower_recording_hears_every_nth_instant(voice):
+@pytest.mark.parametrize("name", EMISSIONS)
+def test_a_slower_recording_hears_every_nth_instant(name):
+    voice = sent(name)
     path = draw_multipath(Channel(), np.random.default_rng(8))
     motion = Motion(doppler_max_hz=0.0, direct_doppler_hz=0.0)
     full, _, _ = heard(voice, path, 33.3, motion)

@@ -21,7 +21,7 @@ IDENTITY = {
     "samples": 7,
     "iq_samples": 1,
 }
-OTHER_WORDS = {"auto": "cf32_le", "carrier": "nbfm", "rural": "city"}
+OTHER_WORDS = {"either": "upper", "auto": "cf32_le", "carrier": "nbfm", "rural": "city"}
 
 Path = tuple[str | int, ...]
 
@@ -58,6 +58,8 @@ def another(value: Any) -> Any:
     """A valid value that is not this one."""
     if isinstance(value, str):
         return OTHER_WORDS.get(value, value + "x")
+    if value is None:
+        return 1.0
     return value + 1 if isinstance(value, int) else value * 1.001 + 0.001
 
 
@@ -84,7 +86,7 @@ def test_equal_specs_of_integers_and_floats_have_one_digest() -> None:
 
 
 def test_the_digest_is_the_same_for_good() -> None:
-    assert SPEC.content_sha256() == "a44cd5f110de689e8de738d24b8075cbbb4c7372c888a1eb7f4638442a60c95d"
+    assert SPEC.content_sha256() == "bf808b013835f0e02a1f3169503f4888b3a5d0cbe1b3eb8ef7ecdf8b9adcb9c9"
 
 
 @SEEDED
@@ -121,7 +123,8 @@ WRONG = [
     (("scenario", "inside_share"), 1.1, "$.scenario.inside_share"),
     (("scenario", "eirp_min_w"), 60.0, "eirp_min_w, eirp_max_w: 60.0 is above 50.0"),
     (("scenario", "tx_height_max_m"), 1.0, "tx_height_min_m, tx_height_max_m"),
-    (("scenario", "modulation"), "am", "$.scenario.modulation"),
+    (("scenario", "modulation"), "wfm", "$.scenario.modulation"),
+    (("impairments", "iq_phase_error_deg"), 90.0, "$.impairments.iq_phase_error_deg"),
     (("propagation", "noise_figure_db"), -1.0, "$.propagation.noise_figure_db"),
     (("channel", "taps_min"), 7, "taps_min, taps_max: 7 is above 6"),
     (("channel", "delay_min_us"), 6.0, "delay_min_us, delay_max_us"),
