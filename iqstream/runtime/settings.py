@@ -25,6 +25,7 @@ class Settings:
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
     s3_secure: bool = False
+    s3_cafile: str = ""
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""

@@ -15,6 +15,7 @@ from types import FrameType
 import uvloop
 
 from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.health import Pulse
 from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
@@ -87,10 +88,12 @@ async def _run(stage: str, serve: Serve, settings: Settings, arguments: argparse
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     metrics = Metrics(stage)
-    port = metrics.serve(settings.metrics_host, arguments.metrics_port)
+    pulse = Pulse()
+    port = metrics.serve(settings.metrics_host, arguments.metrics_port, pulse)
     worker = Worker(stage=stage, slot=arguments.slot, settings=settings, metrics=metrics, stop=stop)
     log.info("%s worker %d starts", stage, worker.slot, extra={"pid": os.getpid(), "metrics_port": port})
-    await serve(worker)
+    async with pulse.beating():
+        await serve(worker)
     log.info("%s worker %d has stopped", stage, worker.slot)
 
 
