@@ -19,7 +19,7 @@ from iqstream.runtime.health import Pulse
 from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
-from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.settings import Settings, load_settings, secrets_of
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ def run_worker(stage: str, serve: Serve) -> None:
     keep_freed_memory()
     try:
         settings = load_settings()
-        configure_logs(settings.log_format)
+        configure_logs(settings.log_format, secrets=secrets_of(settings))
         uvloop.run(_run(stage, serve, settings, arguments))
     except IqstreamError as error:
         print(error, flush=True)  # the supervisor's channel

@@ -23,6 +23,12 @@ MINIO = "minio/minio:RELEASE.2025-09-07T16-13-09Z"
 READY_DEADLINE_S = 90.0
 
 
+def on_loopback(container: DockerContainer, inside: int, port: int) -> DockerContainer:
+    """Publishes a port on 127.0.0.1 alone, under a number that it keeps through restarts."""
+    container.ports[f"{inside}/tcp"] = ("127.0.0.1", port)
+    return container
+
+
 def kafka_variables(properties: dict[str, str]) -> dict[str, str]:
     """Properties as the variables that the image turns into them."""
     return {"KAFKA_" + key.upper().replace(".", "_"): value for key, value in properties.items()}
@@ -37,7 +43,7 @@ def kafka_container(port: int, **changes: str) -> DockerContainer:
         "inter.broker.listener.name": "INTERNAL",
         "log.dirs": "/var/lib/kafka/data",
     }
-    container = DockerContainer(KAFKA).with_bind_ports("9092/tcp", ("127.0.0.1", port))
+    container = on_loopback(DockerContainer(KAFKA), 9092, port)
     container.with_envs(KAFKA_HEAP_OPTS="-Xms256m -Xmx512m", **kafka_variables(properties | changes))
     return container
 
@@ -55,9 +61,9 @@ class Servers:
             s3_access_key=access_key,
             s3_secret_key=secret_key,
         )
-        postgres = DockerContainer(POSTGRES).with_bind_ports("5432/tcp", ("127.0.0.1", ports["postgres"]))
+        postgres = on_loopback(DockerContainer(POSTGRES), 5432, ports["postgres"])
         postgres.with_envs(POSTGRES_USER="iqstream", POSTGRES_DB="iqstream", POSTGRES_PASSWORD=password)
-        minio = DockerContainer(MINIO).with_bind_ports("9000/tcp", ("127.0.0.1", ports["minio"]))
+        minio = on_loopback(DockerContainer(MINIO), 9000, ports["minio"])
         minio.with_envs(MINIO_ROOT_USER=access_key, MINIO_ROOT_PASSWORD=secret_key).with_command("server /data")
         self._containers = {"kafka": kafka_container(ports["kafka"]), "postgres": postgres, "minio": minio}
 

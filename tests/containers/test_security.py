@@ -16,7 +16,7 @@ from iqstream.ops.embedded.ports import choose_ports
 from iqstream.ops.initialise import initialise
 from iqstream.runtime.settings import Settings
 from tests.containers.certificates import Authority
-from tests.containers.servers import MINIO, POSTGRES, kafka_container, until_ready
+from tests.containers.servers import MINIO, POSTGRES, kafka_container, on_loopback, until_ready
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
@@ -99,13 +99,13 @@ def postgres_with_tls(port: int, folder: Path) -> DockerContainer:
     )
     container = DockerContainer(POSTGRES, entrypoint=["bash", "-c", script])
     container.with_envs(POSTGRES_USER="iqstream", POSTGRES_DB="iqstream", POSTGRES_PASSWORD=PASSWORD)
-    return container.with_bind_ports("5432/tcp", ("127.0.0.1", port)).with_volume_mapping(folder, IN_CONTAINER)
+    return on_loopback(container, 5432, port).with_volume_mapping(folder, IN_CONTAINER)
 
 
 def minio_with_tls(port: int, folder: Path) -> DockerContainer:
     container = DockerContainer(MINIO).with_command(f"server /data --certs-dir {IN_CONTAINER}/s3")
     container.with_envs(MINIO_ROOT_USER="iqstream", MINIO_ROOT_PASSWORD=PASSWORD)
-    return container.with_bind_ports("9000/tcp", ("127.0.0.1", port)).with_volume_mapping(folder, IN_CONTAINER)
+    return on_loopback(container, 9000, port).with_volume_mapping(folder, IN_CONTAINER)
 
 
 def add_scram_user(kafka: DockerContainer) -> None:
