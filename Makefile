@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test test-fast acceptance check docs clean
+.PHONY: help setup demo test test-fast test-containers acceptance check docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -18,10 +18,13 @@ demo: setup ## the whole job on embedded servers: 200 samples, live, then what w
 	@$(BIN)/iqstream demo
 
 test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
-	@$(BIN)/python -m pytest tests --ignore tests/acceptance
+	@$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/containers
 
 test-fast: setup ## unit tests: no servers, under a minute
 	@$(BIN)/python -m pytest tests/unit
+
+test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
+	@$(BIN)/python -m pytest tests/containers
 
 acceptance: setup ## the main job at full size: 1,000 samples, verified step by step
 	@$(BIN)/python -m pytest tests/acceptance --timeout 3000

@@ -49,8 +49,11 @@ class ObjectStore:
     Every operation may raise `Unreachable` (no answer) or `Failed` (the server refuses).
     """
 
-    def __init__(self, *, endpoint: str, access_key: str, secret_key: str, secure: bool = False) -> None:
+    def __init__(
+        self, *, endpoint: str, access_key: str, secret_key: str, secure: bool = False, ca_file: str = ""
+    ) -> None:
         http = urllib3.PoolManager(
+            ca_certs=ca_file or None,  # the system's where there is none
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
             maxsize=16,
             retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
@@ -131,6 +134,12 @@ class ObjectStore:
                 ) from None
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
         except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None)
+            if isinstance(reason, urllib3.exceptions.SSLError):
+                raise Unreachable(
+                    f"object store at {self._endpoint}: no TLS connection ({reason}). "
+                    "Check IQSTREAM_S3_CAFILE, and IQSTREAM_S3_SECURE if it does not speak TLS."
+                ) from None
             raise Unreachable(
                 f"object store at {self._endpoint} does not answer ({type(error).__name__}). "
                 "Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT."

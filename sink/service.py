@@ -57,6 +57,7 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key,
             secure=settings.s3_secure,
+            ca_file=settings.s3_cafile,
         )
         resources.callback(store.close)
         frames = await resources.enter_async_context(FrameReader(lambda: reader_consumer(settings)))

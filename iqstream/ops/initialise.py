@@ -1,5 +1,6 @@
 """Makes whatever the stages stand on: topics, first offsets, tables and the bucket. Safe to run again."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -11,6 +12,7 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, GROUP_OF_TOPIC, SINK_GROUP, TopicsReport, ensure_topics
 from sink.migrations import migrate
 from sink.postgres import Pool, create_offsets
+from sink.roles import grant_sink, grant_stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,12 +24,15 @@ class Initialised:
     mismatches: tuple[str, ...]
 
 
-async def initialise(settings: Settings) -> Initialised:
-    """Topics, offset 0 for our groups on topics just made, migrations, sink offsets, bucket.
+async def initialise(
+    settings: Settings, *, sink_roles: Sequence[str] = (), stage_roles: Sequence[str] = ()
+) -> Initialised:
+    """Topics, offset 0 for our groups on topics just made, migrations, sink offsets, rights of roles, bucket.
 
     Raises:
         Unreachable: Kafka, PostgreSQL or the object store does not answer.
         Failed: PostgreSQL's offsets belong to another cluster or topic than the one that answers.
+        UserError: there is no such role.
     """
     bucket_created = await ensure_bucket(settings)
     async with postgres_pool(settings) as pool, admin_client(settings) as admin:
@@ -35,6 +40,11 @@ async def initialise(settings: Settings) -> Initialised:
         topics = await ensure_topics(admin, settings)
         await _first_group_offsets(settings, topics)
         await _sink_offsets(pool, topics, settings.partitions)
+        async with pool.acquire() as connection:
+            for role in sink_roles:
+                await grant_sink(connection, role)
+            for role in stage_roles:
+                await grant_stage(connection, role)
     return Initialised(topics_created=topics.created, bucket_created=bucket_created, mismatches=topics.mismatches)
 
 

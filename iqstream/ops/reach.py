@@ -36,6 +36,7 @@ def object_store(settings: Settings) -> ObjectStore:
         access_key=settings.s3_access_key,
         secret_key=settings.s3_secret_key,
         secure=settings.s3_secure,
+        ca_file=settings.s3_cafile,
     )
 
 

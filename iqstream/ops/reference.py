@@ -54,7 +54,10 @@ def metrics_page() -> str:
         f"{', '.join(('stage', *spec.labels))} | {spec.meaning} |\n"
         for spec in METRICS
     ]
-    head = "# Metrics\n\nEvery worker serves them at `/metrics` on its own port.\n\n"
+    head = (
+        "# Metrics\n\nEvery worker serves them at `/metrics` on its own port, with the usual `process_*`. "
+        "`/healthz` beside them answers 200 while its event loop turns, 503 when it has stood still for 30 s.\n\n"
+    )
     return _NOTE + head + "| name | kind | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
 
 

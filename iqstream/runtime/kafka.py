@@ -9,7 +9,8 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
 
 REQUEST_TIMEOUT_MS = 10_000
@@ -21,18 +22,37 @@ FETCH_PARTITION_BYTES = 4 * 1024 * 1024
 
 
 def security(settings: Settings) -> dict[str, Any]:
-    """The clients' arguments for TLS and SASL."""
+    """The clients' arguments for TLS and SASL.
+
+    Raises:
+        UserError: a certificate file cannot be read.
+    """
     arguments: dict[str, Any] = {"security_protocol": settings.kafka_security_protocol}
-    if "SSL" in settings.kafka_security_protocol:
-        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile or None)
-        if settings.kafka_ssl_certfile:
-            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile or None)
-        arguments["ssl_context"] = context
+    if settings.kafka_security_protocol in {"SSL", "SASL_SSL"}:
+        arguments["ssl_context"] = _tls(settings)
     if settings.kafka_security_protocol.startswith("SASL"):
         arguments["sasl_mechanism"] = settings.kafka_sasl_mechanism
         arguments["sasl_plain_username"] = settings.kafka_sasl_username
         arguments["sasl_plain_password"] = settings.kafka_sasl_password
     return arguments
+
+
+def _tls(settings: Settings) -> ssl.SSLContext:
+    try:
+        context = ssl.create_default_context(cafile=settings.kafka_ssl_cafile or None)
+    except OSError as error:  # an SSLError is one
+        raise UserError(
+            f"IQSTREAM_KAFKA_SSL_CAFILE: {settings.kafka_ssl_cafile} holds no certificates: {error}"
+        ) from None
+    if settings.kafka_ssl_certfile:
+        try:
+            context.load_cert_chain(settings.kafka_ssl_certfile, settings.kafka_ssl_keyfile or None)
+        except OSError as error:
+            raise UserError(
+                f"IQSTREAM_KAFKA_SSL_CERTFILE, IQSTREAM_KAFKA_SSL_KEYFILE: {settings.kafka_ssl_certfile} and "
+                f"{settings.kafka_ssl_keyfile or 'the same file'} are no certificate and its key: {error}"
+            ) from None
+    return context
 
 
 def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOKafkaConsumer:
@@ -85,7 +105,7 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     """A started admin client.
 
     Raises:
-        Unreachable: no broker answers; says where and how to start one.
+        Unreachable: no broker answers, or none lets us in; says where, and what to do.
     """
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka_bootstrap,
@@ -96,6 +116,8 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         try:
             await admin.start()
         except (KafkaError, OSError, ValueError) as error:
+            if (reason := await refusal(settings.kafka_bootstrap, security(settings))) is not None:
+                raise Unreachable(f"Kafka at {settings.kafka_bootstrap}: {reason}.") from None
             raise Unreachable(
                 f"Kafka at {settings.kafka_bootstrap} does not answer ({error}). "
                 "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP."

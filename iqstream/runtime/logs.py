@@ -2,17 +2,26 @@
 
 import json
 import logging
+import re
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
+
+HIDDEN = "[hidden]"
+_PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
+_SHORTEST_SECRET = 4
+"""A shorter one would be found in every other word."""
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def configure_logs(log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None) -> None:
-    """Sends all logging to standard error, or to `stream`, in `text` or `json`."""
+def configure_logs(
+    log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None, secrets: Iterable[str] = ()
+) -> None:
+    """Sends all logging to standard error, or to `stream`, in `text` or `json`; `secrets` are hidden in every line."""
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(JsonLines() if log_format == "json" else TextLines())
+    handler.setFormatter(Redacted(JsonLines() if log_format == "json" else TextLines(), secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("aiokafka", "asyncio", "urllib3", "numba", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
@@ -26,6 +35,23 @@ def _fields(record: logging.LogRecord) -> dict[str, Any]:
 
 def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
+
+
+class Redacted(logging.Formatter):
+    """Another formatter's lines, tracebacks included, with the secrets hidden."""
+
+    def __init__(self, lines: logging.Formatter, secrets: Iterable[str]) -> None:
+        super().__init__()
+        self._lines = lines
+        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+        spellings = known | {json.dumps(secret)[1:-1] for secret in known}
+        self._known = sorted(spellings, key=len, reverse=True)  # a secret that holds another goes first
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = self._lines.format(record)
+        for secret in self._known:
+            line = line.replace(secret, HIDDEN)
+        return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", line)
 
 
 class TextLines(logging.Formatter):

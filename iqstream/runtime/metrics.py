@@ -4,7 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    make_wsgi_app,
+    start_http_server,
+)
+
+from iqstream.runtime.health import Pulse, with_health
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +25,8 @@ class MetricSpec:
     kind: Literal["counter", "gauge", "histogram"]
     meaning: str
     labels: tuple[str, ...] = ()
+    values: tuple[str, ...] = ()
+    """What its one label may say, where that is known: exposed from the start, since a rate needs its zero."""
 
 
 METRICS: tuple[MetricSpec, ...] = (
@@ -22,12 +34,17 @@ METRICS: tuple[MetricSpec, ...] = (
         name="iqstream_records",
         kind="counter",
         labels=("result",),
+        values=("done", "failed", "skipped"),
         meaning="Input records, by result: done, failed (a dead letter) or skipped (cancelled).",
     ),
     MetricSpec(name="iqstream_emitted_records", kind="counter", labels=("topic",), meaning="Records committed."),
     MetricSpec(name="iqstream_emitted_bytes", kind="counter", labels=("topic",), meaning="Value bytes committed."),
     MetricSpec(
-        name="iqstream_samples", kind="counter", labels=("outcome",), meaning="Samples decided, by outcome (sink)."
+        name="iqstream_samples",
+        kind="counter",
+        labels=("outcome",),
+        values=("accepted", "rejected", "failed"),
+        meaning="Samples decided, by outcome (sink).",
     ),
     MetricSpec(name="iqstream_batches", kind="counter", meaning="Batches committed."),
     MetricSpec(name="iqstream_compute_seconds", kind="histogram", meaning="Computation of one batch."),
@@ -59,6 +76,10 @@ class Metrics:
             spec.name: kinds[spec.kind](spec.name, spec.meaning, ("stage", *spec.labels), registry=self.registry)
             for spec in METRICS
         }
+        for spec in METRICS:
+            for value in spec.values:
+                self._collectors[spec.name].labels(stage, value)
+        ProcessCollector(registry=self.registry)
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Adds to a counter."""
@@ -74,7 +95,8 @@ class Metrics:
         elif isinstance(collector, Histogram):
             collector.observe(value)
 
-    def serve(self, host: str, port: int) -> int:
-        """Serves `/metrics` in a thread; returns the port (a free one where 0 is asked for)."""
+    def serve(self, host: str, port: int, pulse: Pulse) -> int:
+        """Serves `/metrics` and `/healthz` in a thread; returns the port (a free one where 0 is asked for)."""
         server, _thread = start_http_server(port, addr=host, registry=self.registry)
+        server.set_app(with_health(make_wsgi_app(self.registry), pulse.silent_s))
         return int(server.server_port)

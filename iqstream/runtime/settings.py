@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from iqstream.runtime.errors import UserError
 
@@ -25,6 +26,7 @@ class Settings:
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
     s3_secure: bool = False
+    s3_cafile: str = ""
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
     kafka_sasl_username: str = ""
@@ -38,6 +40,15 @@ class Settings:
     replication_factor: int = 1
     log_format: str = "text"
     metrics_host: str = "127.0.0.1"
+
+
+def secrets_of(settings: Settings) -> frozenset[str]:
+    """What no log may show: the secret settings; of the database's address, the password within it."""
+    values = {str(getattr(settings, item.name)) for item in fields(Settings) if not item.repr}
+    values.discard(settings.postgres_dsn)
+    address = urlsplit(settings.postgres_dsn)
+    given = (address.password or "", *parse_qs(address.query).get("password", ()))
+    return frozenset(value for value in (*values, *given, *map(unquote, given)) if value)
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:

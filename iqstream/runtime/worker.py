@@ -15,10 +15,11 @@ from types import FrameType
 import uvloop
 
 from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.health import Pulse
 from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
-from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.settings import Settings, load_settings, secrets_of
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +56,7 @@ def run_worker(stage: str, serve: Serve) -> None:
     keep_freed_memory()
     try:
         settings = load_settings()
-        configure_logs(settings.log_format)
+        configure_logs(settings.log_format, secrets=secrets_of(settings))
         uvloop.run(_run(stage, serve, settings, arguments))
     except IqstreamError as error:
         print(error, flush=True)  # the supervisor's channel
@@ -87,10 +88,12 @@ async def _run(stage: str, serve: Serve, settings: Settings, arguments: argparse
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, on_signal)
     metrics = Metrics(stage)
-    port = metrics.serve(settings.metrics_host, arguments.metrics_port)
+    pulse = Pulse()
+    port = metrics.serve(settings.metrics_host, arguments.metrics_port, pulse)
     worker = Worker(stage=stage, slot=arguments.slot, settings=settings, metrics=metrics, stop=stop)
     log.info("%s worker %d starts", stage, worker.slot, extra={"pid": os.getpid(), "metrics_port": port})
-    await serve(worker)
+    async with pulse.beating():
+        await serve(worker)
     log.info("%s worker %d has stopped", stage, worker.slot)
 
 

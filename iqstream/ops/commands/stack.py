@@ -126,12 +126,21 @@ def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
 
 
 @click.command(epilog="Example: IQSTREAM_KAFKA_BOOTSTRAP=kafka:9092 ... iqstream init")
-def init() -> None:
+@click.option("--sink-role", "sink_roles", multiple=True, metavar="ROLE", help="Grant a role what a sink needs.")
+@click.option(
+    "--stage-role",
+    "stage_roles",
+    multiple=True,
+    metavar="ROLE",
+    help="Grant a role what producer and extractor need.",
+)
+def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
     """Make topics, first offsets, tables and bucket on the servers that the settings name.
 
-    Safe to run again: what is there is compared with the settings and left as it is.
+    Safe to run again: what is there is compared with the settings and left as it is. With --sink-role and
+    --stage-role an existing role of PostgreSQL gets the rights on our tables that it needs, and only those.
     """
-    made = asyncio.run(initialise(load_settings()))
+    made = asyncio.run(initialise(load_settings(), sink_roles=sink_roles, stage_roles=stage_roles))
     _tell(made)
     if not made.topics_created and not made.bucket_created:
         click.echo("Everything is in place.")

@@ -8,7 +8,7 @@ import click
 
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.logs import configure_logs
-from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.settings import Settings, load_settings, secrets_of
 from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 
@@ -33,7 +33,7 @@ def _stage(name: str, group: str, work: str) -> click.Command:
     )
     def command(workers: int | None, metrics_port: int) -> None:
         settings = load_settings()
-        configure_logs(settings.log_format)
+        configure_logs(settings.log_format, secrets=secrets_of(settings))
         asyncio.run(_run(name, group, settings, workers, metrics_port))
 
     return command

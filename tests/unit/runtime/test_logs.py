@@ -1,9 +1,14 @@
 """Log lines that people and machines read."""
 
+import io
 import json
 import logging
+from urllib.parse import urlsplit
 
-from iqstream.runtime.logs import JsonLines, TextLines
+import pytest
+
+from iqstream.runtime.logs import HIDDEN, JsonLines, TextLines, configure_logs
+from iqstream.runtime.settings import Settings, secrets_of
 
 
 def record(**extra):
@@ -20,3 +25,60 @@ def test_a_json_line_is_one_object_with_the_extra_fields():
 
 def test_a_text_line_ends_with_the_extra_fields():
     assert TextLines().format(record(partition=3)).endswith("stage: it is late partition=3")
+
+
+SETTINGS = Settings(
+    kafka_bootstrap="kafka:9092",
+    postgres_dsn="postgresql://iqstream:top%20sec%22ret@db:5432/iqstream",
+    s3_endpoint="s3:9000",
+    s3_access_key="the-access-key",
+    s3_secret_key='the"secret\\key',
+    kafka_sasl_password="sasl-password",
+)
+
+
+@pytest.fixture
+def logged():
+    """Writes through the logging that a worker has, and gives back what came out."""
+    before = logging.root.handlers[:], logging.root.level
+    stream = io.StringIO()
+
+    def start(log_format):
+        configure_logs(log_format, stream=stream, secrets=secrets_of(SETTINGS))
+        return logging.getLogger("stage"), stream
+
+    yield start
+    logging.root.handlers[:], logging.root.level = before
+
+
+def refuse(message):
+    raise ValueError(message)
+
+
+@pytest.mark.parametrize("log_format", ["text", "json"])
+def test_no_secret_comes_out_of_any_line(logged, log_format):
+    log, stream = logged(log_format)
+    log.warning("connecting to %s", SETTINGS.postgres_dsn)
+    log.warning("settings", extra={"keys": [SETTINGS.s3_access_key, SETTINGS.s3_secret_key]})
+    try:
+        refuse(f"refused: {SETTINGS.kafka_sasl_password}, {urlsplit(SETTINGS.postgres_dsn).password}")
+    except ValueError:
+        log.exception("failed")
+    told = stream.getvalue()
+    for secret in secrets_of(SETTINGS):
+        assert secret not in told
+        assert json.dumps(secret)[1:-1] not in told
+    assert told.count(HIDDEN) >= 5
+    assert "refused" in told
+
+
+def test_the_password_of_an_address_that_nobody_declared_is_hidden(logged):
+    log, stream = logged("text")
+    log.warning("another database: postgresql://reader:hunter22@elsewhere:5432/x")
+    assert f"postgresql://reader:{HIDDEN}@elsewhere:5432/x" in stream.getvalue()
+
+
+def test_a_json_line_stays_json_when_something_is_hidden(logged):
+    log, stream = logged("json")
+    log.warning("key %s", SETTINGS.s3_secret_key)
+    assert json.loads(stream.getvalue())["message"] == f"key {HIDDEN}"

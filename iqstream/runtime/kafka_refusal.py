@@ -1,0 +1,45 @@
+"""Why no broker lets us in: the client logs the reason and raises a general error; a person needs the reason."""
+
+import asyncio
+import ssl
+from typing import Any
+
+from aiokafka.conn import collect_hosts, create_conn
+from aiokafka.errors import IllegalSaslStateError, KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+
+ATTEMPT_TIMEOUT_S = 5.0
+
+
+async def refusal(bootstrap: str, security: dict[str, Any]) -> str | None:
+    """Tries each address once more; what is wrong with TLS or with who we are, None where it is something else.
+
+    Args:
+        bootstrap: `host:port`, comma-separated.
+        security: the client's arguments for TLS and SASL.
+    """
+    for host, port, _family in collect_hosts(bootstrap, randomize=False):
+        try:
+            async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                connection = await create_conn(host, port, **security)
+        except (OSError, TimeoutError, KafkaError) as error:
+            if (reason := _in_words(error, security)) is not None:
+                return reason
+        else:
+            connection.close()
+    return None
+
+
+def _in_words(error: Exception, security: dict[str, Any]) -> str | None:
+    match error:
+        case ssl.SSLCertVerificationError():
+            return f"its certificate is not trusted: {error.verify_message}; check IQSTREAM_KAFKA_SSL_CAFILE"
+        case ssl.SSLError():
+            return f"no TLS connection: {error.reason or error}; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
+        case SaslAuthenticationFailed():
+            user = security.get("sasl_plain_username")
+            return f"it refuses user {user!r}; check IQSTREAM_KAFKA_SASL_USERNAME and IQSTREAM_KAFKA_SASL_PASSWORD"
+        case UnsupportedSaslMechanismError():
+            return f"{error}; check IQSTREAM_KAFKA_SASL_MECHANISM"
+        case IllegalSaslStateError():
+            return "it does not want to know who we are; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
+    return None

@@ -1,0 +1,143 @@
+"""The compose file as a person uses it: up, scaled, a dataset by the command line, and every service killed in turn."""
+
+import json
+import time
+
+import asyncpg
+import pytest
+
+from schemas import Capture
+from tests.containers.compose import SERVERS, STAGES, Compose
+from tests.containers.prometheus import Prometheus
+from tests.integration.pipeline import digest, is_complete, small_spec, stored_objects, submit_dataset, wait_for_dataset
+from tests.promql import dashboard_expressions, metric_names, rule_expressions
+
+pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
+SAMPLES = 300
+
+
+@pytest.fixture(scope="module")
+def stack(engine, tmp_path_factory):
+    """Built, up, extractors scaled to 3, Prometheus beside it."""
+    compose = Compose(tmp_path_factory.mktemp("compose"))
+    compose.run("build", "--quiet", timeout_s=600)
+    try:
+        compose.run("--profile", "observability", "up", "--detach", "--wait", "--scale", "extractor=3")
+        yield compose
+    finally:
+        compose.down()
+
+
+def test_every_service_is_healthy_and_hardened(stack, engine):
+    for service, replicas in {**dict.fromkeys((*SERVERS, *STAGES, "prometheus"), 1), "extractor": 3}.items():
+        found = [engine.containers.get(container["ID"]) for container in stack.containers(service)]
+        assert [c.attrs["State"]["Health"]["Status"] for c in found] == ["healthy"] * replicas
+        for host in (c.attrs["HostConfig"] for c in found):
+            assert host["CapDrop"] == ["ALL"]
+            assert "no-new-privileges:true" in host["SecurityOpt"]
+            assert host["Memory"] > 0
+            assert host["RestartPolicy"]["Name"] == "unless-stopped"
+            published = [place for places in (host["PortBindings"] or {}).values() for place in places]
+            assert {place["HostIp"] for place in published} <= {"127.0.0.1"}
+            assert host["ReadonlyRootfs"] == (service != "kafka")
+    stage = engine.containers.get(stack.containers("sink")[0]["ID"])
+    assert stage.exec_run("id -u").output.strip() == b"10001"
+
+
+def test_no_secret_stands_in_a_container_s_environment_or_log(stack, engine):
+    secrets = [path.read_text() for path in stack.secrets.iterdir()]
+    for service in (*SERVERS, *STAGES, "init"):
+        for container in stack.containers(service):
+            attributes = engine.containers.get(container["ID"]).attrs
+            told = json.dumps(attributes["Config"]) + engine.containers.get(container["ID"]).logs().decode()
+            assert not [secret for secret in secrets if secret in told]
+
+
+async def test_a_dataset_that_the_cli_submits_becomes_rows_and_objects(stack):
+    told = stack.run(
+        "run", "--rm", "cli", "generate", "--name", "compose", "--samples", "60", "--frequency", "144MHz",
+        "--max-gdop", "50", "--iq-samples", "10", "--capture-ms", "200", "--watch",
+    )  # fmt: skip
+    assert "10 IQ samples saved to MinIO" in told
+    shown = json.loads(stack.run("run", "--rm", "cli", "datasets", "show", "compose", "--json"))
+    assert (shown["status"], shown["failed"]) == ("complete", 0)
+    assert shown["accepted"] + shown["rejected"] == 60
+    connection = await asyncpg.connect(stack.settings().postgres_dsn)
+    try:
+        rows = await connection.fetchval(
+            "SELECT count(*) FROM heimdall.measurement_features WHERE dataset_id = $1::uuid", shown["id"]
+        )
+    finally:
+        await connection.close()
+    assert rows == shown["accepted"]
+    spec = small_spec(60, dataset_id=shown["id"])
+    assert len(await stored_objects(stack.settings(), spec)) == 70
+
+
+async def test_every_extractor_replica_does_a_share(stack, engine):
+    spec = small_spec(SAMPLES)
+    await submit_dataset(stack.settings(), spec)
+    await wait_for_dataset(stack.settings(), spec, is_complete, deadline_s=240)
+    done = []
+    for container in stack.containers("extractor"):
+        metrics = engine.containers.get(container["ID"]).exec_run(
+            [
+                "python3",
+                "-c",
+                "import urllib.request as r; print(r.urlopen('http://127.0.0.1:9400/metrics').read().decode())",
+            ]
+        )
+        lines = metrics.output.decode().splitlines()
+        done.append(next(float(line.split()[-1]) for line in lines if 'iqstream_records_total{result="done"' in line))
+    assert len(done) == 3
+    assert min(done) > 0
+
+
+def test_prometheus_finds_every_replica_and_answers_every_expression(stack):
+    prometheus = Prometheus(stack.ports["PROMETHEUS"])
+    prometheus.wait_for('count(up{job="iqstream"} == 1) == 5')
+    prometheus.wait_for("sum(rate(iqstream_samples_total[1m])) > 0")
+    panels = [expression for shown in dashboard_expressions().values() for expression in shown]
+    known = {row["metric"]["__name__"] for row in prometheus.query('{__name__=~".+"}')}
+    answered = {expression: prometheus.query(expression) for expression in (*panels, *rule_expressions().values())}
+    assert not [e for e in panels if metric_names(e) <= known and not answered[e]]
+    assert len([e for e, rows in answered.items() if rows]) > 20
+
+
+async def test_a_kill_of_each_service_in_turn_changes_no_row(stack, engine):
+    settings = stack.settings()
+    capture = Capture(capture_ms=400, chunk_ms=80)
+    undisturbed, disturbed = (small_spec(SAMPLES, iq_samples=40, capture=capture) for _ in "ud")
+    await submit_dataset(settings, undisturbed)
+    await wait_for_dataset(settings, undisturbed, is_complete, deadline_s=240)
+    await submit_dataset(settings, disturbed)
+    killed = []
+    for number, service in enumerate((*STAGES, *SERVERS)):
+        enough = (number + 1) * SAMPLES // 10
+        row = await wait_for_dataset(settings, disturbed, lambda row, n=enough: decided(row) >= n, deadline_s=240)
+        assert decided(row) < SAMPLES, f"nothing was left to disturb when it came to {service}"
+        killed.append(engine.containers.get(stack.containers(service)[0]["ID"]))
+        killed[-1].kill()  # SIGKILL: what was not written is lost
+        killed[-1].start()
+        wait_until(killed[-1], "running")
+        if service in SERVERS:
+            wait_until(killed[-1], "healthy")  # the figures come from one of them
+    await wait_for_dataset(settings, disturbed, is_complete, deadline_s=240)
+    assert await digest(settings, disturbed) == await digest(settings, undisturbed)
+    for container in killed:
+        wait_until(container, "healthy")
+
+
+def decided(row):
+    return row["accepted"] + row["rejected"] + row["failed"]
+
+
+def wait_until(container, state, *, deadline_s=120):
+    ends_at = time.monotonic() + deadline_s
+    while True:
+        container.reload()
+        now = container.attrs["State"]
+        if state in {now["Status"], now["Health"]["Status"]}:
+            return
+        assert time.monotonic() < ends_at, (container.name, now, container.logs(tail=30).decode())
+        time.sleep(0.2)
