@@ -130,7 +130,7 @@ def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float
         return MeasuredChunk(measured, None)
     floor = measure_noise_floor(spectrum)
     measured = measured._replace(
-        snr_db=snr_db(floor, None),
+        snr_db=snr_db(spectrum, floor, None, envelope.mean_power),
         noise_floor_dbm=power_dbm(floor.power) + gain_db,
         psd_dbm_per_hz=power_dbm(float(spectrum.psd.max()) / sample_rate_hz) + gain_db,
     )
@@ -143,7 +143,7 @@ def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float
     shape = measure_shape(spectrum, floor)
     delay = measure_delay(baseband, noise_density)
     measured = measured._replace(
-        snr_db=snr_db(floor, band),
+        snr_db=snr_db(spectrum, floor, band, envelope.mean_power),
         frequency_offset_hz=frequency.offset_hz,
         bandwidth_hz=band.bandwidth_hz,
         spectral_centroid_hz=shape.centroid_hz,
