@@ -14,7 +14,7 @@ from extractor.features.confidence import confidence_score
 from extractor.features.delay import measure_delay
 from extractor.features.detection import is_signal_present
 from extractor.features.envelope import measure_envelope
-from extractor.features.frequency import frequency_offset_hz
+from extractor.features.frequency import FrequencyClass, measure_frequency
 from extractor.features.noise_floor import measure_noise_floor
 from extractor.features.power import (
     POWER_FLOOR_DBM,
@@ -53,6 +53,13 @@ class ChunkFeatures(NamedTuple):
     signal_present: float = 0.0
 
 
+class MeasuredChunk(NamedTuple):
+    """The features of one chunk, and the class of its band; None where no signal was detected."""
+
+    features: ChunkFeatures
+    frequency_class: FrequencyClass | None
+
+
 def extract_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: float = CHUNK_S) -> NDArray[np.float64]:
     """Mean, population standard deviation, minimum and maximum of every feature over the chunks.
 
@@ -67,13 +74,21 @@ def extract_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: 
 def chunk_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: float = CHUNK_S) -> NDArray[np.float64]:
     """Features of every chunk; each row depends on its own samples alone.
 
+    Args and errors are those of :func:`measure_chunks`.
+
+    Returns:
+        float64, shape ``(n_chunks, 18)``, columns as in ``schemas.FEATURE_NAMES``; always finite.
+    """
+    return np.array([chunk.features for chunk in measure_chunks(iq, sample_rate_hz, chunk_s)])
+
+
+def measure_chunks(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: float = CHUNK_S) -> list[MeasuredChunk]:
+    """Features of every chunk and how its frequency was measured.
+
     Args:
         iq: complex64, shape ``(n,)``, n >= 1, in sqrt(mW).
         sample_rate_hz: the rate, which is also the full bandwidth.
         chunk_s: length of a chunk; what happens to the rest is told by ``chunking.chunk_bounds``.
-
-    Returns:
-        float64, shape ``(n_chunks, 18)``, columns as in ``schemas.FEATURE_NAMES``; always finite.
 
     Raises:
         ValueError: the IQ is not a one-dimensional complex64 array or holds NaN or infinity, or the rate or the chunk
@@ -91,14 +106,14 @@ def chunk_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: fl
         if is_absurdly_strong(largest):
             chunk, gain_db = within_range(chunk)
         rows.append(_measure(chunk, gain_db, sample_rate_hz))
-    return np.array(rows)
+    return rows
 
 
-def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float) -> ChunkFeatures:
+def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float) -> MeasuredChunk:
     """Features of one chunk; ``gain_db`` is what its powers lack."""
     envelope = measure_envelope(chunk)
     if envelope.mean_power <= POWER_FLOOR_MW:
-        return ChunkFeatures()
+        return MeasuredChunk(ChunkFeatures(), None)
     rssi_dbm = power_dbm(envelope.mean_power) + gain_db
     measured = ChunkFeatures(
         rssi_dbm=rssi_dbm,
@@ -112,31 +127,34 @@ def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float
     )
     spectrum = measure_spectrum(chunk, sample_rate_hz)
     if spectrum is None:
-        return measured
+        return MeasuredChunk(measured, None)
     floor = measure_noise_floor(spectrum)
     measured = measured._replace(
-        snr_db=snr_db(floor, None),
+        snr_db=snr_db(spectrum, floor, None, envelope.mean_power),
         noise_floor_dbm=power_dbm(floor.power) + gain_db,
         psd_dbm_per_hz=power_dbm(float(spectrum.psd.max()) / sample_rate_hz) + gain_db,
     )
     band = measure_band(spectrum, floor) if is_signal_present(floor) else None
     if band is None:
-        return measured
+        return MeasuredChunk(measured, None)
+    noise_density = floor.power / sample_rate_hz
     baseband = to_baseband(spectrum, band)
+    frequency = measure_frequency(spectrum, band, baseband, noise_density)
     shape = measure_shape(spectrum, floor)
-    delay = measure_delay(baseband, band, floor)
-    return measured._replace(
-        snr_db=snr_db(floor, band),
-        frequency_offset_hz=frequency_offset_hz(band, baseband),
+    delay = measure_delay(baseband, noise_density)
+    measured = measured._replace(
+        snr_db=snr_db(spectrum, floor, band, envelope.mean_power),
+        frequency_offset_hz=frequency.offset_hz,
         bandwidth_hz=band.bandwidth_hz,
         spectral_centroid_hz=shape.centroid_hz,
         spectral_rolloff_hz=shape.rolloff_hz,
         multipath_delay_spread_us=delay.spread_us,
         coherence_bandwidth_khz=delay.coherence_bandwidth_khz,
         delay_spread_confidence=delay.confidence,
-        confidence_score=confidence_score(spectrum, band),
+        confidence_score=confidence_score(spectrum, band, frequency),
         signal_present=1.0,
     )
+    return MeasuredChunk(measured, frequency.kind)
 
 
 def _checked(iq: object) -> NDArray[np.complex64]:

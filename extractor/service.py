@@ -1,13 +1,16 @@
 """The extractor's service: frames of `iq.frames` become feature records on `iq.features`."""
 
+from collections import Counter
 from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
+import numpy as np
 from aiokafka import ConsumerRecord
 
 from extractor.aggregate import aggregate
-from extractor.extract import chunk_features
+from extractor.extract import measure_chunks
+from extractor.features.frequency import FrequencyClass
 from extractor.version import EXTRACTOR_VERSION
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
@@ -18,6 +21,7 @@ from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
 from schemas import (
     FeatureRecord,
+    FrequencyClasses,
     IQFrame,
     Lineage,
     decode,
@@ -68,7 +72,8 @@ class FrameToFeatures:
 
 def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
     """The 72 values of a frame with its identity, its truth and where it stood."""
-    per_chunk = chunk_features(frame.samples(), frame.sample_rate_hz, frame.chunk_ms / 1000)
+    chunks = measure_chunks(frame.samples(), frame.sample_rate_hz, frame.chunk_ms / 1000)
+    classes = Counter(chunk.frequency_class for chunk in chunks)
     return FeatureRecord(
         dataset_id=frame.dataset_id,
         dataset_version=frame.dataset_version,
@@ -81,9 +86,10 @@ def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
         sample_rate_hz=frame.sample_rate_hz,
         duration_ms=frame.duration_ms,
         chunk_ms=frame.chunk_ms,
-        chunks=len(per_chunk),
+        chunks=len(chunks),
         datatype=frame.datatype,
-        values=tuple(aggregate(per_chunk).ravel().tolist()),
+        values=tuple(aggregate(np.array([chunk.features for chunk in chunks])).ravel().tolist()),
+        frequency_classes=FrequencyClasses(**{kind.value: classes[kind] for kind in FrequencyClass}),
         truth=frame.truth,
         extractor_version=EXTRACTOR_VERSION,
         lineage=lineage,

@@ -1,3 +1,3 @@
 """Which extractor made a feature record: changes with any change of a published value."""
 
-EXTRACTOR_VERSION = "1"
+EXTRACTOR_VERSION = "2"

@@ -16,7 +16,7 @@ from schemas.envelope import decode, encode, headers, sample_key
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_names import FEATURE_NAMES, STATISTICS
-from schemas.feature_record import FailureRecord, FeatureRecord, Lineage
+from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "DatasetSpec",
     "FailureRecord",
     "FeatureRecord",
+    "FrequencyClasses",
     "GenerationShard",
     "IQFrame",
     "Impairments",

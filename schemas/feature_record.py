@@ -34,6 +34,19 @@ class Lineage(msgspec.Struct, frozen=True, kw_only=True):
     crc32: Annotated[int, Meta(ge=0, le=2**32 - 1)] | None
 
 
+class FrequencyClasses(msgspec.Struct, frozen=True, kw_only=True):
+    """In how many chunks the frequency offset was measured in which way; none of them where nothing was detected."""
+
+    tone: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)] = 0
+    """Peak of a line."""
+    fm: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)] = 0
+    """Cycles of a constant envelope."""
+    narrow: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)] = 0
+    """Centroid, or middle of a flat band, below 30 kHz."""
+    wide: Annotated[int, Meta(ge=0, le=MAX_CHUNKS)] = 0
+    """Middle of the edges."""
+
+
 class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The 72 values of one recording."""
 
@@ -52,6 +65,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     datatype: Datatype
     values: Annotated[tuple[Finite, ...], Meta(min_length=FEATURE_VALUES, max_length=FEATURE_VALUES)]
     """Feature by feature, the four statistics of each together."""
+    frequency_classes: FrequencyClasses
     truth: Truth | None
     extractor_version: Name
     lineage: Lineage

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, FeatureRecord, Truth
 from sink.verdict import Outcome, lineage
 
@@ -93,6 +95,9 @@ def extraction_metadata(spec: DatasetSpec, content_sha256: str, outcome: Outcome
         "spec_sha256": content_sha256,
         "generator_version": spec.generator_version,
         "extractor_version": first.extractor_version,
+        "frequency_classes": {
+            r.receiver.rx_id: _frequency_classes(r) for r in _by_network(spec, outcome.joined.records)
+        },
         "lineage": lineage(outcome.joined),
     }
 
@@ -104,6 +109,11 @@ def json_text(value: dict[str, Any]) -> str:
         ValueError: NaN or an infinity, which JSON does not have.
     """
     return json.dumps(value, allow_nan=False, separators=(",", ":"))
+
+
+def _frequency_classes(record: FeatureRecord) -> dict[str, int]:
+    """Chunks by how their frequency was measured, without those that never occur."""
+    return {name: count for name, count in msgspec.structs.asdict(record.frequency_classes).items() if count}
 
 
 def _inside_network(truth: Truth | None) -> bool | None:

@@ -11,6 +11,7 @@ from schemas import (
     DatasetSpec,
     FailureRecord,
     FeatureRecord,
+    FrequencyClasses,
     GenerationShard,
     Impairments,
     IQFrame,
@@ -260,6 +261,12 @@ def iq_frames(draw: st.DrawFn, *, datatype: Datatype | None = None, max_samples:
     )
 
 
+_chunk_counts = st.integers(0, MAX_CHUNKS)
+frequency_classes = st.builds(
+    FrequencyClasses, tone=_chunk_counts, fm=_chunk_counts, narrow=_chunk_counts, wide=_chunk_counts
+)
+
+
 @st.composite
 def feature_records(draw: st.DrawFn) -> FeatureRecord:
     count = len(FEATURE_NAMES) * len(STATISTICS)
@@ -278,6 +285,7 @@ def feature_records(draw: st.DrawFn) -> FeatureRecord:
         chunks=draw(st.integers(1, MAX_CHUNKS)),
         datatype=draw(datatypes),
         values=tuple(draw(st.lists(finite, min_size=count, max_size=count))),
+        frequency_classes=draw(frequency_classes),
         truth=draw(st.none() | truths),
         extractor_version=draw(names),
         lineage=draw(lineages),

@@ -12,6 +12,8 @@ from extractor.kernel import kernel
 _GUARD_BINS = 12
 _GROWTH = 0.1
 _LEAST_GROWTH_BINS = 4
+# Noise in the margin moves the edges of a wide band by more than its skirts hold.
+_LARGEST_GROWTH_BINS = 24
 # Share of the energy left out at either end of the 99 % occupied bandwidth (ITU-R SM.328, SM.443).
 _TAIL = 0.005
 _ROLLOFF = 0.85
@@ -22,12 +24,14 @@ _BROAD_ADVANTAGE = 1.5
 class Band(NamedTuple):
     """The strongest occupied run, noise-subtracted. Frequencies in Hz from the centre of the capture.
 
-    ``first`` and ``last`` (exclusive) are its bins; ``energy`` its power over the noise power of one bin;
-    ``equivalent_bins`` (sum S)^2 / sum S^2, the width of a flat band of the same peakedness.
+    ``first`` and ``last`` (exclusive) are its bins; ``margin`` how many of them at either end were added to those that
+    stand out of the noise; ``energy`` its power over the noise power of one bin; ``equivalent_bins``
+    (sum S)^2 / sum S^2, the width of a flat band of the same peakedness.
     """
 
     first: int
     last: int
+    margin: int
     energy: float
     centroid_hz: float
     low_hz: float
@@ -53,7 +57,7 @@ class Shape(NamedTuple):
 
 
 def measure_band(spectrum: Spectrum, floor: NoiseFloor) -> Band | None:
-    """Find the strongest run of occupied bins, grow it by 10 % at either side and measure it.
+    """Find the strongest run of occupied bins, grow it by 10 % (4 to 24 bins) at either side and measure it.
 
     None when no bin is occupied or nothing but noise is left in the run.
     """
@@ -61,7 +65,7 @@ def measure_band(spectrum: Spectrum, floor: NoiseFloor) -> Band | None:
     wide_first, wide_last, wide_energy = _strongest_run(floor.occupied(broad=True), spectrum.psd, floor.power)
     if wide_energy > _BROAD_ADVANTAGE * energy:
         first, last = wide_first, wide_last
-    growth = max(_LEAST_GROWTH_BINS, int(_GROWTH * (last - first)))
+    growth = min(max(_LEAST_GROWTH_BINS, int(_GROWTH * (last - first))), _LARGEST_GROWTH_BINS)
     first, last = max(0, first - growth), min(spectrum.psd.size, last + growth)
     total, centroid, low, high, equivalent = _measure_run(spectrum.psd, floor.power, first, last)
     if not total > 0.0:
@@ -70,6 +74,7 @@ def measure_band(spectrum: Spectrum, floor: NoiseFloor) -> Band | None:
     return Band(
         first=first,
         last=last,
+        margin=growth,
         energy=total / floor.power,
         centroid_hz=(centroid - middle) * bin_hz,
         low_hz=(low - middle) * bin_hz,

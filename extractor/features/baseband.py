@@ -10,51 +10,48 @@ from extractor.features.band import Band
 from extractor.features.spectrum import Spectrum
 from extractor.kernel import kernel
 
-DECIMATION = 8
+LARGEST_DECIMATION = 8
+# Of the baseband's rate: a signal of this 99 % bandwidth turns by less than half a turn from sample to sample.
+_WIDEST_SHARE = 2.0 / 3.0
 
 
 class Baseband(NamedTuple):
-    """complex64 samples at an eighth of the rate, moved down by ``centre_hz``, everything outside the band removed."""
+    """complex64 samples, moved down by ``centre_hz``, with everything outside ``width_hz`` around it removed."""
 
     samples: NDArray[np.complex64]
     sample_rate_hz: float
     centre_hz: float
+    width_hz: float
 
 
 def to_baseband(spectrum: Spectrum, band: Band) -> Baseband:
-    """Return the band's samples.
+    """Return the band's samples at the lowest of 1/8, 1/4, 1/2 and 1 of the rate that leaves room beside them.
 
     Periodic Hann windows with 50 % overlap add up to a constant, so the inverse FFTs of the bins around the band,
     added at half their length, are the filtered and decimated signal: a thirtieth of the work of filtering the
     samples. Filtering wraps within a segment, under the taper of the window. Half a segment at either end, which
-    one window alone covers, is left out (unless there is only one). A band wider than an eighth of the spectrum
-    is cut to it.
+    one window alone covers, is left out (unless there is only one). The filter lies symmetrically around the
+    centroid and reaches to the further of the bins that stand out of the noise.
     """
     count, length = spectrum.segments.shape
-    width = length // DECIMATION
+    width = length // LARGEST_DECIMATION
+    while width < length and band.bandwidth_hz > _WIDEST_SHARE * width * spectrum.bin_hz:
+        width *= 2
     centre = round(band.centroid_hz / spectrum.bin_hz)
+    middle = centre + length // 2
+    reach = max(middle - band.first, band.last - 1 - middle) - band.margin
+    reach = min(max(reach, 1), width // 2 - 1)
     selected = np.empty((count, width), np.complex64)
-    _select(
-        spectrum.segments,
-        centre,
-        max(-(width // 2), band.first - length // 2 - centre),
-        min(width // 2, band.last - length // 2 - centre),
-        selected,
-    )
+    _select(spectrum.segments, centre, reach, selected)
     pieces = scipy.fft.ifft(selected, axis=1, workers=1, overwrite_x=True)
     samples = pieces[0] if count == 1 else _overlap_add(pieces)
-    return Baseband(samples, spectrum.bin_hz * width, centre * spectrum.bin_hz)
+    bin_hz = spectrum.bin_hz
+    return Baseband(samples, bin_hz * width, centre * bin_hz, (2 * reach + 1) * bin_hz)
 
 
 @kernel
-def _select(
-    segments: NDArray[np.complex64],
-    centre: int,
-    first: int,
-    last: int,
-    selected: NDArray[np.complex64],
-) -> None:
-    """Copy the bins from ``first`` to ``last`` (exclusive) around the centre, and zeros beside them.
+def _select(segments: NDArray[np.complex64], centre: int, reach: int, selected: NDArray[np.complex64]) -> None:
+    """Copy the bins within the reach of the centre, and zeros beside them.
 
     Odd centres turn by pi from one segment to the next, half a length on.
     """
@@ -65,7 +62,7 @@ def _select(
     selected[:] = 0.0
     for s in range(count):
         sign = -scale if (centre * s) % 2 else scale
-        for offset in range(first, last):
+        for offset in range(-reach, reach + 1):
             source = (centre + offset) % length
             selected[s, offset if offset >= 0 else offset + width] = segments[s, source] * sign
 

@@ -16,15 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from extractor.features.band import Band
-from extractor.features.baseband import DECIMATION, Baseband
-from extractor.features.noise_floor import NoiseFloor
+from extractor.features.baseband import Baseband
 from extractor.kernel import kernel
 
 _BLOCK_S = 0.01
 _SHORTEST_BLOCK = 32
-# Of the baseband's rate: a wider signal is cut by it, and the cut makes ripple of its own.
-_WIDEST_SHARE = 0.8
 _LEAST_TAU_US = 0.05
 
 # Fitted by benchmarks/calibrate_confidence.py, part "delay", on samples of the default dataset, half of the recordings
@@ -81,13 +77,13 @@ class Delay(NamedTuple):
 UNIDENTIFIABLE = Delay(0.0, 0.0)
 
 
-def measure_delay(baseband: Baseband, band: Band, floor: NoiseFloor) -> Delay:
+def measure_delay(baseband: Baseband, noise_density: float) -> Delay:
     """Estimate the rms delay spread of a chunk; tau 0 and confidence 0 where nothing identifies it.
 
-    That is so without frequency modulation (a carrier, a pause of speech), with a varying envelope, with much
-    noise, and for a band wider than the baseband.
+    That is so without frequency modulation (a carrier, a pause of speech), with a varying envelope and with much
+    noise (``noise_density``, mW/Hz).
     """
-    slope = measure_slope(baseband, band, floor)
+    slope = measure_slope(baseband, noise_density)
     if slope is None or not is_usable(slope):
         return UNIDENTIFIABLE
     return Delay(estimate_us(slope), delay_confidence(slope))
@@ -111,17 +107,16 @@ def delay_confidence(slope: Slope) -> float:
     return 1.0 / (1.0 + math.exp(-odds))
 
 
-def measure_slope(baseband: Baseband, band: Band, floor: NoiseFloor) -> Slope | None:
-    """Regress |y|^2 on the instantaneous frequency in blocks of 10 ms; None if too short or too wide."""
+def measure_slope(baseband: Baseband, noise_density: float) -> Slope | None:
+    """Regress |y|^2 on the instantaneous frequency in blocks of 10 ms; None if too short."""
     block = round(_BLOCK_S * baseband.sample_rate_hz)
     count = (baseband.samples.size - 4) // block if block >= _SHORTEST_BLOCK else 0
-    occupied_share = (band.last - band.first) / floor.narrow.size
-    if count < 1 or band.bandwidth_hz > _WIDEST_SHARE * baseband.sample_rate_hz:
+    if count < 1:
         return None
-    independent = min(1.0, occupied_share * DECIMATION) * block
+    independent = min(1.0, baseband.width_hz / baseband.sample_rate_hz) * block
     fits = np.empty((count, 4))
     _regress(baseband.samples, baseband.sample_rate_hz, block, independent, fits)
-    slope = Slope(*_combine(fits, floor.power * occupied_share))
+    slope = Slope(*_combine(fits, noise_density * baseband.width_hz))
     return slope if all(map(math.isfinite, slope)) else None
 
 

@@ -54,6 +54,7 @@ def test_the_metadata_begin_with_the_original_keys_and_carry_the_lineage():
     }
     assert metadata["lineage"]["rx1"] == {"topic": "iq.frames", "partition": 0, "offset": 301, "crc32": 7}
     assert metadata["spec_sha256"] == spec.content_sha256()
+    assert metadata["frequency_classes"] == {rx_id: {"tone": 1, "fm": 4} for rx_id in ("rx0", "rx1", "rx2")}
 
 
 def test_equal_records_give_equal_rows_whatever_their_order():
