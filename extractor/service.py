@@ -4,6 +4,7 @@ from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 
+import numpy as np
 from aiokafka import ConsumerRecord
 
 from extractor.aggregate import aggregate
@@ -88,6 +89,13 @@ def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
         extractor_version=EXTRACTOR_VERSION,
         lineage=lineage,
     )
+
+
+def rehearse() -> None:
+    """Extracts a tone, which loads the kernels and plans the transforms of a default recording's chunk."""
+    rate_hz = 200_000.0
+    tone = np.exp(2j * np.pi * 0.1 * np.arange(round(0.2 * rate_hz))).astype(np.complex64)
+    chunk_features(tone, rate_hz)
 
 
 async def serve(worker: Worker) -> None:
