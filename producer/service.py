@@ -3,6 +3,7 @@
 from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
+from uuid import UUID
 
 import msgspec
 from aiokafka import ConsumerRecord
@@ -23,7 +24,17 @@ from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
 from producer.synthesize import synthesize_sample
-from schemas import GenerationShard, decode, encode, failures_of_shard, headers, sample_key
+from producer.version import GENERATOR_VERSION
+from schemas import (
+    Capture,
+    DatasetSpec,
+    GenerationShard,
+    decode,
+    encode,
+    failures_of_shard,
+    headers,
+    sample_key,
+)
 
 SHARDS_PER_TRANSACTION = 1
 """A shard is a few samples (14 frames by default): already the size of a good transaction."""
@@ -65,6 +76,18 @@ def frame_records(shard: GenerationShard, sample_idx: int) -> list[OutgoingRecor
         frame = msgspec.structs.replace(made, generation=shard.generation) if shard.generation else made
         records.append(OutgoingRecord(topic=FRAMES, key=key, value=encode(frame), headers=headers(frame)))
     return records
+
+
+def rehearse() -> None:
+    """Makes a short sample, which loads the kernels."""
+    spec = DatasetSpec(
+        dataset_id=str(UUID(int=0)),
+        name="rehearsal",
+        samples=1,
+        generator_version=GENERATOR_VERSION,
+        capture=Capture(capture_ms=10, chunk_ms=10),
+    )
+    synthesize_sample(spec, 0)
 
 
 async def serve(worker: Worker) -> None:

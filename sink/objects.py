@@ -4,6 +4,8 @@ import asyncio
 import io
 import re
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import ParamSpec, TypeVar
 
 import numpy as np
@@ -20,7 +22,9 @@ T = TypeVar("T")
 
 BUCKET = "heimdall-synthetic-iq"
 _CONNECT_TIMEOUT_S = 5.0
-_READ_TIMEOUT_S = 60.0
+_READ_TIMEOUT_S = 30.0
+_THREADS = 8
+"""A sample's recordings at once."""
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
@@ -46,6 +50,8 @@ def npy_bytes(samples: npt.NDArray[np.complex64]) -> bytes:
 class ObjectStore:
     """An S3 server. The client blocks, so every call runs in a thread; several may run at once.
 
+    The threads are its own: a server that hangs must not take those that others compute in.
+
     Every operation may raise `Unreachable` (no answer) or `Failed` (the server refuses).
     """
 
@@ -58,6 +64,7 @@ class ObjectStore:
             maxsize=16,
             retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         )
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._http = http
         self._endpoint = endpoint
         self._client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http)
@@ -118,13 +125,15 @@ class ObjectStore:
         return await self._call(self._remove, f"synthetic/{dataset_id}/")
 
     def close(self) -> None:
-        """Closes idle connections."""
+        """Closes idle connections; a call under way ends by itself."""
+        self._threads.shutdown(wait=False)
         self._http.clear()
 
     async def _call(self, operation: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Runs an operation in a thread and says in our words what went wrong."""
         try:
-            return await asyncio.to_thread(operation, *args, **kwargs)
+            call = partial(operation, *args, **kwargs)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except S3Error as error:
             if error.code == "NoSuchKey":
                 raise FileNotFoundError(f"object {error.object_name} is not in {BUCKET}") from None

@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 POLL_EVERY_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 300.0
-RETRY_OUTAGE_S = 5.0
+RETRY_OUTAGE_S = 1.0
 
 
 class SynthesizedSample(Protocol):
@@ -84,7 +84,7 @@ class Saver:
                 continue
 
     async def save_next(self) -> bool:
-        """Saves one chosen sample that no other saver works on; False if there is none.
+        """Saves one chosen sample that no other saver works on; False if there is none, or a server is away.
 
         What goes wrong with a sample's IQ is noted beside it and tried again: later and later, unless a
         server was away.
@@ -100,9 +100,13 @@ class Saver:
             # 2. Fetch or make the recordings, and write them under the names that are theirs.
             try:
                 await self._store_objects(task)
-            except (IQUnavailable, IqstreamError, KafkaError, TimeoutError, OSError) as error:
-                await _postpone(connection, task, error)
+            except IQUnavailable as error:
+                seconds = min(RETRY_FIRST_S * 2.0 ** min(task.attempts, 16), RETRY_MOST_S)
+                await _postpone(connection, task, error, seconds)
                 return True
+            except (IqstreamError, KafkaError, TimeoutError, OSError) as error:
+                await _postpone(connection, task, error, RETRY_OUTAGE_S)
+                return False  # the next sample would fare no better
             # 3. Only now is it saved; the last one completes the dataset.
             if await _deleted_meanwhile(connection, task.sample):
                 await connection.execute(QUERIES["forget_iq_save"], *task.sample)
@@ -207,10 +211,7 @@ async def _claim(connection: Connection) -> Task | None:
     )
 
 
-async def _postpone(connection: Connection, task: Task, error: Exception) -> None:
-    seconds = RETRY_OUTAGE_S  # a server was away: that is not the sample's doing
-    if isinstance(error, IQUnavailable):
-        seconds = min(RETRY_FIRST_S * 2.0 ** min(task.attempts, 16), RETRY_MOST_S)
+async def _postpone(connection: Connection, task: Task, error: Exception, seconds: float) -> None:
     reason = f"{type(error).__name__}: {error}"
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
                 task.sample.sample_idx, task.sample.dataset_id, seconds, reason)  # fmt: skip

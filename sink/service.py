@@ -33,7 +33,7 @@ RECORDS_PER_BATCH = 210
 CONNECTIONS = 6
 PUBLISH_DEADLINE_S = 5.0
 COPY_EVERY_S = 5.0
-RETRY_EVERY_S = 5.0
+RETRY_EVERY_S = 1.0
 
 
 async def serve(worker: Worker, synthesize: Synthesize) -> None:
@@ -103,11 +103,17 @@ async def _run_together(main: Awaitable[None], *sides: Awaitable[None]) -> None:
 
 async def _through_outages(what: str, work: Callable[[], Awaitable[None]]) -> None:
     """Begins again when PostgreSQL, Kafka or the object store was away; nothing is lost by that."""
+    last_problem = ""
     while True:
         try:
             await work()
         except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:
-            log.warning("%s is interrupted: %s %s", what, type(error).__name__, error)
+            problem = f"{type(error).__name__} {error}"
+            log.log(
+                logging.DEBUG if problem == last_problem else logging.WARNING,
+                "%s is interrupted, and tried again every %.0f s: %s", what, RETRY_EVERY_S, problem,
+            )  # fmt: skip
+            last_problem = problem
             await asyncio.sleep(RETRY_EVERY_S)
 
 

@@ -5,6 +5,7 @@ import sys
 import click
 
 from iqstream import __version__
+from iqstream.ops.commands.bench import bench
 from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
@@ -31,7 +32,7 @@ def iqstream() -> None:
 
 
 for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag,
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, bench,
 ):  # fmt: skip
     iqstream.add_command(command)
 

@@ -23,10 +23,12 @@ def configure_logs(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Redacted(JsonLines() if log_format == "json" else TextLines(), secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "asyncio", "urllib3", "numba", "alembic", "sqlalchemy"):
+    for noisy in ("asyncio", "numba", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # the shell handles what these warn of (retries, fencing, lost brokers) and logs it in its own words
+    # we handle what these warn of (retries, fencing, lost servers) and log it in our own words
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    for retrying in ("urllib3", "asyncpg.pool"):
+        logging.getLogger(retrying).setLevel(logging.ERROR)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -39,6 +39,7 @@ class RetentionGate:
         self._record_bytes = record_bytes
         self._metrics = metrics
         self._closed = False
+        self._problem = ""
         self._asked_at = -ASK_EVERY_S
         self._asking = asyncio.Lock()
 
@@ -54,8 +55,12 @@ class RetentionGate:
                 try:
                     async with asyncio.timeout(5):
                         self._judge(await self._unread_share())
+                    self._problem = ""
                 except (KafkaError, OSError, TimeoutError) as error:
-                    log.warning("backlog of %s is unknown: %s %s", self._topic, type(error).__name__, error)
+                    problem = type(error).__name__
+                    level = logging.DEBUG if problem == self._problem else logging.WARNING
+                    log.log(level, "backlog of %s is unknown for now: %s %s", self._topic, problem, error)
+                    self._problem = problem
         return self._closed
 
     async def _unread_share(self) -> float:

@@ -27,7 +27,7 @@ STOP_DEADLINE_S = 3.0
 IDLE_AFTER_S = 1.0
 STUCK_AFTER_S = 120.0
 RETRY_FIRST_S = 0.2
-RETRY_MOST_S = 5.0
+RETRY_MOST_S = 1.0
 
 
 class Ownership(Protocol):
@@ -118,8 +118,11 @@ class StageShell(ConsumerRebalanceListener):
         self._metrics.put("iqstream_partitions_owned", 0)
 
     async def _own(self, partition: TopicPartition) -> None:
-        """Owns one partition until cancelled: take over, serve, and after any error start again."""
-        retry_s = RETRY_FIRST_S
+        """Owns one partition until cancelled: take over, serve, and after any error start again.
+
+        An error that repeats, as in an outage, is logged once.
+        """
+        retry_s, last_error = RETRY_FIRST_S, ""
         while not self._stopping.is_set():
             ownership = self._new_ownership(partition)
             try:
@@ -130,17 +133,19 @@ class StageShell(ConsumerRebalanceListener):
                     await self._serve(partition, ownership, inbox)
                 finally:
                     if inbox.expected > started_at:
-                        retry_s = RETRY_FIRST_S
+                        retry_s, last_error = RETRY_FIRST_S, ""
             except (IqstreamError, OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
                 self._fail(partition, error)
                 return
             except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
                 self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
-                expected = isinstance(error, RebalanceInProgressError)  # we are about to be told of it
+                problem = f"{type(error).__name__} {error}"
+                quiet = problem == last_error or isinstance(error, RebalanceInProgressError)  # we are told of that soon
+                last_error = problem
                 log.log(
-                    logging.DEBUG if expected else logging.WARNING,
-                    "partition %s-%d is taken over again: %s %s",
-                    *partition, type(error).__name__, error,
+                    logging.DEBUG if quiet else logging.WARNING,
+                    "partition %s-%d is taken over again, until that succeeds: %s",
+                    *partition, problem,
                 )  # fmt: skip
                 if partition in self._consumer.assignment():
                     self._consumer.pause(partition)

@@ -2,6 +2,8 @@
 
 import argparse
 import asyncio
+import ctypes
+import json
 import logging
 import os
 import signal
@@ -13,8 +15,9 @@ from dataclasses import dataclass
 from types import FrameType
 
 import uvloop
+from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.errors import IqstreamError, Unreachable
 from iqstream.runtime.health import Pulse
 from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
@@ -46,12 +49,18 @@ def instance_id(group: str, slot: int) -> str:
     return f"{group}-{socket.gethostname()}-{slot}"
 
 
-def run_worker(stage: str, serve: Serve) -> None:
+def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None = None) -> None:
     """Runs a service until SIGTERM, in a process that the supervisor started; ends the process.
 
-    The reason of a failure that needs a person goes to standard output, where the supervisor reads it.
+    The reason of a failure that needs a person goes to standard output, where the supervisor reads it. A process that
+    stands by calls `rehearse` first: the stage's computation once, so that kernels are loaded when they are needed.
     """
     arguments = _arguments(stage)
+    if arguments.standby:
+        if rehearse is not None:
+            rehearse()
+        _take_place(stage, arguments)
+    _name_process(f"{stage}-{arguments.slot}")
     _end_with_parent()
     keep_freed_memory()
     try:
@@ -61,6 +70,12 @@ def run_worker(stage: str, serve: Serve) -> None:
     except IqstreamError as error:
         print(error, flush=True)  # the supervisor's channel
         os._exit(error.exit_code)
+    except (KafkaError, OSError, TimeoutError) as error:  # at the start: later the shell tries again by itself
+        if isinstance(error, KafkaError) and not error.retriable:
+            log.exception("worker ends")
+            os._exit(70)
+        print(f"a server does not answer: {type(error).__name__} {error}", flush=True)
+        os._exit(Unreachable.exit_code)
     except Exception:
         log.exception("worker ends")
         os._exit(70)
@@ -73,7 +88,27 @@ def _arguments(stage: str) -> argparse.Namespace:
     )
     parser.add_argument("--slot", type=int, default=0, help="which of this host's workers this is")
     parser.add_argument("--metrics-port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--standby", action="store_true", help="wait for a line on the input that says which slot")
     return parser.parse_args()
+
+
+def _take_place(stage: str, arguments: argparse.Namespace) -> None:
+    """Waits until the supervisor needs another worker; everything is imported, so that one is there at once."""
+    _name_process(f"{stage}-next")
+    line = sys.stdin.readline()
+    if not line:
+        os._exit(0)
+    place = json.loads(line)
+    arguments.slot, arguments.metrics_port = place["slot"], place["metrics_port"]
+    for descriptor in place["close"]:  # the locks of the other slots
+        os.close(descriptor)
+
+
+def _name_process(name: str) -> None:
+    """What `ps` and `top` call us, where the system has a way to say it."""
+    if sys.platform == "linux":
+        pr_set_name = 15
+        ctypes.CDLL(None).prctl(pr_set_name, name.encode()[:15], 0, 0, 0)
 
 
 async def _run(stage: str, serve: Serve, settings: Settings, arguments: argparse.Namespace) -> None:

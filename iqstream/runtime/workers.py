@@ -3,17 +3,18 @@
 import asyncio
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.errors import Failed, IqstreamError, Unreachable
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.kafka_protocol import leave_group
 from iqstream.runtime.settings import Settings
@@ -25,6 +26,10 @@ STOP_DEADLINE_S = 30.0
 SHORT_LIFE_S = 10.0
 SHORT_LIVES_ALLOWED = 5
 BACKOFF_MOST_S = 10.0
+STANDBY_AFTER_S = 3.0
+"""How long a start, or a restart, has the machine for itself before another process is made ready."""
+WAIT_S = 1.0
+"""Between two attempts while a server is away."""
 MAX_SLOTS = 1024
 _NEEDS_A_PERSON = frozenset({1, 2})
 
@@ -69,11 +74,12 @@ async def supervise(
     async with admin_client(settings) as admin:
         cluster = (await admin.describe_cluster())["cluster_id"]
     slots = take_slots(f"{cluster}-{group}", workers)
+    fleet = Fleet(stage, slots, metrics_port, log_file, environ)
     try:
         async with asyncio.TaskGroup() as keepers:
+            keepers.create_task(fleet.keep_standby(stop))
             for slot in slots:
-                port = metrics_port and metrics_port + slot.number
-                keepers.create_task(_keep(stage, slot, stop, kill, port, log_file, environ, on_start))
+                keepers.create_task(_keep(fleet, slot, stop, kill, on_start))
     except* IqstreamError as group_error:
         raise group_error.exceptions[0] from None
     finally:
@@ -104,21 +110,100 @@ def take_slots(scope: str, count: int) -> list[Slot]:
     raise Failed(f"all {MAX_SLOTS} worker slots of {scope} on this host are taken")
 
 
-async def _keep(
-    stage: str,
-    slot: Slot,
-    stop: asyncio.Event,
-    kill: asyncio.Event,
-    metrics_port: int,
-    log_file: IO[Any] | None,
-    environ: Mapping[str, str],
-    on_start: OnStart | None,
-) -> None:
+class Fleet:
+    """Starts a service's worker processes, and has one more ready for the next that dies.
+
+    That one has imported everything and waits for a slot: a start takes a second or more of computing, and a killed
+    worker's partitions would stand still for that long.
+    """
+
+    def __init__(
+        self,
+        stage: str,
+        slots: Sequence[Slot],
+        metrics_port: int,
+        log_file: IO[Any] | None,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.stage = stage
+        self._slots = slots
+        self._metrics_port = metrics_port
+        self._log_file = log_file
+        self._environ = environ
+        self._standby: asyncio.subprocess.Process | None = None
+
+    @contextlib.asynccontextmanager
+    async def worker(self, slot: Slot) -> AsyncIterator[asyncio.subprocess.Process]:
+        """A running worker in a slot, killed at the end if it still runs: the one that stood by, or a new one."""
+        process = await self._promoted(slot)
+        if process is None:
+            arguments = ("--slot", str(slot.number), "--metrics-port", str(self._port(slot)))
+            process = await self._start(arguments, (slot.lock_fd,))
+        slot.process = process
+        try:
+            yield process
+        finally:
+            await _kill(process)
+
+    async def keep_standby(self, stop: asyncio.Event) -> None:
+        """Has a process stand by until `stop` is set; begins once the workers have started."""
+        try:
+            while not stop.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), STANDBY_AFTER_S)
+                    return
+                if self._standby is None or self._standby.returncode is not None:
+                    self._standby = await self._start(("--standby",), tuple(slot.lock_fd for slot in self._slots))
+        finally:
+            if self._standby is not None:
+                await _kill(self._standby)
+
+    async def _promoted(self, slot: Slot) -> asyncio.subprocess.Process | None:
+        process, self._standby = self._standby, None
+        if process is None or process.returncode is not None:
+            return None
+        others = [other.lock_fd for other in self._slots if other is not slot]
+        place = {"slot": slot.number, "metrics_port": self._port(slot), "close": others}
+        assert process.stdin is not None  # noqa: S101  # it is a pipe
+        try:
+            process.stdin.write(json.dumps(place).encode() + b"\n")
+            await process.stdin.drain()
+        except (BrokenPipeError, ConnectionResetError):
+            await _kill(process)
+            return None
+        return process
+
+    def _port(self, slot: Slot) -> int:
+        return self._metrics_port and self._metrics_port + slot.number
+
+    async def _start(self, arguments: Sequence[str], descriptors: Sequence[int]) -> asyncio.subprocess.Process:
+        """A process whose input is a pipe that closes with us; its own session keeps Ctrl-C off."""
+        return await asyncio.create_subprocess_exec(
+            sys.executable, "-m", self.stage, *arguments,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=self._log_file,
+            env=self._environ,
+            pass_fds=descriptors,
+            start_new_session=True,
+        )  # fmt: skip
+
+
+async def _kill(process: asyncio.subprocess.Process) -> None:
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Event, on_start: OnStart | None) -> None:
     """One slot's life: a worker, and another when it dies, later and later while they die young."""
+    stage = fleet.stage
     loop = asyncio.get_running_loop()
+    waits_for = ""
     while not stop.is_set():
         started_at = loop.time()
-        async with _worker(stage, slot, metrics_port, log_file, environ) as process:
+        async with fleet.worker(slot) as process:
             if on_start is not None:
                 on_start(slot.number, process)
             reason = await _until_end(process, stop, kill)
@@ -127,8 +212,16 @@ async def _keep(
         if process.returncode in _NEEDS_A_PERSON and reason:
             raise Failed(f"{stage} worker {slot.number} has stopped: {reason}")
         slot.restarts += 1
-        slot.short_lives = slot.short_lives + 1 if loop.time() - started_at < SHORT_LIFE_S else 0
         code = process.returncode or 0
+        if code == Unreachable.exit_code:  # nothing is wrong with the worker: it waits for as long as it takes
+            if reason != waits_for:
+                log.warning("%s worker %d waits, and tries every %.0f s: %s", stage, slot.number, WAIT_S, reason)
+            waits_for = reason
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), WAIT_S)
+            continue
+        waits_for = ""
+        slot.short_lives = slot.short_lives + 1 if loop.time() - started_at < SHORT_LIFE_S else 0
         how = f"signal {-code}" if code < 0 else f"exit {code}"
         if slot.short_lives > SHORT_LIVES_ALLOWED:
             raise Failed(
@@ -139,29 +232,6 @@ async def _keep(
         log.warning("%s worker %d ended (%s); the next starts", stage, slot.number, f"{how} {reason}".strip())
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), delay_s)
-
-
-@contextlib.asynccontextmanager
-async def _worker(
-    stage: str, slot: Slot, metrics_port: int, log_file: IO[Any] | None, environ: Mapping[str, str]
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A running worker: its input is a pipe that closes with us, its own session keeps Ctrl-C off."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", stage, "--slot", str(slot.number), "--metrics-port", str(metrics_port),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=log_file,
-        env=environ,
-        pass_fds=(slot.lock_fd,),
-        start_new_session=True,
-    )  # fmt: skip
-    slot.process = process
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
 
 
 async def _until_end(process: asyncio.subprocess.Process, stop: asyncio.Event, kill: asyncio.Event) -> str:

@@ -2,8 +2,6 @@
 
 import asyncio
 import contextlib
-import hashlib
-import json
 import os
 import signal
 import subprocess
@@ -17,14 +15,15 @@ import msgspec
 import numpy as np
 import psutil
 
+from iqstream.ops.bench.digest import dataset_digest
+from iqstream.ops.bench.digest import stored_objects as recordings_of
 from iqstream.ops.datasets.submit import submit
-from iqstream.ops.reach import object_store, postgres_pool
+from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.settings import PREFIX, Settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec
 
 STAGES = ("producer", "extractor", "sink")
-_PLACES = frozenset({"topic", "partition", "offset"})
 
 
 def small_spec(samples: int, **changes: object) -> DatasetSpec:
@@ -77,9 +76,10 @@ class Pipeline:
 
     def kill_worker(self, stage: str, number: int = 0) -> None:
         """kill -9 of one worker process; waits until it is gone."""
-        workers = sorted(psutil.Process(self.services[stage].pid).children(), key=lambda p: p.cmdline())
-        workers[number].kill()
-        psutil.wait_procs([workers[number]], timeout=10)
+        children = psutil.Process(self.services[stage].pid).children()
+        (worker,) = [process for process in children if process.name() == f"{stage}-{number}"]
+        worker.kill()
+        psutil.wait_procs([worker], timeout=10)
 
     @contextlib.contextmanager
     def running(self, *stages: str):
@@ -117,51 +117,10 @@ def is_complete(row: asyncpg.Record) -> bool:
 
 
 async def digest(settings: Settings, spec: DatasetSpec) -> str:
-    """Of rows, outcomes and objects; ids, times and the places of frames left out."""
-    connection = await asyncpg.connect(settings.postgres_dsn)
-    try:
-        rows = await connection.fetch(
-            "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1::uuid ORDER BY sample_idx",
-            spec.dataset_id,
-        )
-        outcomes = await connection.fetch(
-            "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1::uuid ORDER BY sample_idx", spec.dataset_id
-        )
-    finally:
-        await connection.close()
-    left_out = {"recording_session_id", "dataset_id", "created_at", "decided_at", "iq_saved_at"}
-    lines = [
-        json.dumps({k: _plain(v) for k, v in row.items() if k not in left_out}, sort_keys=True)
-        for row in (*rows, *outcomes)
-    ]
-    objects = {
-        name.removeprefix(f"synthetic/{spec.dataset_id}/"): hashlib.sha256(iq.tobytes()).hexdigest()
-        for name, iq in (await stored_objects(settings, spec)).items()
-    }
-    return hashlib.sha256("\n".join([*lines, json.dumps(objects, sort_keys=True)]).encode()).hexdigest()
-
-
-def _plain(value: object) -> object:
-    """JSON values of a column, without places of frames."""
-    if isinstance(value, str) and value[:1] in "{[":
-        with contextlib.suppress(ValueError):
-            value = json.loads(value)
-    if isinstance(value, dict):
-        return {k: _plain(v) for k, v in value.items() if k not in _PLACES}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, int | float | str | bool | None) else str(value)
+    """Of rows, outcomes and objects."""
+    return await dataset_digest(settings, spec.dataset_id)
 
 
 async def stored_objects(settings: Settings, spec: DatasetSpec) -> dict[str, np.ndarray]:
     """The dataset's objects by name."""
-    store = object_store(settings)
-    try:
-        names = await store.list_samples(spec.dataset_id)
-        places = [name.removesuffix(".npy").split("/") for name in names]
-        return {
-            name: await store.get_iq(dataset_id, int(index), rx_id)
-            for name, (_, dataset_id, index, rx_id) in zip(names, places, strict=True)
-        }
-    finally:
-        store.close()
+    return await recordings_of(settings, spec.dataset_id)

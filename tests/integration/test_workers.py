@@ -36,6 +36,11 @@ def until(true, what, deadline_s=30):
 
 
 def workers_of(pipeline):
+    """Those at work; one more stands by."""
+    return [process for process in children_of(pipeline) if re.fullmatch(r"extractor-\d+", process.name())]
+
+
+def children_of(pipeline):
     return psutil.Process(pipeline.services["extractor"].pid).children()
 
 
@@ -51,9 +56,20 @@ def test_a_killed_worker_is_replaced_and_the_other_one_left_alone(service):
     assert other in workers_of(service)
 
 
+def test_the_one_that_stood_by_takes_the_place_of_a_killed_worker(service):
+    until(lambda: len(children_of(service)) == 3, "one that stands by")
+    (waiting,) = set(children_of(service)) - set(workers_of(service))
+    until(lambda: waiting.name() == "extractor-next", "it has imported everything")
+    killed = workers_of(service)[0]
+    place = killed.name()
+    killed.kill()
+    until(lambda: waiting.name() == place, "it is in the killed one's slot")
+
+
 def test_kill_9_of_the_service_leaves_no_worker(service):
     until(lambda: len(workers_of(service)) == 2, "two workers")
-    orphans = workers_of(service)
+    until(lambda: len(children_of(service)) == 3, "one that stands by")
+    orphans = children_of(service)
     service.services["extractor"].kill()
     service.services.pop("extractor").wait()
     _, alive = psutil.wait_procs(orphans, timeout=10)

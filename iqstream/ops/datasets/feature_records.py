@@ -31,6 +31,20 @@ async def feature_records(
         Failed: Kafka refuses a read.
         SchemaError: a record of the dataset cannot be read.
     """
+    async for record in committed_records(settings):
+        if _is_of(record, dataset_id, dataset_version) and record.value is not None:
+            message = decode(record.value)
+            if isinstance(message, FeatureRecord | FailureRecord):
+                yield message
+
+
+async def committed_records(settings: Settings) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
+    """Every record on `iq.features` that is committed when this is called, of whatever dataset.
+
+    Raises:
+        Unreachable: Kafka does not answer, or stops answering.
+        Failed: Kafka refuses a read.
+    """
     async with admin_client(settings) as admin:
         known = await partition_ends(admin, await partition_leaders(admin, [FEATURES]))
     ends = {partition: end for partition, end in known.items() if end.log_start < end.end}
@@ -43,10 +57,7 @@ async def feature_records(
         for partition, end in ends.items():
             consumer.seek(partition, end.log_start)
         async for record in _records(consumer, ends):
-            if _is_of(record, dataset_id, dataset_version) and record.value is not None:
-                message = decode(record.value)
-                if isinstance(message, FeatureRecord | FailureRecord):
-                    yield message
+            yield record
     finally:
         await consumer.stop()
 

@@ -28,12 +28,26 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
         if JOBS not in await admin.list_topics():
             raise Unreachable(f"Kafka at {settings.kafka_bootstrap} has no topic {JOBS}: run `iqstream init`.")
     await create_dataset(pool, spec, reuse_name=reuse_name)
-    await publish_shards(settings, spec)
+    await resume(settings, pool, spec)
+
+
+async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
+    """Publishes the shards that an interrupted submission of an existing dataset has not; how many these were.
+
+    Safe at any time and from several places at once: the last one to begin ends the others.
+
+    Raises:
+        KafkaError: no broker, or another submitter of this dataset began after us.
+    """
+    published = await publish_shards(settings, spec)
     await set_status(pool, spec.dataset_id, spec.dataset_version, "running")
+    return published
 
 
-async def publish_shards(settings: Settings, spec: DatasetSpec) -> None:
-    """Publishes what is not published yet. How far it got is committed with the shards, in one transaction.
+async def publish_shards(settings: Settings, spec: DatasetSpec) -> int:
+    """Publishes what is not published yet; how many shards these were.
+
+    How far it got is committed with the shards, in one transaction.
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
@@ -42,8 +56,8 @@ async def publish_shards(settings: Settings, spec: DatasetSpec) -> None:
     producer = transactional_producer(settings, group)
     await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
     try:
-        published = await _published(settings, group, place)
-        pending = islice(shards(spec), published, None)
+        before = published = await _published(settings, group, place)
+        pending = islice(shards(spec), before, None)
         while batch := list(islice(pending, SHARDS_PER_TRANSACTION)):
             async with producer.transaction():
                 sent = [
@@ -61,6 +75,7 @@ async def publish_shards(settings: Settings, spec: DatasetSpec) -> None:
                 await producer.send_offsets_to_transaction({place: published}, group)
     finally:
         await producer.stop()
+    return published - before
 
 
 async def _published(settings: Settings, group: str, place: TopicPartition) -> int:

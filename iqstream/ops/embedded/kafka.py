@@ -113,12 +113,16 @@ class Kafka(Server):
         """`host:port` for clients' bootstrap."""
         return f"{LOOPBACK}:{ports['client']}"
 
+    def properties(self, ports: Mapping[str, int]) -> dict[str, str]:
+        """The node's settings for these ports."""
+        return broker_properties(ports)
+
     def prepare(self, ports: Mapping[str, int]) -> None:
         """Write `server.properties`; format the log directory the first time."""
         scratch = self.home / "tmp"
         shutil.rmtree(scratch, ignore_errors=True)
         scratch.mkdir(parents=True, mode=0o700)
-        properties = broker_properties(ports)
+        properties = self.properties(ports)
         self._write(self._properties, properties)
         if (self.home / "data").exists():
             return

@@ -1,0 +1,53 @@
+"""A seeded run of faults against the whole pipeline on servers of its own: nothing may come of it."""
+
+import logging
+
+import pytest
+
+from iqstream.ops.bench.campaign import run_campaign
+from iqstream.ops.bench.faults import KINDS
+from iqstream.ops.bench.plan import plan_faults
+from iqstream.ops.bench.report import markdown
+
+SEED = 7
+ONE_OF_EACH = (
+    "producer worker killed",
+    "extractor worker killed",
+    "sink worker killed",
+    "sink worker frozen",
+    "extractor stage killed",
+    "producer scaled up and down",
+    "extractor restarted",
+    "broker killed",
+    "database killed",
+    "object store killed",
+    "database refuses connections",
+    "broker slow",
+    "record refused by the broker",
+)
+
+
+@pytest.fixture(autouse=True)
+def quiet_client():
+    """What it says of brokers that we killed would bury what we say."""
+    client = logging.getLogger("aiokafka")
+    level = client.level
+    client.setLevel(logging.CRITICAL)
+    yield
+    client.setLevel(level)
+
+
+async def test_whatever_is_killed_frozen_or_cut_off_nothing_is_lost_doubled_or_different(tmp_path):
+    steps = plan_faults(len(ONE_OF_EACH), SEED, ONE_OF_EACH)
+    result = await run_campaign(tmp_path / "bench", steps, seed=SEED, tell=print)
+    print(markdown(result))
+    assert {recovery.kind for step in result.steps for recovery in step} == set(ONE_OF_EACH)
+    assert result.verdict.samples >= 300
+    assert result.problems() == []
+
+
+def test_a_plan_is_the_same_for_the_same_seed_and_has_every_kind():
+    steps = plan_faults(100, SEED)
+    assert steps == plan_faults(100, SEED) != plan_faults(100, SEED + 1)
+    assert {fault.kind for step in steps for fault in step} == set(KINDS)
+    assert sum(len(step) for step in steps) == 100
