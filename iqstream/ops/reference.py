@@ -4,14 +4,15 @@
 """
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 from pathlib import Path
 
 import click
 
 from iqstream.ops.cli import iqstream
-from iqstream.runtime.metrics import METRICS
+from iqstream.ops.lag.metrics import LAG_METRICS
+from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.settings import PREFIX, Settings
 
 FOLDER = Path("docs/reference")
@@ -48,17 +49,25 @@ def _contexts(command: click.Command, path: str, parent: click.Context | None) -
 
 
 def metrics_page() -> str:
-    """The table of metrics."""
-    rows = [
-        f"| `{spec.name}{'_total' if spec.kind == 'counter' else ''}` | {spec.kind} | "
-        f"{', '.join(('stage', *spec.labels))} | {spec.meaning} |\n"
-        for spec in METRICS
-    ]
-    head = (
+    """The tables of metrics."""
+    workers = (
         "# Metrics\n\nEvery worker serves them at `/metrics` on its own port, with the usual `process_*`. "
         "`/healthz` beside them answers 200 while its event loop turns, 503 when it has stood still for 30 s.\n\n"
     )
-    return _NOTE + head + "| name | kind | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
+    exporter = (
+        "\n## Lag\n\n`iqstream lag --serve PORT` serves these; the names that other lag exporters have too are theirs. "
+        "A figure that is not known has no series.\n\n"
+    )
+    return _NOTE + workers + _metrics_table(METRICS, "stage") + exporter + _metrics_table(LAG_METRICS)
+
+
+def _metrics_table(specs: Sequence[MetricSpec], *common_labels: str) -> str:
+    rows = [
+        f"| `{spec.name}{'_total' if spec.kind == 'counter' else ''}` | {spec.kind} | "
+        f"{', '.join((*common_labels, *spec.labels))} | {spec.meaning} |\n"
+        for spec in specs
+    ]
+    return "| name | kind | labels | meaning |\n|---|---|---|---|\n" + "".join(rows)
 
 
 def settings_page() -> str:

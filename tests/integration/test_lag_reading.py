@@ -228,7 +228,7 @@ async def test_a_position_past_the_end_is_called_so_and_is_not_negative(scene):
 
 async def test_a_topic_that_does_not_exist_is_called_so_and_has_no_partitions(settings):
     topic = (await Scene(settings).lag()).topics[0]
-    assert (topic.exists, topic.partitions, topic.value) == (False, (), None)
+    assert (topic.exists, topic.partitions, topic.values, topic.total.status) == (False, (), (), "UNKNOWN")
 
 
 async def test_a_deleted_topic_is_called_so(scene):
@@ -238,7 +238,7 @@ async def test_a_deleted_topic_is_called_so(scene):
     async with asyncio.timeout(20):
         while (found := (await scene.lag()).topics[0]).exists:
             await asyncio.sleep(0.1)
-    assert found.value is None
+    assert (found.values, found.total.status) == ((), "UNKNOWN")
 
 
 async def test_a_drained_stage_shows_0_on_an_input_with_markers_and_aborted_records(settings):
@@ -260,15 +260,19 @@ async def test_a_drained_stage_shows_0_on_an_input_with_markers_and_aborted_reco
 async def test_samples_still_to_generate_are_counted_from_the_shards(scene, monkeypatch):
     """On a topic of its own, so that no producer of the session meets these shards."""
     monkeypatch.setattr("iqstream.ops.lag.probe.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag.figures.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag.figures.UNIT_OF_TOPIC", {scene.topic: "samples"})
+    monkeypatch.setattr("iqstream.ops.lag.contents.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.ops.lag.value.UNITS_OF_TOPIC", {scene.topic: ("samples", "recordings", "IQ-seconds")})
     spec = small_spec(5)
     shards = [GenerationShard(spec=spec, first_idx=first, count=min(2, 5 - first)) for first in (0, 2, 4)]
     await scene.send(1)
     await scene.commit(1)
     await scene.send_records([(encode(shard), headers(shard)) for shard in shards])
-    value = (await scene.lag()).topics[0].value
-    assert (value.amount, value.unit, value.precision) == (5, "samples", "exact")
+    values = (await scene.lag()).topics[0].values
+    assert [(value.amount, value.unit, value.precision) for value in values] == [
+        (5, "samples", "exact"),
+        (35, "recordings", "exact"),
+        (1.75, "IQ-seconds", "exact"),
+    ]
 
 
 async def test_without_names_it_reads_the_three_stages(settings):

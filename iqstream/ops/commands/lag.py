@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+import sys
 
 import click
 from rich.console import Console
@@ -10,19 +10,25 @@ from rich.live import Live
 from rich.text import Text
 
 from iqstream.ops.lag.document import lag_document
+from iqstream.ops.lag.exporter import LastReading, keep_reading, serve_lag
 from iqstream.ops.lag.figures import ClusterLag
-from iqstream.ops.lag.read import read_lag
+from iqstream.ops.lag.read import LagReader, lag_reader, read_lag
+from iqstream.ops.lag.status import ALLOWED_BACKLOG
 from iqstream.ops.lag.table import lag_line, lag_tables, lag_view
+from iqstream.ops.lag.verdict import exit_code
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.settings import Settings, load_settings
 
 DEFAULT_INTERVAL_S = 2.0
+SERVED_INTERVAL_S = 10.0
 
 
 EXAMPLES = """\b
 Examples:
   iqstream lag --watch
   iqstream lag --group my-training --topic iq.features --json
+  iqstream lag > /dev/null || echo "a stage does not keep up"
+  iqstream lag --serve 9308
 """  # \b is click's mark for text that is not to be rewrapped
 
 
@@ -30,31 +36,67 @@ Examples:
 @click.option("--group", "groups", multiple=True, metavar="GROUP", help="A consumer group, ours or any other.")
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only this topic.")
 @click.option("--watch", is_flag=True, help="Go on until Ctrl-C; a line each time where this is no terminal.")
-@click.option("--interval", type=click.FloatRange(min=0.2), metavar="S", help="Seconds between readings, 2 by default.")
+@click.option(
+    "--serve",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve the figures to Prometheus until Ctrl-C; 0 takes any free port and names it.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.2),
+    metavar="S",
+    help="Seconds between readings; 2 with --watch, 10 with --serve by default.",
+)
+@click.option(
+    "--allow",
+    type=click.IntRange(min=0),
+    default=ALLOWED_BACKLOG,
+    show_default=True,
+    metavar="N",
+    help="Backlog of a partition, in offsets, up to which its status is OK.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one document, with --watch one a line.")
 def lag(
     groups: tuple[str, ...],
     topics: tuple[str, ...],
     watch: bool,  # noqa: FBT001
+    port: int | None,
     interval: float | None,
+    allow: int,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Show committed offset, end and backlog of every partition, and how old the first unread record is.
+    """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
 
     Without --group: the producer on iq.jobs, the extractor on iq.frames and the sink on iq.features. --group and
     --topic may be given several times. The backlog ends at the last stable offset; what is in open transactions
     is shown beside it. Transaction markers and aborted records are no backlog where nothing else is left.
+
+    Exit code by the worst status (not with --watch or --serve): 0 OK; 1 WARN, lag never fell, or a high retention
+    risk; 2 STOP, STALL or REWIND, or records lost to retention; 3 unknown, or Kafka does not answer.
     """
-    if interval is not None and not watch:
-        raise UserError("--interval is of use with --watch only: leave it out, or add --watch")
+    if interval is not None and not watch and port is None:
+        raise UserError("--interval is of use with --watch or --serve only: leave it out, or add one of them")
+    if port is not None and (watch or as_json):
+        raise UserError("--serve goes without --watch and --json: run a second command beside it")
     settings = load_settings()
-    if not watch:
-        _show(asyncio.run(read_lag(settings, groups=groups, topics=topics)), as_json=as_json)
-        return
+    if not watch and port is None:
+        reading = asyncio.run(read_lag(settings, groups=groups, topics=topics, allowed_backlog=allow))
+        _show(reading, as_json=as_json)
+        sys.exit(exit_code(reading))
+
+    async def go_on() -> None:
+        async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allow) as reader:
+            if port is not None:
+                await _serve(settings, reader, port, interval or SERVED_INTERVAL_S)
+            else:
+                await _watch(reader, interval or DEFAULT_INTERVAL_S, as_json=as_json)
+
     try:
-        asyncio.run(_watch(settings, groups, topics, interval or DEFAULT_INTERVAL_S, as_json=as_json))
+        asyncio.run(go_on())
     except KeyboardInterrupt:
-        return  # this is how watching ends
+        return  # this is how watching and serving end
 
 
 def _show(reading: ClusterLag, *, as_json: bool) -> None:
@@ -65,15 +107,21 @@ def _show(reading: ClusterLag, *, as_json: bool) -> None:
     console.print(lag_tables(reading, console.width))
 
 
-async def _watch(
-    settings: Settings, groups: Sequence[str], topics: Sequence[str], interval_s: float, *, as_json: bool
-) -> None:
+async def _serve(settings: Settings, reader: LagReader, port: int, interval_s: float) -> None:
+    last = LastReading()
+    last.fail()
+    host = settings.metrics_host
+    click.echo(f"Lag is served at http://{host}:{serve_lag(last, host, port)}/metrics, read every {interval_s:g} s.")
+    await keep_reading(reader, last, interval_s)
+
+
+async def _watch(reader: LagReader, interval_s: float, *, as_json: bool) -> None:
     console = Console(highlight=False)
     if console.is_terminal and not as_json:
         with Live(console=console, auto_refresh=False) as live:
-            await _read_again_and_again(settings, groups, topics, interval_s, _Screen(live))
+            await _read_again_and_again(reader, interval_s, _Screen(live))
     else:
-        await _read_again_and_again(settings, groups, topics, interval_s, _Lines(as_json=as_json))
+        await _read_again_and_again(reader, interval_s, _Lines(as_json=as_json))
 
 
 class _Screen:
@@ -105,19 +153,13 @@ class _Lines:
         click.echo(f"{error} Trying again.", err=True)
 
 
-async def _read_again_and_again(
-    settings: Settings,
-    groups: Sequence[str],
-    topics: Sequence[str],
-    interval_s: float,
-    display: _Screen | _Lines,
-) -> None:
+async def _read_again_and_again(reader: LagReader, interval_s: float, display: _Screen | _Lines) -> None:
     """The first reading must succeed; later on a broker may be away for a while."""
-    display.show(await read_lag(settings, groups=groups, topics=topics))
+    display.show(await reader.read())
     while True:
         await asyncio.sleep(interval_s)
         try:
-            display.show(await read_lag(settings, groups=groups, topics=topics))
+            display.show(await reader.read())
         except Unreachable as error:
             display.trouble(error)
 

@@ -3,13 +3,16 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
+from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total
+from iqstream.ops.lag.retention import risk
+from iqstream.ops.lag.value import Value
+from iqstream.ops.lag.velocity import Velocity
 
 
 def lag_document(lag: ClusterLag) -> dict[str, Any]:
     """JSON values only; null is unknown, and no number is negative or not a number."""
     read_at = datetime.fromtimestamp(lag.read_at_s, UTC).isoformat(timespec="milliseconds")
-    return {"read_at": read_at, "groups": [_group(group) for group in lag.groups]}
+    return {"read_at": read_at, "status": lag.status, "groups": [_group(group) for group in lag.groups]}
 
 
 def _group(group: GroupLag) -> dict[str, Any]:
@@ -26,7 +29,7 @@ def _topic(topic: TopicLag) -> dict[str, Any]:
         "topic": topic.topic,
         "exists": topic.exists,
         **_total(topic.total),
-        "value": None if topic.value is None else _value(topic.value),
+        "values": [_value(value) for value in topic.values],
         "partitions": [_partition(partition) for partition in topic.partitions],
     }
 
@@ -36,6 +39,23 @@ def _total(total: Total) -> dict[str, Any]:
         "backlog_offsets": total.backlog,
         "unknown_partitions": total.unknown_partitions,
         "time_lag_seconds": total.time_lag_s,
+        "status": total.status,
+        **_velocity(total.velocity),
+        "seconds_to_close": total.eta_s,
+        "expired_offsets": total.expired,
+        "retention_share": total.retention_share,
+        "retention_risk": risk(total.retention_share, total.expired),
+    }
+
+
+def _velocity(velocity: Velocity | None) -> dict[str, Any]:
+    """The net rate is given by its direction: no figure is negative."""
+    net = None if velocity is None else velocity.net_per_s
+    return {
+        "consumed_offsets_per_second": None if velocity is None else velocity.consumed_per_s,
+        "produced_offsets_per_second": None if velocity is None else velocity.produced_per_s,
+        "closing_offsets_per_second": None if net is None else max(0.0, net),
+        "growing_offsets_per_second": None if net is None else max(0.0, -net),
     }
 
 
@@ -54,6 +74,11 @@ def _partition(partition: PartitionLag) -> dict[str, Any]:
         "high_watermark_offset": None if ends is None else ends.high_watermark,
         "backlog_offsets": partition.backlog,
         "time_lag_seconds": partition.time_lag_s,
+        "status": partition.status,
+        "commits_judged": partition.commits,
+        **_velocity(partition.velocity),
+        "retention_share": partition.retention_share,
+        "retention_risk": risk(partition.retention_share, partition.expired),
         "expired_offsets": partition.expired,
         "open_transaction_offsets": partition.in_open_transactions,
     }

@@ -5,17 +5,16 @@ readable. An offset is not always a record (transaction markers and aborted reco
 somebody has to read on from a position to say that nothing is there; `Unread` is what that showed.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
+from iqstream.ops.lag.contents import Contents
+from iqstream.ops.lag.status import Status, worst
+from iqstream.ops.lag.value import Value
+from iqstream.ops.lag.velocity import Velocity, seconds_to_close, together
 
 State = Literal["drained", "behind", "empty", "no offset", "ahead", "unreadable"]
-Precision = Literal["exact", "at_most", "estimated"]
-
-UNIT_OF_TOPIC: Mapping[str, str] = {JOBS: "samples", FRAMES: "recordings", FEATURES: "recordings"}
-"""What one would count on our topics; a shard of `iq.jobs` is several samples."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,8 +34,10 @@ class Unread:
     """Visible records that were read."""
     first_timestamp_ms: int | None
     """Of the first visible record, since 1970; None where none was read or the record has none."""
-    samples: int | None
-    """Samples that these records ask for; None where not all of them say."""
+    contents: Contents | None
+    """What these records stand for together; None where not all of them say."""
+    size_bytes: int
+    """Keys, values and headers of these records."""
     to_the_end: bool
     """Whether everything up to the end was read."""
 
@@ -55,22 +56,18 @@ class PartitionLag:
     """Offsets that retention dropped before the group came to them."""
     time_lag_s: float | None
     """Age of the first unread record; 0 where nothing is unread."""
+    status: Status
+    commits: int
+    """How many commits the status is judged from."""
+    velocity: Velocity | None
+    retention_share: float | None
+    """Unread bytes over what retention keeps, or age of the first unread record over its time limit, whichever is
+    more; from 1 on unread records are dropped. None: nothing is ever dropped here, or it cannot be known."""
 
     @property
     def in_open_transactions(self) -> int:
         """Offsets behind the last stable one: not readable until their transactions end."""
         return self.ends.high_watermark - self.ends.end if self.ends else 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Value:
-    """A backlog in the unit that people count in."""
-
-    amount: int
-    unit: str
-    precision: Precision
-    """`exact`: the records were read and say so; `at_most`: one per offset, and transaction markers are among
-    the offsets; `estimated`: the mean of the records that were read, times the offsets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +80,18 @@ class Total:
     """Partitions without a known backlog."""
     time_lag_s: float | None
     """The longest; None where a partition that is behind has none, or no partition is known."""
+    status: Status
+    """The worst."""
+    velocity: Velocity | None
+    """Sum over the partitions where it is known."""
+    retention_share: float | None
+    """The highest."""
+    expired: int
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the backlog is read, at the measured net rate; None while it does not shrink."""
+        return seconds_to_close(self.backlog, self.velocity)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,12 +101,13 @@ class TopicLag:
     topic: str
     exists: bool
     partitions: tuple[PartitionLag, ...]
-    value: Value | None
+    values: tuple[Value, ...]
+    """The backlog in units of value, the topic's own first."""
 
     @property
     def total(self) -> Total:
-        """All partitions together."""
-        return total(self.partitions)
+        """All partitions together. Of a topic that does not exist nothing is known."""
+        return total(self.partitions, None if self.exists else "UNKNOWN")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,8 +120,9 @@ class GroupLag:
 
     @property
     def total(self) -> Total:
-        """All topics together."""
-        return total([partition for topic in self.topics for partition in topic.partitions])
+        """All topics together. Of a group that does not exist nothing is known."""
+        status = worst(topic.total.status for topic in self.topics) if self.exists else "UNKNOWN"
+        return total([partition for topic in self.topics for partition in topic.partitions], status)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,32 +133,77 @@ class ClusterLag:
     """Unix time."""
     groups: tuple[GroupLag, ...]
 
+    @property
+    def status(self) -> Status:
+        """The worst group's."""
+        return worst(group.total.status for group in self.groups)
+
 
 def unread_from(committed: int, ends: Ends) -> int:
     """The first offset that a group has still to read: its position, or the log's start where that is later."""
     return max(committed, ends.log_start)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trend:
+    """What the commits of a partition say about how a group gets on."""
+
+    status: Status
+    commits: int
+    velocity: Velocity | None
+
+
+NO_TREND = Trend(status="UNKNOWN", commits=0, velocity=None)
+
+
+def backlog_of(committed: int | None, ends: Ends | None, unread: Unread | None) -> int | None:
+    """Stable end - max(committed, log start), and not below 0; 0 where reading on showed nothing visible."""
+    if committed is None or ends is None:
+        return None
+    if unread is not None and unread.to_the_end and unread.records == 0:
+        return 0
+    return max(0, ends.end - unread_from(committed, ends))
+
+
 def partition_lag(
-    partition: int, *, committed: int | None, ends: Ends | None, unread: Unread | None, now_ms: float
+    partition: int,
+    *,
+    committed: int | None,
+    ends: Ends | None,
+    unread: Unread | None,
+    now_ms: float,
+    first_unread_ms: float | None = None,
+    trend: Trend = NO_TREND,
+    retention_share: float | None = None,
 ) -> PartitionLag:
     """One partition's lag.
 
-    `ends` is None where the broker did not give them, `unread` where nobody read on. backlog = end -
-    max(committed, log start), and not below 0.
+    Args:
+        partition: its number.
+        committed: the group's position.
+        ends: None where the broker did not give them.
+        unread: None where nobody read on.
+        now_ms: Unix time.
+        first_unread_ms: an estimate of when the first unread record was written, for where it was not read.
+        trend: what the commits say.
+        retention_share: see `PartitionLag`.
     """
-    backlog: int | None = None
-    if committed is not None and ends is not None:
-        nothing_visible = unread is not None and unread.to_the_end and unread.records == 0
-        backlog = 0 if nothing_visible else max(0, ends.end - unread_from(committed, ends))
+    backlog = backlog_of(committed, ends, unread)
+    if unread is not None and unread.first_timestamp_ms is not None:
+        first_unread_ms = unread.first_timestamp_ms
+    state = _state(committed, ends, backlog)
     return PartitionLag(
         partition=partition,
-        state=_state(committed, ends, backlog),
+        state=state,
         committed=committed,
         ends=ends,
         backlog=backlog,
         expired=max(0, ends.log_start - committed) if committed is not None and ends is not None else 0,
-        time_lag_s=_time_lag_s(backlog, unread, now_ms),
+        time_lag_s=_time_lag_s(backlog, first_unread_ms, now_ms),
+        status=_status(state, ends, trend),
+        commits=trend.commits,
+        velocity=trend.velocity,
+        retention_share=retention_share if backlog else None if backlog is None else 0.0,
     )
 
 
@@ -163,16 +219,24 @@ def _state(committed: int | None, ends: Ends | None, backlog: int | None) -> Sta
     return "empty" if ends.high_watermark == ends.log_start else "drained"
 
 
-def _time_lag_s(backlog: int | None, unread: Unread | None, now_ms: float) -> float | None:
+def _status(state: State, ends: Ends | None, trend: Trend) -> Status:
+    if state in {"drained", "empty"}:
+        return "OK"  # whatever the commits look like, there is nothing to do
+    if state == "no offset" and ends is not None and ends.log_start == ends.high_watermark:
+        return "OK"
+    return trend.status if state == "behind" else "UNKNOWN"
+
+
+def _time_lag_s(backlog: int | None, first_unread_ms: float | None, now_ms: float) -> float | None:
     if backlog == 0:
         return 0.0
-    if backlog is None or unread is None or unread.first_timestamp_ms is None:
+    if backlog is None or first_unread_ms is None:
         return None
-    return max(0.0, (now_ms - unread.first_timestamp_ms) / 1000)
+    return max(0.0, (now_ms - first_unread_ms) / 1000)
 
 
-def total(partitions: Sequence[PartitionLag]) -> Total:
-    """Partitions taken together."""
+def total(partitions: Sequence[PartitionLag], status: Status | None = None) -> Total:
+    """Partitions taken together; `status` where it does not follow from theirs."""
     known = [p for p in partitions if p.backlog is not None]
     times = [p.time_lag_s for p in known]
     readable = [t for t in times if t is not None]
@@ -180,29 +244,8 @@ def total(partitions: Sequence[PartitionLag]) -> Total:
         backlog=sum(p.backlog or 0 for p in known),
         unknown_partitions=len(partitions) - len(known),
         time_lag_s=max(readable) if readable and len(readable) == len(times) else None,
+        status=worst(p.status for p in partitions) if status is None else status,
+        velocity=together(p.velocity for p in known),
+        retention_share=max((p.retention_share for p in known if p.retention_share is not None), default=None),
+        expired=sum(p.expired for p in known),
     )
-
-
-def topic_value(topic: str, partitions: Sequence[PartitionLag], unread: Mapping[int, Unread]) -> Value | None:
-    """The backlog of one of our topics in its unit; None for other topics, or where the records do not say."""
-    unit = UNIT_OF_TOPIC.get(topic)
-    if unit is None or all(p.backlog is None for p in partitions):
-        return None
-    behind = [p for p in partitions if p.backlog]
-    backlog = sum(p.backlog or 0 for p in behind)
-    if not behind:
-        return Value(amount=0, unit=unit, precision="exact")
-    if topic != JOBS:
-        return Value(amount=backlog, unit=unit, precision="at_most")
-    return _samples(behind, backlog, unread)
-
-
-def _samples(behind: Sequence[PartitionLag], backlog: int, unread: Mapping[int, Unread]) -> Value | None:
-    read = [unread[p.partition] for p in behind if p.partition in unread]
-    records = sum(u.records for u in read)
-    if records == 0 or any(u.samples is None for u in read):
-        return None
-    samples = sum(u.samples or 0 for u in read)
-    if len(read) == len(behind) and all(u.to_the_end for u in read):
-        return Value(amount=samples, unit=UNIT_OF_TOPIC[JOBS], precision="exact")
-    return Value(amount=round(backlog * samples / records), unit=UNIT_OF_TOPIC[JOBS], precision="estimated")

@@ -72,23 +72,51 @@ async def partition_ends(
 
     Asked in this order the high watermark cannot be before the last stable offset, nor that before the start.
     """
-    starts = await _list_offsets(admin, leaders, READ_COMMITTED, OffsetResetStrategy.EARLIEST)
-    ends = await _list_offsets(admin, leaders, READ_COMMITTED, OffsetResetStrategy.LATEST)
-    high_watermarks = await _list_offsets(admin, leaders, READ_UNCOMMITTED, OffsetResetStrategy.LATEST)
+    everywhere = [
+        TopicPartition(topic, partition)
+        for topic, partitions in leaders.items()
+        for partition, leader in partitions.items()
+        if leader != NO_LEADER
+    ]
+
+    async def ask(isolation_level: int, which: int) -> dict[TopicPartition, int]:
+        return await _list_offsets(admin, leaders, isolation_level, dict.fromkeys(everywhere, which))
+
+    starts = await ask(READ_COMMITTED, OffsetResetStrategy.EARLIEST)
+    ends = await ask(READ_COMMITTED, OffsetResetStrategy.LATEST)
+    high_watermarks = await ask(READ_UNCOMMITTED, OffsetResetStrategy.LATEST)
     return {
         partition: Ends(log_start=starts[partition], end=ends[partition], high_watermark=high_watermarks[partition])
         for partition in starts.keys() & ends.keys() & high_watermarks.keys()
     }
 
 
+async def offsets_at(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], times_ms: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int | None]:
+    """The first offset whose record is as young as a time: where a partition ended then, by its records' timestamps.
+
+    None where all its records are older: then it ended where it ends now.
+    """
+    reachable = {
+        partition: at
+        for partition, at in times_ms.items()
+        if leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER) != NO_LEADER
+    }
+    found = await _list_offsets(admin, leaders, READ_COMMITTED, reachable)
+    return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+
 async def _list_offsets(
-    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], isolation_level: int, which: int
+    admin: AIOKafkaAdminClient,
+    leaders: Mapping[str, Mapping[int, int]],
+    isolation_level: int,
+    which: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, int]:
+    """By partition, the offset of a time in ms, or of EARLIEST or LATEST. Each has a leader."""
     asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for topic, partitions in leaders.items():
-        for partition, leader in partitions.items():
-            if leader != NO_LEADER:
-                asked[leader][topic].append((partition, which))
+    for (topic, partition), wanted in which.items():
+        asked[leaders[topic][partition]][topic].append((partition, wanted))
     found: dict[TopicPartition, int] = {}
     for leader, by_topic in asked.items():
         request = OffsetRequest(-1, isolation_level, list(by_topic.items()))

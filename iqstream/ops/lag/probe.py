@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from iqstream.ops.lag.contents import NOTHING, Contents, contents_of
 from iqstream.ops.lag.figures import Unread
 from iqstream.runtime.kafka import REQUEST_TIMEOUT_MS, security
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
-from schemas.dataset import MAX_SHARD_SAMPLES
 
 PROBE_DEADLINE_S = 5.0
 POLL_MS = 100
@@ -40,7 +40,8 @@ class _Reading:
         self._passed = span.start
         self._records = 0
         self._first_timestamp_ms: int | None = None
-        self._samples: int | None = 0
+        self._contents: Contents | None = NOTHING
+        self._size_bytes = 0
 
     def add(self, record: ConsumerRecord) -> None:
         """One visible record, in offset order; what lies outside the span is none of its business."""
@@ -50,8 +51,9 @@ class _Reading:
         if self._records == 0 and record.timestamp >= 0:
             self._first_timestamp_ms = record.timestamp
         self._records += 1
-        samples = samples_of(record)
-        self._samples = None if samples is None or self._samples is None else self._samples + samples
+        self._size_bytes += record_bytes(record)
+        contents = None if self._contents is None else contents_of(record)
+        self._contents = None if contents is None or self._contents is None else self._contents + contents
         self.pass_to(record.offset + 1)
         self.done |= not self._wants_all
 
@@ -64,17 +66,16 @@ class _Reading:
         return Unread(
             records=self._records,
             first_timestamp_ms=self._first_timestamp_ms,
-            samples=self._samples,
+            contents=self._contents,
+            size_bytes=self._size_bytes,
             to_the_end=self._passed >= self.span.end,
         )
 
 
-def samples_of(record: ConsumerRecord) -> int | None:
-    """How many samples a shard asks for, by its header; None where the record does not say."""
-    for name, value in record.headers:
-        if name == "samples":
-            return int(value) if value.isdigit() and len(value) <= len(str(MAX_SHARD_SAMPLES)) else None
-    return None
+def record_bytes(record: ConsumerRecord) -> int:
+    """Key, value and headers."""
+    headers = sum(len(name.encode()) + len(value or b"") for name, value in record.headers)
+    return len(record.key or b"") + len(record.value or b"") + headers
 
 
 async def read_on(settings: Settings, spans: Mapping[TopicPartition, Span]) -> dict[TopicPartition, Unread]:

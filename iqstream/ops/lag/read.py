@@ -1,25 +1,25 @@
-"""One reading of consumer lag: what groups have committed, where their topics end, what is between."""
+"""Reads consumer lag: what groups have committed, where their topics end, what is between, and how it moves."""
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.ops.lag.figures import (
-    ClusterLag,
-    Ends,
-    GroupLag,
-    TopicLag,
-    Unread,
-    partition_lag,
-    topic_value,
-    unread_from,
-)
+from iqstream.ops.lag.assemble import GroupSnapshot, Snapshot, lag_of
+from iqstream.ops.lag.commit_log import CommitLog
+from iqstream.ops.lag.figures import ClusterLag, Ends, Unread, backlog_of, unread_from
+from iqstream.ops.lag.history import PolledWindow
+from iqstream.ops.lag.mean_size import MeanSizes
 from iqstream.ops.lag.offsets import committed_offsets, existing_groups, partition_ends, partition_leaders
 from iqstream.ops.lag.probe import Span, read_on
+from iqstream.ops.lag.retention import retentions
+from iqstream.ops.lag.status import ALLOWED_BACKLOG
+from iqstream.ops.lag.trend import EndsByTime, Followed, ends_by_time, times_to_ask
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
@@ -31,68 +31,182 @@ RETRY_S = 0.2
 Offsets = Mapping[TopicPartition, int]
 
 
-async def read_lag(settings: Settings, *, groups: Sequence[str] = (), topics: Sequence[str] = ()) -> ClusterLag:
-    """The lag of groups on topics, now. Belongs to no group, commits nothing, makes no topic.
+async def read_lag(
+    settings: Settings,
+    *,
+    groups: Sequence[str] = (),
+    topics: Sequence[str] = (),
+    allowed_backlog: int = ALLOWED_BACKLOG,
+) -> ClusterLag:
+    """The lag of groups on topics, now; see `LagReader`."""
+    async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog) as reader:
+        return await reader.read()
+
+
+@asynccontextmanager
+async def lag_reader(
+    settings: Settings,
+    *,
+    groups: Sequence[str] = (),
+    topics: Sequence[str] = (),
+    allowed_backlog: int = ALLOWED_BACKLOG,
+) -> AsyncIterator["LagReader"]:
+    """A reader for as long as the context lasts.
 
     `groups`: by default those of the three stages. `topics`: by default every topic on which a group has an
-    offset, and the one that a stage reads.
-
-    Raises:
-        UserError: a topic is asked for without a group, and none of the stages reads it.
-        Unreachable: Kafka does not answer.
-        Failed: Kafka refuses to tell.
+    offset, and the one that a stage reads. `allowed_backlog`: offsets of a partition up to which its status is OK.
     """
-    trouble: KafkaError | None = None
+    reader = LagReader(settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog)
     try:
-        async with asyncio.timeout(READ_DEADLINE_S):
-            while True:
-                try:
-                    async with admin_client(settings) as admin:
-                        return await _read(admin, settings, groups, topics)
-                except KafkaError as error:
-                    if not error.retriable:
-                        raise Failed(
-                            f"lag cannot be read from Kafka at {settings.kafka_bootstrap}: "
-                            f"{type(error).__name__} {error}"
-                        ) from None
-                    trouble = error
-                await asyncio.sleep(RETRY_S)
-    except TimeoutError:
-        raise Unreachable(
-            f"Kafka at {settings.kafka_bootstrap} gives no answer in {READ_DEADLINE_S:.0f} s ({trouble!r}). "
-            "`iqstream status` shows whether the embedded servers run; else look at that broker."
-        ) from None
+        yield reader
+    finally:
+        await reader.close()
 
 
-async def _read(
-    admin: AIOKafkaAdminClient, settings: Settings, groups: Sequence[str], topics: Sequence[str]
-) -> ClusterLag:
-    # 1. What is committed: first, so that no end is older than a position.
-    known = await existing_groups(admin)
-    asked = dict.fromkeys(groups or GROUP_OF_TOPIC.values())
-    committed = {group: await committed_offsets(admin, group) for group in asked}
-    # 2. The topics to look at, and where their partitions end.
-    topics_by_group = choose_topics(committed, asked_topics=topics, by_name=bool(groups))
-    leaders = await partition_leaders(admin, sorted({t for chosen in topics_by_group.values() for t in chosen}))
-    ends = await partition_ends(admin, leaders)
-    # 3. Whether anything readable is in between, and how old it is.
-    unread = await asyncio.gather(
-        *(read_on(settings, _spans(committed[g], ends, chosen)) for g, chosen in topics_by_group.items())
-    )
-    now_s = time.time()
-    return ClusterLag(
-        read_at_s=now_s,
-        groups=tuple(
-            GroupLag(
-                group=group,
-                exists=group in known or bool(committed[group]),
-                topics=tuple(
-                    _topic_lag(topic, leaders.get(topic), committed[group], ends, seen, now_s) for topic in chosen
-                ),
+class LagReader:
+    """Reads lag again and again. Belongs to no group, commits nothing, makes no topic."""
+
+    def __init__(
+        self, settings: Settings, *, groups: Sequence[str], topics: Sequence[str], allowed_backlog: int
+    ) -> None:
+        self._settings = settings
+        self._groups = tuple(dict.fromkeys(groups or GROUP_OF_TOPIC.values()))
+        self._by_name = bool(groups)
+        self._topics = topics
+        self._allowed_backlog = allowed_backlog
+        self._log = CommitLog(settings)
+        self._polled: defaultdict[tuple[str, TopicPartition], PolledWindow] = defaultdict(PolledWindow)
+        self._sizes = MeanSizes()
+
+    async def read(self) -> ClusterLag:
+        """The lag now.
+
+        Raises:
+            UserError: a topic is asked for without a group, and none of the stages reads it.
+            Unreachable: Kafka does not answer.
+            Failed: Kafka refuses to tell.
+        """
+        trouble: KafkaError | None = None
+        place = self._settings.kafka_bootstrap
+        try:
+            async with asyncio.timeout(READ_DEADLINE_S):
+                while True:
+                    try:
+                        async with admin_client(self._settings) as admin:
+                            return await self._read(admin)
+                    except KafkaError as error:
+                        await self._log.close()
+                        if not error.retriable:
+                            raise Failed(
+                                f"lag cannot be read from Kafka at {place}: {type(error).__name__} {error}"
+                            ) from None
+                        trouble = error
+                    await asyncio.sleep(RETRY_S)
+        except TimeoutError:
+            await self._log.close()
+            raise Unreachable(
+                f"Kafka at {place} gives no answer in {READ_DEADLINE_S:.0f} s ({trouble!r}). "
+                "`iqstream status` shows whether the embedded servers run; else look at that broker."
+            ) from None
+
+    async def close(self) -> None:
+        """Lets go of the clients."""
+        await self._log.close()
+
+    async def _read(self, admin: AIOKafkaAdminClient) -> ClusterLag:
+        # 1. What is committed, and was before: first, so that no end is older than a position.
+        known = await existing_groups(admin)
+        await self._log.catch_up(admin, self._groups)
+        committed = {group: await committed_offsets(admin, group) for group in self._groups}
+        # 2. The topics to look at, where their partitions end, and what they keep.
+        topics = choose_topics(committed, asked_topics=self._topics, by_name=self._by_name)
+        leaders = await partition_leaders(admin, sorted({topic for chosen in topics.values() for topic in chosen}))
+        ends = await partition_ends(admin, leaders)
+        kept = await retentions(admin, sorted(leaders))
+        # 3. Whether anything readable is in between, and how old it is.
+        unread = await self._read_on(committed, topics, ends)
+        # 4. How it moves: the commits, against where the partitions ended when they were made.
+        now_s = time.time()
+        followed = {
+            group: self._followed(group, committed[group], ends, unread[group], int(now_s * 1000)) for group in topics
+        }
+        ended = await self._ended(admin, leaders, ends, followed, now_s * 1000)
+        snapshot = Snapshot(
+            now_s=now_s,
+            groups={
+                group: GroupSnapshot(
+                    exists=group in known or bool(committed[group]),
+                    topics=tuple(chosen),
+                    committed=committed[group],
+                    unread=unread[group],
+                    followed=followed[group],
+                )
+                for group, chosen in topics.items()
+            },
+            partitions={topic: frozenset(numbers) for topic, numbers in leaders.items()},
+            ends=ends,
+            ended=ended,
+            retentions=kept,
+            mean_record_bytes=self._sizes.means(),
+        )
+        return lag_of(snapshot, self._allowed_backlog)
+
+    async def _read_on(
+        self,
+        committed: Mapping[str, Offsets],
+        topics: Mapping[str, Collection[str]],
+        ends: Mapping[TopicPartition, Ends],
+    ) -> dict[str, dict[TopicPartition, Unread]]:
+        found = await asyncio.gather(
+            *(read_on(self._settings, _spans(committed[group], ends, chosen)) for group, chosen in topics.items())
+        )
+        for unread in found:
+            self._sizes.add(unread)
+        return dict(zip(topics, found, strict=True))
+
+    def _followed(
+        self,
+        group: str,
+        committed: Offsets,
+        ends: Mapping[TopicPartition, Ends],
+        unread: Mapping[TopicPartition, Unread],
+        now_ms: int,
+    ) -> dict[TopicPartition, Followed]:
+        followed = {}
+        for partition, position in committed.items():
+            backlog = backlog_of(position, ends.get(partition), unread.get(partition))
+            if backlog is None:
+                continue
+            commits, enough = self._log.commits(group, partition), True
+            if not self._log.accessible:
+                looks = self._polled[group, partition]
+                looks.look(now_ms, position)
+                commits, enough = looks.commits, looks.enough
+            seen = unread.get(partition)
+            followed[partition] = Followed(
+                commits=commits,
+                enough=enough,
+                committed=position,
+                end=ends[partition].end,
+                backlog=backlog,
+                first_unread_ms=None if seen is None else seen.first_timestamp_ms,
             )
-            for (group, chosen), seen in zip(topics_by_group.items(), unread, strict=True)
-        ),
-    )
+        return followed
+
+    async def _ended(
+        self,
+        admin: AIOKafkaAdminClient,
+        leaders: Mapping[str, Mapping[int, int]],
+        ends: Mapping[TopicPartition, Ends],
+        followed: Mapping[str, Mapping[TopicPartition, Followed]],
+        now_ms: float,
+    ) -> EndsByTime:
+        times: defaultdict[TopicPartition, set[int]] = defaultdict(set)
+        for partitions in followed.values():
+            for partition, one in partitions.items():
+                times[partition].update(times_to_ask(one, now_ms, self._allowed_backlog))
+        asked = {partition: sorted(moments) for partition, moments in times.items()}
+        return await ends_by_time(admin, leaders, {p: e.end for p, e in ends.items()}, asked)
 
 
 def choose_topics(
@@ -132,32 +246,3 @@ def _spans(
         and partition in ends
         and unread_from(offset, ends[partition]) < ends[partition].end
     }
-
-
-def _topic_lag(
-    topic: str,
-    leaders: Mapping[int, int] | None,
-    committed: Offsets,
-    ends: Mapping[TopicPartition, Ends],
-    unread: Mapping[TopicPartition, Unread],
-    now_s: float,
-) -> TopicLag:
-    numbers = set(leaders or ()) | {p.partition for p in committed if p.topic == topic}
-    partitions = tuple(
-        partition_lag(
-            number,
-            committed=committed.get(TopicPartition(topic, number)),
-            ends=ends.get(TopicPartition(topic, number)),
-            unread=unread.get(TopicPartition(topic, number)),
-            now_ms=now_s * 1000,
-        )
-        for number in sorted(numbers)
-    )
-    of_topic = {p.partition: seen for p, seen in unread.items() if p.topic == topic}
-    exists = leaders is not None
-    return TopicLag(
-        topic=topic,
-        exists=exists,
-        partitions=partitions,
-        value=topic_value(topic, partitions, of_topic) if exists else None,
-    )

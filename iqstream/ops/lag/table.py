@@ -1,5 +1,6 @@
 """Consumer lag for people: as tables, as one row per topic, as one line."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from rich.console import Console, Group, RenderableType
@@ -7,7 +8,9 @@ from rich.table import Table
 from rich.text import Text
 
 from iqstream.ops.datasets.watch import duration
-from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total, Value
+from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total
+from iqstream.ops.lag.retention import risk
+from iqstream.ops.lag.value import Value
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 
 WIDE = 110
@@ -83,7 +86,7 @@ def topic_words(group: GroupLag, topic: TopicLag) -> str:
         if any(p.state != "no offset" for p in topic.partitions):
             return "unknown"
         return f"no committed offset{_init_hint(group, topic)}"
-    return ", ".join([*_total_words(total, topic.value), *_transaction_words(topic)])
+    return ", ".join([*_total_words(total, topic.values), *_transaction_words(topic)])
 
 
 def _init_hint(group: GroupLag, topic: TopicLag) -> str:
@@ -91,15 +94,36 @@ def _init_hint(group: GroupLag, topic: TopicLag) -> str:
     return ": run `iqstream init`" if GROUP_OF_TOPIC.get(topic.topic) == group.group else ""
 
 
-def _total_words(total: Total, value: Value | None) -> list[str]:
-    words = [f"{total.backlog} behind" if total.backlog else "drained"]
-    if total.backlog and value is not None:
-        words.append(f"{PRECISION_WORDS[value.precision]}{value.amount} {value.unit}")
+def _total_words(total: Total, values: Sequence[Value]) -> list[str]:
+    words = [f"{total.status} {total.backlog} behind" if total.backlog else f"{total.status} drained"]
     if total.backlog:
+        words += [value_words(value) for value in values]
         words.append(f"time lag {time_lag_words(total.time_lag_s)}")
+        words += _velocity_words(total)
+    level = risk(total.retention_share, total.expired)
+    if level in {"high", "losing"}:
+        words.append(f"retention risk {level}" + (f": {total.expired} expired unread" if total.expired else ""))
     if total.unknown_partitions:
         words.append(f"{total.unknown_partitions} partitions unknown")
     return words
+
+
+def value_words(value: Value) -> str:
+    """`at most 15 recordings`, `about 12.3 MB`."""
+    amount, unit = f"{value.amount:g}" if value.unit == "IQ-seconds" else str(round(value.amount)), value.unit
+    if unit == "bytes" and value.amount >= 1e6:
+        amount, unit = f"{value.amount / 1e6:.1f}", "MB"
+    return f"{PRECISION_WORDS[value.precision]}{amount} {unit}"
+
+
+def _velocity_words(total: Total) -> list[str]:
+    """When the backlog is read; while it grows, how fast instead."""
+    if total.velocity is None:
+        return []
+    if total.eta_s is not None:
+        return [f"{total.velocity.consumed_per_s:.1f}/s read", f"closes in {duration(total.eta_s)}"]
+    growth = -total.velocity.net_per_s
+    return [f"grows by {growth:.1f}/s" if growth > 0 else "does not move"]
 
 
 def _transaction_words(topic: TopicLag) -> list[str]:
@@ -115,7 +139,7 @@ def time_lag_words(seconds: float | None) -> str:
 def partition_words(topic: TopicLag, partition: PartitionLag) -> str:
     """A partition's state, and what is the matter with it."""
     state = STATE_WORDS.get(partition.state, partition.state) if topic.exists else "topic does not exist"
-    words = [state]
+    words = [f"{partition.status} {state}"]
     if partition.expired:
         words.append(f"{partition.expired} expired unread")
     if partition.in_open_transactions:
@@ -131,7 +155,7 @@ def _partition_table(topic: TopicLag, width: int) -> Table:
     shown = offsets if width >= WIDE else offsets[:2] if width >= MEDIUM else ()
     for name in shown:
         table.add_column(name, justify="right", overflow="fold")
-    table.add_column("state", overflow="fold")
+    table.add_column("status", overflow="fold")
     for p in topic.partitions:
         ends = (None, None, None) if p.ends is None else (p.ends.end, p.ends.high_watermark, p.ends.log_start)
         figures = dict(zip(offsets, (p.committed, *ends), strict=True))

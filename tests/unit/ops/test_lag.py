@@ -15,21 +15,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
+from iqstream.ops.lag.contents import NOTHING, Contents
 from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.figures import (
     ClusterLag,
     Ends,
     GroupLag,
     TopicLag,
+    Trend,
     Unread,
     partition_lag,
-    topic_value,
     total,
 )
+from iqstream.ops.lag.metrics import LAG_METRICS, measured
 from iqstream.ops.lag.offsets import committed_offsets, partition_leaders
-from iqstream.ops.lag.probe import Span, _Reading, samples_of
+from iqstream.ops.lag.probe import Span, _Reading
 from iqstream.ops.lag.read import choose_topics
+from iqstream.ops.lag.status import EXIT_CODES
 from iqstream.ops.lag.table import lag_line, lag_summary, lag_tables, lag_view
+from iqstream.ops.lag.value import ReadOn, topic_values
+from iqstream.ops.lag.velocity import Velocity
+from iqstream.ops.lag.verdict import exit_code
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP
 from tests.strategies import SEEDED
@@ -48,8 +54,14 @@ UNREAD = st.builds(
     Unread,
     records=st.integers(0, 5_000),
     first_timestamp_ms=st.none() | st.integers(0, 2**63 - 1),
-    samples=st.none() | st.integers(0, 320_000),
+    contents=st.none()
+    | st.builds(Contents, samples=st.floats(0, 1e6), recordings=st.integers(0, 2_000_000), iq_s=st.floats(0, 1e9)),
+    size_bytes=st.integers(0, 10**12),
     to_the_end=st.booleans(),
+)
+RATES = st.builds(Velocity, consumed_per_s=st.floats(0, 1e9), produced_per_s=st.floats(0, 1e9))
+TRENDS = st.builds(
+    Trend, status=st.sampled_from(list(EXIT_CODES)), commits=st.integers(0, 10), velocity=st.none() | RATES
 )
 PARTITIONS = st.builds(
     partition_lag,
@@ -58,6 +70,9 @@ PARTITIONS = st.builds(
     ends=st.none() | ends(),
     unread=st.none() | UNREAD,
     now_ms=st.floats(0, 4e12),
+    first_unread_ms=st.none() | st.floats(0, 4e12),
+    trend=TRENDS,
+    retention_share=st.none() | st.floats(0, 1e6),
 )
 TOPICS = st.sampled_from([JOBS, FRAMES, FEATURES, "other"])
 
@@ -65,9 +80,16 @@ TOPICS = st.sampled_from([JOBS, FRAMES, FEATURES, "other"])
 @st.composite
 def topics(draw: st.DrawFn) -> TopicLag:
     partitions = tuple(draw(st.lists(PARTITIONS, max_size=4)))
-    name, unread = draw(TOPICS), draw(st.dictionaries(st.integers(0, 100), UNREAD, max_size=4))
-    value = topic_value(name, partitions, unread)
-    return TopicLag(topic=name, exists=draw(st.booleans()), partitions=partitions, value=value)
+    name, unread = draw(TOPICS), draw(UNREAD)
+    read = ReadOn(
+        records=unread.records,
+        contents=unread.contents,
+        size_bytes=unread.size_bytes,
+        everything=unread.to_the_end,
+    )
+    backlog = sum(p.backlog or 0 for p in partitions)
+    values = topic_values(name, backlog, read, draw(st.none() | st.floats(0, 1e9)))
+    return TopicLag(topic=name, exists=draw(st.booleans()), partitions=partitions, values=values)
 
 
 READINGS = st.builds(
@@ -90,9 +112,9 @@ def lag_of(committed, log_start, end, high_watermark=None, unread=None, partitio
     return partition_lag(partition, committed=committed, ends=found, unread=unread, now_ms=NOW_MS)
 
 
-def seen(records, *, samples=None, to_the_end=True, age_s=0.0):
+def seen(records, *, to_the_end=True, age_s=0.0):
     at = int(NOW_MS - age_s * 1000) if records else None
-    return Unread(records=records, first_timestamp_ms=at, samples=samples, to_the_end=to_the_end)
+    return Unread(records=records, first_timestamp_ms=at, contents=None, size_bytes=0, to_the_end=to_the_end)
 
 
 def numbers_in(value: object) -> list[float]:
@@ -107,7 +129,22 @@ def numbers_in(value: object) -> list[float]:
 @given(READINGS)
 def test_no_figure_is_negative_or_not_a_number(reading):
     document = json.loads(json.dumps(lag_document(reading), allow_nan=False))
-    assert all(math.isfinite(n) and n >= 0 for n in numbers_in(document))
+    exported = [figure.value for figure in measured(reading)]
+    assert all(math.isfinite(n) and n >= 0 for n in [*numbers_in(document), *exported])
+
+
+@SEEDED
+@given(READINGS)
+def test_every_exported_figure_is_in_the_table_with_its_labels(reading):
+    labels = {spec.name: spec.labels for spec in LAG_METRICS}
+    assert all(len(figure.labels) == len(labels[figure.name]) for figure in measured(reading))
+
+
+@SEEDED
+@given(READINGS)
+def test_the_exit_code_is_that_of_the_worst_group(reading):
+    alone = [exit_code(replace(reading, groups=(group,))) for group in reading.groups]
+    assert exit_code(reading) == max(alone, key=[0, 3, 1, 2].index, default=0)
 
 
 @SEEDED
@@ -173,24 +210,6 @@ def test_the_time_lag_of_a_topic_is_its_longest_and_unknown_where_one_is():
     assert total([]).time_lag_s is None
 
 
-def test_samples_are_exact_where_every_shard_was_read_and_estimated_where_not():
-    partitions = [lag_of(0, 0, 4, partition=0), lag_of(0, 0, 4, partition=1), lag_of(4, 0, 4, partition=2)]
-    whole = {0: seen(3, samples=6), 1: seen(2, samples=3)}
-    exact = topic_value(JOBS, partitions, whole)
-    assert (exact.amount, exact.precision) == (9, "exact")
-    estimated = topic_value(JOBS, partitions, whole | {1: seen(2, samples=3, to_the_end=False)})
-    assert (estimated.amount, estimated.precision) == (round(8 * 9 / 5), "estimated")
-    assert topic_value(JOBS, partitions, whole | {1: seen(2)}) is None
-
-
-def test_recordings_are_at_most_the_offsets_and_exactly_0_where_drained():
-    behind = topic_value(FRAMES, [lag_of(0, 0, 15)], {})
-    assert (behind.amount, behind.unit, behind.precision) == (15, "recordings", "at_most")
-    drained = topic_value(FRAMES, [lag_of(15, 0, 15)], {})
-    assert (drained.amount, drained.precision) == (0, "exact")
-    assert topic_value(FRAMES, [lag_of(None, 0, 15)], {}) is None
-
-
 def test_open_transactions_are_what_lies_behind_the_stable_end():
     assert lag_of(10, 0, 25, 40).in_open_transactions == 15
 
@@ -219,28 +238,24 @@ async def test_a_coordinator_that_is_still_loading_is_an_error_and_no_group_with
         await committed_offsets(Admin(), "theirs")
 
 
-def record(offset, *, timestamp=1_000, headers=()):
-    return ConsumerRecord("t", 0, offset, timestamp, 0, None, b"", None, 0, 0, headers)
+def record(offset, *, timestamp=1_000, value=b"12", headers=()):
+    return ConsumerRecord("t", 0, offset, timestamp, 0, b"key", value, None, 0, 0, headers)
 
 
 def test_a_reading_looks_only_at_its_span():
     reading = _Reading(Span(start=5, end=8), to_the_end=True)
     for offset in (3, 5, 7, 9):
-        reading.add(record(offset, timestamp=offset, headers=[("samples", b"2")]))
+        reading.add(record(offset, timestamp=offset, headers=[("ab", b"2")]))
     assert reading.done
-    assert reading.unread() == Unread(records=2, first_timestamp_ms=5, samples=4, to_the_end=True)
+    expected = Unread(records=2, first_timestamp_ms=5, contents=None, size_bytes=2 * (3 + 2 + 3), to_the_end=True)
+    assert reading.unread() == expected
 
 
 def test_a_reading_that_meets_only_later_records_saw_nothing():
     reading = _Reading(Span(start=5, end=8), to_the_end=False)
     reading.add(record(8))
     assert reading.done
-    assert (reading.unread().records, reading.unread().to_the_end) == (0, True)
-
-
-@pytest.mark.parametrize("value", [b"", b"-1", b"two", b"9" * 5_000])
-def test_a_header_that_is_no_count_says_nothing(value):
-    assert samples_of(record(0, headers=[("samples", value)])) is None
+    assert (reading.unread().records, reading.unread().contents, reading.unread().to_the_end) == (0, NOTHING, True)
 
 
 def test_topics_of_a_group_are_those_with_offsets_and_that_of_the_stage():
@@ -264,8 +279,10 @@ def printed(renderable, width: int) -> str:
 
 
 def reading_of(*partitions, group=EXTRACTOR_GROUP, topic=FRAMES, exists=True) -> ClusterLag:
-    value = topic_value(topic, partitions, {})
-    lag = TopicLag(topic=topic, exists=exists, partitions=partitions, value=value)
+    backlog = sum(p.backlog or 0 for p in partitions)
+    read = ReadOn(records=0, contents=NOTHING, size_bytes=0, everything=False)
+    values = topic_values(topic, backlog, read, None)
+    lag = TopicLag(topic=topic, exists=exists, partitions=partitions, values=values)
     return ClusterLag(read_at_s=0.0, groups=(GroupLag(group=group, exists=True, topics=(lag,)),))
 
 

@@ -1,0 +1,128 @@
+"""Status and velocity of partitions, from their groups' commits and where the partitions ended at those times."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+
+from iqstream.ops.lag.figures import NO_TREND, Trend
+from iqstream.ops.lag.history import Commit, position_at
+from iqstream.ops.lag.offsets import offsets_at
+from iqstream.ops.lag.status import Observation, judge
+from iqstream.ops.lag.velocity import RATE_WINDOW_S, Velocity, velocity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Followed:
+    """A group's partition as it stands."""
+
+    commits: Sequence[Commit]
+    """The last ones, oldest first."""
+    enough: bool
+    """False while the commits are only polled and too few looks have been taken."""
+    committed: int
+    end: int
+    backlog: int
+    first_unread_ms: int | None
+    """By the record itself; None where it was not read."""
+
+
+EndsByTime = Mapping[tuple[TopicPartition, int], int]
+"""Where a partition ended at a time in ms."""
+
+
+def times_to_ask(followed: Followed, now_ms: float, allowed_backlog: int) -> list[int]:
+    """When one needs to know where the partition ended: the start of the rates, and each commit if it is judged."""
+    if not followed.commits:
+        return []
+    times = [_rate_start_ms(followed, now_ms)]
+    if followed.backlog > allowed_backlog:
+        times += [commit.at_ms for commit in followed.commits]
+    return times
+
+
+def _rate_start_ms(followed: Followed, now_ms: float) -> int:
+    return max(int(now_ms - RATE_WINDOW_S * 1000), followed.commits[0].at_ms)
+
+
+async def ends_by_time(
+    admin: AIOKafkaAdminClient,
+    leaders: Mapping[str, Mapping[int, int]],
+    ends: Mapping[TopicPartition, int],
+    times_ms: Mapping[TopicPartition, Sequence[int]],
+) -> EndsByTime:
+    """Asks for all of them; a request takes one time of each partition, so that there are few."""
+    rounds: defaultdict[int, dict[TopicPartition, int]] = defaultdict(dict)
+    for partition, times in times_ms.items():
+        for number, at in enumerate(sorted(set(times))):
+            rounds[number][partition] = at
+    answers = await asyncio.gather(*(offsets_at(admin, leaders, asked) for asked in rounds.values()))
+    return {
+        (partition, asked[partition]): ends[partition] if offset is None else min(offset, ends[partition])
+        for asked, found in zip(rounds.values(), answers, strict=True)
+        for partition, offset in found.items()
+    }
+
+
+def trend(
+    partition: TopicPartition, followed: Followed, ended: EndsByTime, now_ms: float, allowed_backlog: int
+) -> Trend:
+    """What the commits of a partition say."""
+    observed = [
+        Observation(
+            at_ms=commit.at_ms,
+            offset=commit.offset,
+            backlog=max(0, ended[partition, commit.at_ms] - commit.offset),
+        )
+        for commit in followed.commits
+        if (partition, commit.at_ms) in ended
+    ]
+    rates = _velocity(partition, followed, ended, now_ms)
+    if not followed.enough:
+        return Trend(status=NO_TREND.status, commits=len(followed.commits), velocity=rates)
+    status = judge(
+        observed if followed.backlog > allowed_backlog else [],
+        backlog=followed.backlog,
+        first_unread_ms=first_unread_ms(partition, followed, ended, now_ms),
+        now_ms=now_ms,
+        allowed_backlog=allowed_backlog,
+    )
+    return Trend(status=status, commits=len(followed.commits), velocity=rates)
+
+
+def first_unread_ms(partition: TopicPartition, followed: Followed, ended: EndsByTime, now_ms: float) -> float | None:
+    """When the first unread record was written: as it says itself, else between the times that are known.
+
+    The partition ended at or before the position at one time and behind it at a later one: a straight line between.
+    """
+    if followed.first_unread_ms is not None:
+        return followed.first_unread_ms
+    known: list[tuple[float, int]] = sorted((at, end) for (where, at), end in ended.items() if where == partition)
+    known.append((now_ms, followed.end))
+    before = [(at, end) for at, end in known if end <= followed.committed]
+    after = [(at, end) for at, end in known if end > followed.committed]
+    if not before or not after:
+        return None
+    (early_ms, early_end), (late_ms, late_end) = before[-1], after[0]
+    if late_ms <= early_ms:
+        return None
+    return early_ms + (late_ms - early_ms) * (followed.committed - early_end) / (late_end - early_end)
+
+
+def _velocity(partition: TopicPartition, followed: Followed, ended: EndsByTime, now_ms: float) -> Velocity | None:
+    if not followed.commits:
+        return None
+    start_ms = _rate_start_ms(followed, now_ms)
+    position_then, end_then = position_at(followed.commits, start_ms), ended.get((partition, start_ms))
+    if position_then is None or end_then is None:
+        return None
+    return velocity(
+        position_then=position_then,
+        position_now=followed.committed,
+        end_then=end_then,
+        end_now=followed.end,
+        elapsed_s=(now_ms - start_ms) / 1000,
+    )
