@@ -90,20 +90,39 @@ async def create_dataset(pool: Pool, spec: DatasetSpec, *, reuse_name: bool = Fa
                 f"the name {spec.name!r} is in use by dataset {other}: "
                 "choose another, or add --reuse-name for a second dataset of that name"
             )
-        try:
-            await connection.execute(
-                "INSERT INTO heimdall.datasets (id, version, name, spec, recorded, status, requested, iq_samples) "
-                "VALUES ($1, $2, $3, $4, $5, 'submitting', $6, $7)",
-                UUID(spec.dataset_id),
-                spec.dataset_version,
-                spec.name,
-                msgspec.json.encode(spec).decode(),
-                recorded,
-                spec.samples,
-                spec.iq_samples,
-            )
-        except asyncpg.UniqueViolationError:
-            raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
+        await insert_dataset(connection, spec, recorded=recorded, status="submitting", requested=spec.samples)
+
+
+async def insert_dataset(
+    connection: Connection, spec: DatasetSpec, *, recorded: bool, status: Status, requested: int
+) -> None:
+    """Inserts the row of a dataset or of a further version of one, within a transaction.
+
+    Args:
+        connection: in a transaction.
+        spec: with its id and version.
+        recorded: real recordings.
+        status: to begin with.
+        requested: after how many decided samples it is complete.
+
+    Raises:
+        UserError: this id and version exist.
+    """
+    try:
+        await connection.execute(
+            "INSERT INTO heimdall.datasets (id, version, name, spec, recorded, status, requested, iq_samples) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            UUID(spec.dataset_id),
+            spec.dataset_version,
+            spec.name,
+            msgspec.json.encode(spec).decode(),
+            recorded,
+            status,
+            requested,
+            spec.iq_samples,
+        )
+    except asyncpg.UniqueViolationError:
+        raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
 
 
 async def set_status(pool: Pool, dataset_id: str, version: int, status: Status) -> bool:

@@ -2,23 +2,19 @@
 
 import asyncio
 import logging
-from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
 
 import msgspec
-import numpy as np
-import numpy.typing as npt
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import IqstreamError
-from schemas import DatasetSpec, IQFrame, SchemaError, decode, frame_crc32
+from schemas import DatasetSpec
 from sink.frames import FrameReader
 from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
 from sink.postgres import QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
+from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
 
 log = logging.getLogger(__name__)
 
@@ -28,30 +24,12 @@ RETRY_MOST_S = 300.0
 RETRY_OUTAGE_S = 1.0
 
 
-class SynthesizedSample(Protocol):
-    """What a generator returns for one sample."""
-
-    @property
-    def frames(self) -> Sequence[IQFrame]:
-        """One per receiver."""
-
-
-Synthesize = Callable[[DatasetSpec, int], SynthesizedSample]
-
-
-class IQUnavailable(Exception):
-    """A recording can be had neither from Kafka nor by synthesis; says why."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """A claimed sample: its row is locked as long as the claim's transaction lasts."""
 
-    sample: SampleKey
+    sample: RecordedSample
     attempts: int
-    spec: DatasetSpec
-    recorded: bool
-    lineage: Mapping[str, Mapping[str, Any]]
 
 
 class Saver:
@@ -99,7 +77,7 @@ class Saver:
                 return False
             # 2. Fetch or make the recordings, and write them under the names that are theirs.
             try:
-                await self._store_objects(task)
+                await self._store_objects(task.sample)
             except IQUnavailable as error:
                 seconds = min(RETRY_FIRST_S * 2.0 ** min(task.attempts, 16), RETRY_MOST_S)
                 await _postpone(connection, task, error, seconds)
@@ -108,84 +86,31 @@ class Saver:
                 await _postpone(connection, task, error, RETRY_OUTAGE_S)
                 return False  # the next sample would fare no better
             # 3. Only now is it saved; the last one completes the dataset.
-            if await _deleted_meanwhile(connection, task.sample):
-                await connection.execute(QUERIES["forget_iq_save"], *task.sample)
-                removed = task.sample
+            key = task.sample.key
+            if await _deleted_meanwhile(connection, key):
+                await connection.execute(QUERIES["forget_iq_save"], *key)
+                removed = key
             else:
-                await connection.execute(QUERIES["mark_iq_saved"], *task.sample)
-                completed = await complete_if_done(connection, task.sample.dataset)
+                await connection.execute(QUERIES["mark_iq_saved"], *key)
+                completed = await complete_if_done(connection, key.dataset)
         if removed is not None:
             await self._store.remove_sample(removed.dataset_id, removed.sample_idx)
         if completed is not None:
             announce(completed)
         return True
 
-    async def _store_objects(self, task: Task) -> None:
-        recordings = await self._recordings(task)
+    async def _store_objects(self, sample: RecordedSample) -> None:
+        recordings = await find_recordings(self._frames, self._synthesize, sample)
         written = await asyncio.gather(
             *(
-                self._store.put_iq(task.sample.dataset_id, task.sample.sample_idx, rx_id, samples)
-                for rx_id, samples in recordings.items()
+                self._store.put_iq(sample.key.dataset_id, sample.key.sample_idx, rx_id, frame.samples())
+                for rx_id, frame in recordings.frames.items()
             ),
             return_exceptions=True,  # all have ended when we go on: none writes behind our back
         )
         for failure in written:
             if failure is not None:
                 raise failure
-
-    async def _recordings(self, task: Task) -> dict[str, npt.NDArray[np.complex64]]:
-        """By rx_id, from Kafka as far as it still has them, the others synthesised; each proved by its crc32."""
-        frames = await self._from_kafka(task)
-        expired = task.lineage.keys() - frames.keys()
-        if expired:
-            frames |= await self._from_spec(task, expired)
-        return {rx_id: frame.samples() for rx_id, frame in frames.items()}
-
-    async def _from_kafka(self, task: Task) -> dict[str, IQFrame]:
-        places: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
-        for rx_id, place in task.lineage.items():
-            places[place["topic"], place["partition"]][place["offset"]] = rx_id
-        found: dict[str, IQFrame] = {}
-        for (topic, partition), offsets in places.items():
-            for offset, value in (await self._frames.read(topic, partition, offsets)).items():
-                rx_id = offsets[offset]
-                frame = proved_frame(value, task.sample, rx_id, task.lineage[rx_id]["crc32"])
-                if frame is not None:
-                    found[rx_id] = frame
-        return found
-
-    async def _from_spec(self, task: Task, expired: set[str]) -> dict[str, IQFrame]:
-        if task.recorded:
-            raise IQUnavailable(
-                f"the recordings of {', '.join(sorted(expired))} have expired in Kafka: ingest their files again"
-            )
-        try:
-            sample = await asyncio.to_thread(self._synthesize, task.spec, task.sample.sample_idx)
-        except Exception as error:
-            raise IQUnavailable(f"its frames have expired in Kafka, and synthesis fails: {error}") from error
-        made = {frame.receiver.rx_id: frame for frame in sample.frames}
-        for rx_id in sorted(expired):
-            crc32 = task.lineage[rx_id]["crc32"]
-            if rx_id not in made or frame_crc32(made[rx_id]) != crc32:
-                raise IQUnavailable(
-                    f"the frame of {rx_id} has expired in Kafka, and its synthesis does not give the crc32 "
-                    f"{crc32} of its lineage"
-                )
-        return {rx_id: made[rx_id] for rx_id in expired}
-
-
-def proved_frame(value: bytes, sample: SampleKey, rx_id: str, crc32: int | None) -> IQFrame | None:
-    """The frame, if the bytes are those that the lineage speaks of (a topic may have been made anew)."""
-    try:
-        frame = decode(value, IQFrame)
-    except SchemaError:
-        return None
-    same = (frame.dataset_id, frame.sample_idx, frame.receiver.rx_id) == (
-        sample.dataset_id,
-        sample.sample_idx,
-        rx_id,
-    )
-    return frame if same and frame_crc32(frame) == crc32 else None
 
 
 def announce(completed: Completed) -> None:
@@ -203,20 +128,23 @@ async def _claim(connection: Connection) -> Task | None:
     if row is None:
         return None
     return Task(
-        sample=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
+        sample=RecordedSample(
+            key=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
+            spec=msgspec.json.decode(row["spec"], type=DatasetSpec),
+            recorded=row["recorded"],
+            lineage=msgspec.json.decode(row["lineage"]),
+        ),
         attempts=row["attempts"],
-        spec=msgspec.json.decode(row["spec"], type=DatasetSpec),
-        recorded=row["recorded"],
-        lineage=msgspec.json.decode(row["lineage"]),
     )
 
 
 async def _postpone(connection: Connection, task: Task, error: Exception, seconds: float) -> None:
     reason = f"{type(error).__name__}: {error}"
+    key = task.sample.key
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
-                task.sample.sample_idx, task.sample.dataset_id, seconds, reason)  # fmt: skip
+                key.sample_idx, key.dataset_id, seconds, reason)  # fmt: skip
     await connection.execute(
-        QUERIES["postpone_iq_save"], *task.sample, reason[:2000].replace("\0", ""), timedelta(seconds=seconds)
+        QUERIES["postpone_iq_save"], *key, reason[:2000].replace("\0", ""), timedelta(seconds=seconds)
     )
 
 

@@ -24,7 +24,8 @@ from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.partition import SinkPartition
 from sink.postgres import Pool, create_pool
-from sink.saver import Saver, Synthesize
+from sink.recordings import Synthesize
+from sink.saver import Saver
 
 log = logging.getLogger(__name__)
 

@@ -10,6 +10,7 @@ from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
 from iqstream.ops.commands.lag import lag
+from iqstream.ops.commands.replay import replay
 from iqstream.ops.commands.stack import down, init, status, up
 from iqstream.ops.commands.stages import extractor, producer, sink
 from iqstream.runtime.errors import IqstreamError
@@ -32,7 +33,7 @@ def iqstream() -> None:
 
 
 for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, bench,
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay, bench,
 ):  # fmt: skip
     iqstream.add_command(command)
 

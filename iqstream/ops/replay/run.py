@@ -1,0 +1,114 @@
+"""What `iqstream replay --dataset` does: plan, begin or go on, publish, wait, report."""
+
+import json
+from dataclasses import dataclass
+
+import click
+from rich.console import Console
+
+from extractor.service import feature_record
+from iqstream.ops.replay.display import ReplayDisplay
+from iqstream.ops.replay.job import feature_partitions, frames_ends, run_replay
+from iqstream.ops.replay.lane import LaneResult
+from iqstream.ops.replay.register import Replay, begin_replay
+from iqstream.ops.replay.report import outcomes_of, plan_document, plan_lines, result_document, result_lines
+from iqstream.ops.replay.samples import SampleRanges
+from iqstream.ops.replay.sources import make_plan
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import Settings
+from producer.synthesize import synthesize_sample
+from sink.datasets import Dataset, find_dataset
+from sink.postgres import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetReplay:
+    """What was asked for."""
+
+    dataset: str
+    """Name or id."""
+    version: int | None
+    """None: the newest."""
+    samples: str | None
+    """Ranges as they were written; None: all."""
+    as_version: int | None
+    workers: int
+
+
+async def show_plan(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_json: bool) -> None:
+    """Prints what a replay will do, and does nothing.
+
+    Raises:
+        UserError: there is no such dataset, or it has no such samples.
+        Unreachable: Kafka does not answer.
+    """
+    source = await find_dataset(pool, asked.dataset, version=asked.version)
+    samples = wanted_samples(source, asked.samples)
+    plan = await make_plan(pool, source, samples, await frames_ends(settings))
+    if as_json:
+        click.echo(json.dumps(plan_document(source, samples, asked.as_version, plan)))
+    else:
+        click.echo("\n".join(plan_lines(source, samples, asked.as_version, plan)))
+
+
+async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_json: bool) -> None:
+    """Replays and prints what was done; goes on with an interrupted replay of the same samples.
+
+    Raises:
+        UserError: no such dataset, samples or free version.
+        Unreachable: Kafka does not answer.
+        Failed: the replay could not be finished.
+    """
+    source = await find_dataset(pool, asked.dataset, version=asked.version)
+    samples = wanted_samples(source, asked.samples)
+    replay, resumed = await begin_replay(
+        pool, source, samples, as_version=asked.as_version, lanes=await feature_partitions(settings)
+    )
+    click.echo(_beginning(source, replay, resumed=resumed), err=True)
+    result = await replay_and_show(settings, pool, replay, source, workers=asked.workers)
+    outcomes = await outcomes_of(pool, replay)
+    if as_json:
+        click.echo(json.dumps(result_document(replay, result, outcomes)))
+    else:
+        click.echo("\n".join(result_lines(source, replay, result, outcomes)))
+
+
+async def replay_and_show(
+    settings: Settings, pool: Pool, replay: Replay, source: Dataset, *, workers: int
+) -> LaneResult:
+    """Runs a replay with this release's extractor and generator, its progress on standard error."""
+    with ReplayDisplay(Console(stderr=True)) as display:
+        return await run_replay(
+            settings,
+            pool,
+            replay,
+            source,
+            extract=feature_record,
+            synthesize=synthesize_sample,
+            workers=workers,
+            show=display.show,
+        )
+
+
+def wanted_samples(source: Dataset, text: str | None) -> SampleRanges:
+    """The ranges that were asked for, all by default.
+
+    Raises:
+        UserError: not ranges of this dataset.
+    """
+    if text is not None:
+        return SampleRanges.parse(text, source.spec.samples)
+    return SampleRanges((range(source.spec.samples),))
+
+
+def check_version(asked: DatasetReplay) -> None:
+    """Raises UserError where the new version is the old one."""
+    if asked.as_version is not None and asked.as_version == asked.version:
+        raise UserError("--as-version is --version: leave --as-version out to process that version again in place")
+
+
+def _beginning(source: Dataset, replay: Replay, *, resumed: bool) -> str:
+    what = f"generation {replay.generation} of {source.name!r}, version {replay.dataset_version}"
+    if resumed:
+        return f"Going on with {what}, begun {replay.started_at:%Y-%m-%d %H:%M:%S %Z}."
+    return f"Replaying {len(replay.samples)} samples as {what}."

@@ -1,0 +1,125 @@
+"""What replays' tests share: a dataset as it is stored, its records on Kafka, expiry, and running a replay."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+import asyncpg
+from aiokafka.admin import RecordsToDelete
+
+from extractor.service import feature_record
+from iqstream.ops.datasets.feature_records import feature_records
+from iqstream.ops.lag.offsets import committed_offsets
+from iqstream.ops.reach import postgres_pool
+from iqstream.ops.replay.job import feature_partitions, run_replay
+from iqstream.ops.replay.lane import LaneResult
+from iqstream.ops.replay.register import Replay, begin_replay
+from iqstream.ops.replay.run import wanted_samples
+from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES
+from producer.synthesize import synthesize_sample
+from schemas import FeatureRecord
+from sink.datasets import find_dataset
+
+
+@dataclass(frozen=True)
+class Replayed:
+    replay: Replay
+    resumed: bool
+    result: LaneResult
+
+
+async def replay(settings, spec, *, samples=None, version=None, as_version=None, extract=feature_record) -> Replayed:
+    async with postgres_pool(settings) as pool:
+        source = await find_dataset(pool, spec.dataset_id, version=version)
+        begun, resumed = await begin_replay(
+            pool,
+            source,
+            wanted_samples(source, samples),
+            as_version=as_version,
+            lanes=await feature_partitions(settings),
+        )
+        result = await run_replay(
+            settings,
+            pool,
+            begun,
+            source,
+            extract=extract,
+            synthesize=synthesize_sample,
+            workers=2,
+            show=lambda _progress: None,
+        )
+    return Replayed(begun, resumed, result)
+
+
+async def fetch(settings, query, *arguments):
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        return await connection.fetch(query, *arguments)
+    finally:
+        await connection.close()
+
+
+async def stored(settings, spec, version=1):
+    """Rows, outcomes and counters, whole: what is left out is when they were written, and by which generation."""
+    rows = await fetch(
+        settings,
+        "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1::uuid AND dataset_version = $2 "
+        "ORDER BY sample_idx",
+        spec.dataset_id,
+        version,
+    )
+    outcomes = await fetch(
+        settings,
+        "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1::uuid AND dataset_version = $2 "
+        "ORDER BY sample_idx",
+        spec.dataset_id,
+        version,
+    )
+    counters = await fetch(
+        settings,
+        "SELECT status, accepted, rejected, failed, iq_samples_saved FROM heimdall.datasets "
+        "WHERE id = $1::uuid AND version = $2",
+        spec.dataset_id,
+        version,
+    )
+    left_out = {"created_at", "decided_at", "generation"}
+    return [
+        {name: value for name, value in row.items() if name not in left_out} for row in (*rows, *outcomes, *counters)
+    ]
+
+
+async def damage(settings, spec):
+    """Overwrites some rows and deletes others; how many."""
+    overwritten = await fetch(
+        settings,
+        'UPDATE heimdall.measurement_features SET gdop = -1, receiver_features[1] = \'{"rx_id": "nobody"}\' '
+        "WHERE dataset_id = $1::uuid AND sample_idx % 3 = 0 RETURNING sample_idx",
+        spec.dataset_id,
+    )
+    deleted = await fetch(
+        settings,
+        "DELETE FROM heimdall.measurement_features WHERE dataset_id = $1::uuid AND sample_idx % 3 = 1 "
+        "RETURNING sample_idx",
+        spec.dataset_id,
+    )
+    return len(overwritten) + len(deleted)
+
+
+async def expire_frames(settings):
+    """Drops every frame that the extractor has done, as retention would."""
+    async with admin_client(settings) as admin:
+        done = await committed_offsets(admin, EXTRACTOR_GROUP)
+        await admin.delete_records({p: RecordsToDelete(offset) for p, offset in done.items() if p.topic == FRAMES})
+
+
+async def records_by_generation(settings, spec, version=1):
+    """How often each (sample, receiver) stands on iq.features, by generation; failures have no receiver."""
+    seen: dict[int, Counter] = {}
+    async for record in feature_records(settings, spec.dataset_id, version):
+        receiver = record.receiver.rx_id if isinstance(record, FeatureRecord) else None
+        seen.setdefault(record.generation, Counter())[record.sample_idx, receiver] += 1
+    return seen
+
+
+def once_each(spec, samples):
+    return Counter({(index, receiver.rx_id): 1 for index in samples for receiver in spec.receivers})

@@ -1,0 +1,188 @@
+"""Processing a dataset again on real servers: identical rows, nothing doubled, whatever has expired or dies."""
+
+import asyncio
+import json
+import subprocess
+import sys
+
+import msgspec
+import pytest
+
+from iqstream.ops.reach import postgres_pool
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.kafka import transactional_producer
+from iqstream.runtime.topics import FRAMES
+from producer.synthesize import synthesize_sample
+from schemas import encode, headers, sample_key
+from sink.datasets import create_dataset, set_status
+from tests.integration import replay_extractors
+from tests.integration.pipeline import (
+    Pipeline,
+    is_complete,
+    small_spec,
+    stored_objects,
+    submit_dataset,
+    wait_for_dataset,
+)
+from tests.integration.replays import (
+    damage,
+    expire_frames,
+    fetch,
+    once_each,
+    records_by_generation,
+    replay,
+    stored,
+)
+
+pytestmark = pytest.mark.stack
+SAMPLES = 20
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings, tmp_path_factory):
+    log = tmp_path_factory.mktemp("stages") / "stages.log"
+    with Pipeline(settings, log, workers=1).running() as running:
+        yield running
+
+
+@pytest.fixture
+async def spec(settings, pipeline):
+    """A complete dataset."""
+    made = small_spec(SAMPLES)
+    await submit_dataset(settings, made)
+    await wait_for_dataset(settings, made, is_complete)
+    return made
+
+
+async def test_damaged_rows_are_identical_again_while_the_stages_work_on_another_dataset(settings, pipeline, spec):
+    before, objects = await stored(settings, spec), await stored_objects(settings, spec)
+    assert await damage(settings, spec) > 3
+    assert await stored(settings, spec) != before
+    other = small_spec(SAMPLES)
+    await submit_dataset(settings, other)
+    command = [sys.executable, "-m", "iqstream", "replay", "--dataset", spec.name, "--workers", "2", "--json"]
+    done = await asyncio.to_thread(subprocess.run, command, env=pipeline.environment(), capture_output=True, check=True)
+    document = json.loads(done.stdout)
+    frames = SAMPLES * len(spec.receivers)
+    assert (document["generation"], document["frames_read"], document["frames_synthesized"]) == (1, frames, 0)
+    assert await stored(settings, spec) == before
+    assert (await stored_objects(settings, spec)).keys() == objects.keys()
+    row = await wait_for_dataset(settings, other, is_complete)
+    assert row["failed"] == 0
+
+
+async def test_a_second_replay_changes_nothing_and_emits_every_record_once(settings, spec):
+    before = await stored(settings, spec)
+    assert [(await replay(settings, spec)).replay.generation for _ in range(2)] == [1, 2]
+    assert await stored(settings, spec) == before
+    expected = once_each(spec, range(SAMPLES))
+    assert await records_by_generation(settings, spec) == {0: expected, 1: expected, 2: expected}
+
+
+async def test_samples_outside_the_ranges_are_left_alone(settings, spec):
+    before = await stored(settings, spec)
+    await replay(settings, spec, samples="2-4,9")
+    assert await stored(settings, spec) == before
+    assert (await records_by_generation(settings, spec))[1] == once_each(spec, [2, 3, 4, 9])
+
+
+async def test_expired_frames_are_synthesised_again_and_proved(settings, spec):
+    before = await stored(settings, spec)
+    await damage(settings, spec)
+    await expire_frames(settings)
+    replayed = await replay(settings, spec)
+    assert replayed.result.counts == {"frames_synthesized": SAMPLES * len(spec.receivers)}
+    assert await stored(settings, spec) == before
+
+
+async def test_after_a_change_of_the_extractor_a_new_version_stands_beside_the_old(settings, spec):
+    before = await stored(settings, spec)
+    await replay(settings, spec, as_version=2, extract=replay_extractors.raised_rssi)
+    assert await stored(settings, spec) == before
+    rows = await fetch(
+        settings,
+        "SELECT new.receiver_features[1]->'rssi_dbm'->>'mean' AS new, old.receiver_features[1]->'rssi_dbm'->>'mean' "
+        "AS old, new.extraction_metadata->>'extractor_version' AS extractor FROM heimdall.measurement_features old "
+        "JOIN heimdall.measurement_features new USING (dataset_id, sample_idx) "
+        "WHERE dataset_id = $1::uuid AND old.dataset_version = 1 AND new.dataset_version = 2",
+        spec.dataset_id,
+    )
+    old, new = (await fetch(settings, "SELECT status, accepted FROM heimdall.datasets WHERE id = $1::uuid "
+                                      "ORDER BY version", spec.dataset_id))  # fmt: skip
+    assert len(rows) == new["accepted"] == old["accepted"] > 3
+    assert {row["extractor"] for row in rows} == {"test-raised"}
+    assert all(float(row["new"]) == pytest.approx(float(row["old"]) + 1, abs=1e-9) for row in rows)
+    await wait_for_dataset(settings, spec, is_complete)
+
+
+async def test_a_replay_whose_worker_dies_goes_on_when_it_is_run_again(settings, spec, tmp_path, monkeypatch):
+    before = await stored(settings, spec)
+    await damage(settings, spec)
+    mark = tmp_path / "dies"
+    mark.write_text(str(SAMPLES - 1))
+    monkeypatch.setenv(replay_extractors.MARK_VARIABLE, str(mark))
+    with pytest.raises(Failed, match="run the same command again"):
+        await replay(settings, spec, extract=replay_extractors.dies_once)
+    again = await replay(settings, spec)
+    assert again.resumed
+    assert await stored(settings, spec) == before
+    expected = once_each(spec, range(SAMPLES))
+    assert await records_by_generation(settings, spec) == {0: expected, 1: expected}
+
+
+async def test_what_a_broken_extractor_says_leaves_the_old_rows_standing(settings, spec):
+    before = await stored(settings, spec)
+    replayed = await replay(settings, spec, extract=replay_extractors.cannot_hear_the_first_receiver)
+    assert replayed.result.counts["frames_failed"] == SAMPLES
+    assert await stored(settings, spec) == before
+
+
+async def test_samples_that_were_never_made_are_generated_by_the_stages(settings, pipeline):
+    """As after a topic of jobs or frames was lost: the dataset's row is there, its shards are not."""
+    lost, whole = small_spec(6), small_spec(6)
+    async with postgres_pool(settings) as pool:
+        await create_dataset(pool, lost)
+        await set_status(pool, lost.dataset_id, 1, "running")
+    replayed = await replay(settings, lost)
+    assert replayed.result.counts == {"samples_generated_again": 6}
+    await wait_for_dataset(settings, lost, is_complete)
+    await submit_dataset(settings, whole)
+    await wait_for_dataset(settings, whole, is_complete)
+    verdicts = [
+        [(row["sample_idx"], row["outcome"], row["figures"]) for row in await outcomes(settings, spec)]
+        for spec in (lost, whole)
+    ]
+    assert verdicts[0] == verdicts[1]
+
+
+async def test_recordings_that_have_expired_are_missing_and_their_rows_stand(settings, pipeline):
+    spec = small_spec(2, iq_samples=0)
+    async with postgres_pool(settings) as pool:
+        await create_dataset(pool, spec, recorded=True)
+        await set_status(pool, spec.dataset_id, 1, "running")
+    sender = transactional_producer(settings, f"recordings-{spec.dataset_id}")
+    await sender.start()
+    try:
+        async with sender.transaction():
+            for index in range(2):
+                for made in synthesize_sample(spec, index).frames:
+                    frame = msgspec.structs.replace(made, truth=None)
+                    key = sample_key(spec.dataset_id, index)
+                    await (await sender.send(FRAMES, encode(frame), key=key, headers=headers(frame)))
+    finally:
+        await sender.stop()
+    await wait_for_dataset(settings, spec, is_complete)
+    before = await stored(settings, spec)
+    await expire_frames(settings)
+    replayed = await replay(settings, spec)
+    assert sorted(index for index, _reason in replayed.result.missing) == [0, 1]
+    assert all("ingest their files again" in reason for _index, reason in replayed.result.missing)
+    assert await stored(settings, spec) == before
+
+
+async def outcomes(settings, spec):
+    return await fetch(
+        settings,
+        "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1::uuid ORDER BY sample_idx",
+        spec.dataset_id,
+    )
