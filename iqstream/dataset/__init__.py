@@ -1,0 +1,7 @@
+"""Datasets as streams for training: accepted samples out of Kafka, resumable, split, shuffled."""
+
+from iqstream.dataset.batch import Batch, Truths
+from iqstream.dataset.log import OffsetExpired
+from iqstream.dataset.stream import FeatureStream
+
+__all__ = ["Batch", "FeatureStream", "OffsetExpired", "Truths"]

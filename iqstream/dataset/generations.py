@@ -1,0 +1,93 @@
+"""Which replay generation of a sample counts in a bounded read: the highest that came out whole."""
+
+from collections import defaultdict
+from collections.abc import AsyncIterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from aiokafka import ConsumerRecord
+
+from iqstream.dataset.recording import NO_TRUTH, Failure, Message, read_message
+from iqstream.runtime.topics import SINK_GROUP
+from schemas.dataset import MAX_RECEIVERS
+from sink.join import SampleKey
+from sink.postgres import Pool
+
+_FIRST = ("generation", b"0")
+
+
+@dataclass(slots=True)
+class _Replay:
+    heard: set[bytes] = field(default_factory=set)
+    expected: int = MAX_RECEIVERS
+    failed: bool = False
+    live: bool = False
+
+    @property
+    def whole(self) -> bool:
+        return self.live or (not self.failed and len(self.heard) >= self.expected)
+
+
+class Generations:
+    """The generation that counts, by sample: 0 for all but those that were replayed."""
+
+    def __init__(self) -> None:
+        self._replays: dict[SampleKey, dict[int, _Replay]] = defaultdict(lambda: defaultdict(_Replay))
+        self._highest: dict[SampleKey, int] = {}
+
+    async def read(self, batches: AsyncIterable[Sequence[ConsumerRecord]]) -> None:
+        """Looks through everything that a bounded read will read; a failed replay leaves the older result standing."""
+        async for records in batches:
+            for record in records:
+                if _FIRST not in record.headers:
+                    self._note(record.value or b"")
+        for key, replays in self._replays.items():
+            whole = [generation for generation, replay in replays.items() if replay.whole]
+            if whole:
+                self._highest[key] = max(whole)
+        self._replays.clear()
+
+    def count(self, message: Message) -> bool:
+        """Whether a record is of the generation that counts."""
+        if not self._highest:
+            return message.generation == 0
+        key = SampleKey(message.dataset_id, message.dataset_version, message.sample_idx)
+        return message.generation == self._highest.get(key, 0)
+
+    def _note(self, value: bytes) -> None:
+        try:
+            message = read_message(value)
+        except (msgspec.DecodeError, RecursionError):
+            return
+        if message.generation == 0:
+            return
+        key = SampleKey(message.dataset_id, message.dataset_version, message.sample_idx)
+        replay = self._replays[key][message.generation]
+        if isinstance(message, Failure):
+            replay.failed = True
+            return
+        replay.heard.add(bytes(message.receiver))
+        replay.expected = message.receivers_expected
+        replay.live = replay.live or bytes(message.truth) == NO_TRUTH
+
+
+async def surely_first(pool: Pool, topic: str, dataset_id: str | None) -> Mapping[int, int]:
+    """By partition, the offset below which nothing was ever replayed, as far as the sink's ledger can tell.
+
+    Spares a bounded read a look through the whole topic: the ledger holds the generation of everything that the sink
+    has read. Empty where something was replayed, or the sink reads another topic.
+    """
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        rows: list[asyncpg.Record] = await connection.fetch(
+            'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
+            SINK_GROUP,
+            topic,
+        )
+        replayed = await connection.fetchval(
+            "SELECT EXISTS (SELECT 1 FROM heimdall.sample_outcomes "
+            "WHERE generation > 0 AND ($1::uuid IS NULL OR dataset_id = $1))",
+            None if dataset_id is None else UUID(dataset_id),
+        )
+    return {} if replayed else {row["partition"]: row["next_offset"] for row in rows}

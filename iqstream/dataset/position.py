@@ -1,0 +1,102 @@
+"""How far a stream was read: small, by partition, and in terms of the log, so that any number of workers can go on."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+from iqstream.runtime.errors import UserError
+from schemas import FEATURE_NAMES, STATISTICS
+
+STATE_VERSION = 1
+SCHEMA_SHA256 = hashlib.sha256(
+    "\n".join(
+        ["feature_record 1", *FEATURE_NAMES, *STATISTICS, "latitude longitude altitude_m antenna_height_m"]
+    ).encode()
+).hexdigest()
+"""Of what a row of x means: a state of another meaning is refused."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Of one partition: samples completed at `window` or later count, the first `taken` of them were yielded."""
+
+    start: int
+    """Where the epoch begins."""
+    end: int | None
+    """Where it ends; None: never."""
+    read_from: int
+    """The first offset to read: the oldest sample that was open at `window` begins there."""
+    window: int
+    taken: int
+
+    @classmethod
+    def at(cls, start: int, end: int | None) -> "Position":
+        """The beginning of an epoch."""
+        return cls(start=start, end=end, read_from=start, window=start, taken=0)
+
+    def rewound(self) -> "Position":
+        """The beginning of the same epoch."""
+        return Position.at(self.start, self.end)
+
+    @property
+    def order(self) -> tuple[int, int]:
+        """Grows with every sample."""
+        return self.window, self.taken
+
+
+Positions: TypeAlias = dict[int, Position]
+
+
+class Saved(NamedTuple):
+    """What a state says."""
+
+    epoch: int
+    dataset_version: int | None
+    positions: Positions
+
+
+def as_state(
+    positions: Mapping[int, Position], epoch: int, dataset_version: int | None, order: Mapping[str, Any]
+) -> dict[str, Any]:
+    """JSON values of a state. `order` is what the order of samples follows from."""
+    return {
+        "version": STATE_VERSION,
+        "schema_sha256": SCHEMA_SHA256,
+        "order": dict(order),
+        "epoch": epoch,
+        "dataset_version": dataset_version,
+        "partitions": {str(partition): asdict(positions[partition]) for partition in sorted(positions)},
+    }
+
+
+def from_state(state: Mapping[str, Any], order: Mapping[str, Any]) -> Saved:
+    """What a state says.
+
+    Raises:
+        UserError: it is no state, of another schema, or of a stream with another order of samples.
+    """
+    try:
+        version, schema, epoch = state["version"], state["schema_sha256"], state["epoch"]
+        theirs = dict(state["order"])
+        positions = {int(number): Position(**values) for number, values in state["partitions"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"state: not one of a FeatureStream ({type(error).__name__}: {error})") from None
+    if version != STATE_VERSION or schema != SCHEMA_SHA256:
+        raise UserError("state: saved by a version whose features mean something else; start again without it")
+    differing = [name for name in order if theirs.get(name) != order[name]]
+    if differing:
+        changes = ", ".join(f"{name} was {theirs.get(name)!r}, is {order[name]!r}" for name in differing)
+        raise UserError(f"state: saved by a stream with another order of samples ({changes})")
+    return Saved(epoch, state.get("dataset_version"), positions)
+
+
+def furthest(several: Iterable[Mapping[int, Position]]) -> Positions:
+    """Of each partition the position that is furthest on."""
+    merged: Positions = {}
+    for positions in several:
+        for partition, position in positions.items():
+            known = merged.get(partition)
+            if known is None or position.order > known.order:
+                merged[partition] = position
+    return merged

@@ -1,0 +1,67 @@
+"""From the log to batches: runs of all partitions in a fixed order, judged and cut."""
+
+from collections import deque
+from collections.abc import AsyncIterator, Mapping
+
+from iqstream.dataset.batcher import Batcher, Emission
+from iqstream.dataset.judging import Judging
+from iqstream.dataset.log import Log, StallWatch
+from iqstream.dataset.position import Positions
+from iqstream.dataset.reader import PartitionReader, Run
+
+
+async def runs(log: Log, readers: Mapping[int, PartitionReader], positions: Positions) -> AsyncIterator[Run]:
+    """Runs of all partitions. Where all have an end they take turns window by window, in the same order every time."""
+    waiting = deque(partition for partition, reader in readers.items() if not reader.finished)
+    if not waiting:
+        return
+    in_turn = all(position.end is not None for position in positions.values())
+    ready: dict[int, deque[Run]] = {partition: deque() for partition in waiting}
+    await log.seek({partition: positions[partition].read_from for partition in waiting})
+    watch = StallWatch(log.topic)
+    while waiting:
+        for run in _in_turn(waiting, ready, readers) if in_turn else _as_they_come(ready):
+            yield run
+        for partition, queue in ready.items():
+            if queue or readers[partition].finished:
+                log.pause(partition)
+            else:
+                log.resume(partition)
+        if not waiting:
+            return
+        fetched = await log.fetch()
+        read_to = {partition: await log.position(partition) for partition in ready}
+        for partition, queue in ready.items():
+            queue.extend(readers[partition].feed(fetched.get(partition, []), read_to[partition]))
+        if in_turn:
+            watch.see(read_to)
+
+
+def _in_turn(waiting: deque[int], ready: Mapping[int, deque[Run]], readers: Mapping[int, PartitionReader]) -> list[Run]:
+    """Takes a run of each waiting partition in turn, until one has none ready."""
+    found = []
+    while waiting and ready[waiting[0]]:
+        partition = waiting.popleft()
+        found.append(ready[partition].popleft())
+        if ready[partition] or not readers[partition].finished:
+            waiting.append(partition)
+    return found
+
+
+def _as_they_come(ready: Mapping[int, deque[Run]]) -> list[Run]:
+    found = [run for queue in ready.values() for run in queue]
+    for queue in ready.values():
+        queue.clear()
+    return found
+
+
+async def emissions(source: AsyncIterator[Run], judging: Judging, batch_size: int | None) -> AsyncIterator[Emission]:
+    """Batches of `batch_size`; without one, the wanted samples of each run together."""
+    batcher = Batcher(batch_size)
+    async for run in source:
+        await judging.learn(run.samples)
+        batcher.add(run, *judging.judge(run.samples))
+        for emission in batcher.batches():
+            yield emission
+    for emission in batcher.batches(flush=True):
+        yield emission

@@ -1,0 +1,124 @@
+"""Records of `iq.features` read for training: what a batch needs at once, the rest left as bytes until asked for.
+
+`schemas.decode` builds every object of a record and takes longer than the client takes to fetch it. Here the values,
+the receiver and the truth stay bytes: values of a whole batch become one array in one step, a receiver is understood
+once for all its records, and the truth of a link only where somebody asks.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from schemas import Receiver, Truth
+from schemas.feature_record import FEATURE_VALUES
+
+FLOAT64 = 0xCB
+"""msgpack's mark before eight bytes, big-endian."""
+_ARRAY = b"\xdc" + FEATURE_VALUES.to_bytes(2, "big")
+_VALUE_BYTES = 9
+_RAW_BYTES = len(_ARRAY) + FEATURE_VALUES * _VALUE_BYTES
+_MOST_RECEIVERS = 100_000
+
+
+class Recording(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="feature_record"):
+    """A feature record, version 1; `receiver`, `values` and `truth` as the bytes that they are."""
+
+    version: Literal[1]
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    generation: int = 0
+    receivers_expected: int
+    receiver: msgspec.Raw
+    captured_at_ns: int
+    values: msgspec.Raw
+    truth: msgspec.Raw
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="failure_record"):
+    """A failure record, version 1; `rx_id` None stands for the whole sample."""
+
+    version: Literal[1]
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    generation: int = 0
+    rx_id: str | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Place:
+    """A receiver, one object for all its records."""
+
+    rx_id: str
+    coordinates: tuple[float, float, float, float]
+    """Latitude and longitude in degrees, altitude of the ground and height of the antenna above it in metres."""
+
+
+class _Transmitter(msgspec.Struct, frozen=True, gc=False):
+    latitude: float
+    longitude: float
+    altitude_m: float
+    inside_network: bool
+
+
+class _Position(msgspec.Struct, frozen=True, gc=False):
+    transmitter: _Transmitter
+
+
+Message: TypeAlias = Recording | Failure
+NO_TRUTH = b"\xc0"
+
+read_message = msgspec.msgpack.Decoder(Recording | Failure).decode
+"""The message in a record's value. Raises msgspec.DecodeError for anything else."""
+_read_receiver = msgspec.msgpack.Decoder(Receiver).decode
+_read_position = msgspec.msgpack.Decoder(_Position).decode
+_read_truth = msgspec.msgpack.Decoder(Truth | None).decode
+
+
+class Places:
+    """Receivers by the bytes of their description: each is decoded and checked once."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, Place] = {}
+
+    def of(self, recording: Recording) -> Place:
+        """The recording's receiver. Raises msgspec.DecodeError where it is none."""
+        description = bytes(recording.receiver)
+        place = self._known.get(description)
+        if place is None:
+            if len(self._known) >= _MOST_RECEIVERS:
+                self._known.clear()
+            receiver = _read_receiver(description)
+            coordinates = (receiver.latitude, receiver.longitude, receiver.altitude_m, receiver.antenna_height_m)
+            place = self._known[description] = Place(receiver.rx_id, coordinates)
+        return place
+
+
+def transmitter_of(recording: Recording) -> _Transmitter | None:
+    """Where the transmitter stood; None for a real recording. Raises msgspec.DecodeError."""
+    return None if bytes(recording.truth) == NO_TRUTH else _read_position(recording.truth).transmitter
+
+
+def truth_of(recording: Recording) -> Truth | None:
+    """Everything that the generator put in; None for a real recording."""
+    truth: Truth | None = _read_truth(recording.truth)
+    return truth
+
+
+def is_whole(recording: Recording) -> bool:
+    """Whether the values are 72 doubles as every stage of ours writes them."""
+    raw = memoryview(recording.values)
+    return (
+        len(raw) == _RAW_BYTES and raw[: len(_ARRAY)] == _ARRAY and set(raw[len(_ARRAY) :: _VALUE_BYTES]) == {FLOAT64}
+    )
+
+
+def values_of(recordings: list[Recording]) -> npt.NDArray[np.float64]:
+    """The values of recordings for which `is_whole`, float64 (n, 72)."""
+    raw = np.frombuffer(b"".join([recording.values for recording in recordings]), np.uint8)
+    cells = raw.reshape(-1, _RAW_BYTES)[:, len(_ARRAY) :].reshape(-1, FEATURE_VALUES, _VALUE_BYTES)
+    return np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)

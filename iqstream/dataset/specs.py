@@ -1,0 +1,73 @@
+"""The specs of the datasets that a stream meets: by whose limits a sample is judged."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.settings import Settings
+from schemas import DatasetSpec, Limits
+from sink.datasets import Dataset, find_dataset, get_dataset
+from sink.join import DatasetKey
+from sink.postgres import Pool, create_pool
+
+
+@asynccontextmanager
+async def dataset_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections for reading datasets.
+
+    Raises:
+        Unreachable: no server, or it has none of our tables.
+    """
+    async with create_pool(settings.postgres_dsn, max_size=2) as pool:
+        try:
+            yield pool
+        except asyncpg.UndefinedTableError:
+            raise Unreachable("the database has no tables of iqstream: run `iqstream init`.") from None
+
+
+class Specs:
+    """Looked up once each. Datasets that are deleted or unknown have none: their samples are not streamed."""
+
+    def __init__(self, pool: Pool | None, limits: Limits | None) -> None:
+        """With `limits`, all samples are judged by these and PostgreSQL is not asked; `pool` is None only then."""
+        self._pool = pool
+        self._limits = limits
+        self._known: dict[DatasetKey, DatasetSpec | None] = {}
+
+    async def learn(self, keys: Iterable[DatasetKey]) -> None:
+        """Makes sure that the datasets of these keys are known."""
+        if self._pool is None:
+            return
+        for key in keys:
+            if key not in self._known:
+                found = await _dataset(self._pool, key)
+                self._known[key] = None if found is None or found.status == "deleted" else found.spec
+
+    def limits(self, key: DatasetKey) -> Limits | None:
+        """What the dataset's samples must reach; None for one that is not there."""
+        if self._limits is not None:
+            return self._limits
+        spec = self._known[key]
+        return None if spec is None else spec.limits
+
+    def rx_ids(self, key: DatasetKey) -> Sequence[str]:
+        """The dataset's network; empty where it is not known."""
+        spec = self._known.get(key)
+        return () if spec is None else [receiver.rx_id for receiver in spec.receivers]
+
+
+async def _dataset(pool: Pool, key: DatasetKey) -> Dataset | None:
+    try:
+        return await get_dataset(pool, key.dataset_id, key.dataset_version)
+    except UserError:  # a stranger's record: its dataset is not named by a UUID
+        return None
+
+
+async def resolve(pool: Pool, name_or_id: str, version: int | None) -> DatasetKey:
+    """The dataset of a name or id, in its newest version unless one is named. Raises UserError."""
+    found = await find_dataset(pool, name_or_id, version=version)
+    return DatasetKey(found.id, found.version)
