@@ -100,7 +100,7 @@ def rehearse() -> None:
     """Extracts a tone, which loads the kernels and plans the transforms of a default recording's chunk."""
     rate_hz = 200_000.0
     tone = np.exp(2j * np.pi * 0.1 * np.arange(round(0.2 * rate_hz))).astype(np.complex64)
-    chunk_features(tone, rate_hz)
+    measure_chunks(tone, rate_hz)
 
 
 async def serve(worker: Worker) -> None:
