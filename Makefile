@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test test-fast test-containers acceptance check docs clean
+.PHONY: help setup demo test test-fast test-containers acceptance check audit docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -35,6 +35,11 @@ check: setup ## style, types, layers, generated files
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/python -m iqstream.ops.reference --check
+	@$(BIN)/python deploy/check_manifests.py
+	@$(BIN)/python deploy/allowed_licences.py
+
+audit: setup ## known vulnerabilities of the locked dependencies (asks a service on the network)
+	@$(BIN)/uv audit --locked
 
 docs: setup ## write the generated reference pages
 	@$(BIN)/python -m iqstream.ops.reference --write

@@ -46,7 +46,7 @@ class Redacted(logging.Formatter):
         super().__init__()
         self._lines = lines
         known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        spellings = known | {spell(secret)[1:-1] for secret in known for spell in (json.dumps, repr)}
+        spellings = known | {spelt(secret)[1:-1] for secret in known for spelt in (json.dumps, repr)}
         self._known = sorted(spellings, key=len, reverse=True)  # a secret that holds another goes first
 
     def format(self, record: logging.LogRecord) -> str:

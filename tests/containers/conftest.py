@@ -5,6 +5,8 @@ import os
 import docker
 import pytest
 
+from tests.containers.compose import Compose
+
 os.environ.setdefault("TESTCONTAINERS_RYUK_DISABLED", "true")  # the fixtures stop what they start
 
 
@@ -21,3 +23,15 @@ def engine():
         pytest.skip(reason)
     yield client
     client.close()
+
+
+@pytest.fixture(scope="session")
+def stack(engine, tmp_path_factory):
+    """The compose file: built, up, extractors scaled to 3, Prometheus beside it; gone with its data at the end."""
+    compose = Compose(tmp_path_factory.mktemp("compose"))
+    compose.run("build", "--quiet", timeout_s=900)
+    try:
+        compose.run("--profile", "observability", "up", "--detach", "--wait", "--scale", "extractor=3")
+        yield compose
+    finally:
+        compose.down()

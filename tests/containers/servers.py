@@ -31,7 +31,8 @@ def on_loopback(container: DockerContainer, inside: int, port: int) -> DockerCon
 
 def kafka_variables(properties: dict[str, str]) -> dict[str, str]:
     """Properties as the variables that the image turns into them."""
-    return {"KAFKA_" + key.upper().replace(".", "_"): value for key, value in properties.items()}
+    spelling = str.maketrans({".": "_", "_": "__", "-": "___"})
+    return {"KAFKA_" + key.upper().translate(spelling): value for key, value in properties.items()}
 
 
 def kafka_container(port: int, **changes: str) -> DockerContainer:
@@ -51,7 +52,7 @@ def kafka_container(port: int, **changes: str) -> DockerContainer:
 class Servers:
     """The three servers; `settings` lead to them."""
 
-    def __init__(self) -> None:
+    def __init__(self, kafka_properties: dict[str, str] | None = None) -> None:
         ports = choose_ports(("kafka", "postgres", "minio"))
         password, access_key, secret_key = (secrets.token_hex(12) for _ in "123")
         self.settings = Settings(
@@ -65,7 +66,11 @@ class Servers:
         postgres.with_envs(POSTGRES_USER="iqstream", POSTGRES_DB="iqstream", POSTGRES_PASSWORD=password)
         minio = on_loopback(DockerContainer(MINIO), 9000, ports["minio"])
         minio.with_envs(MINIO_ROOT_USER=access_key, MINIO_ROOT_PASSWORD=secret_key).with_command("server /data")
-        self._containers = {"kafka": kafka_container(ports["kafka"]), "postgres": postgres, "minio": minio}
+        self._containers = {
+            "kafka": kafka_container(ports["kafka"], **(kafka_properties or {})),
+            "postgres": postgres,
+            "minio": minio,
+        }
 
     def __enter__(self) -> Self:
         self._started = contextlib.ExitStack()

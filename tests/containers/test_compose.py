@@ -7,25 +7,13 @@ import asyncpg
 import pytest
 
 from schemas import Capture
-from tests.containers.compose import SERVERS, STAGES, Compose
+from tests.containers.compose import SERVERS, STAGES
 from tests.containers.prometheus import Prometheus
 from tests.integration.pipeline import digest, is_complete, small_spec, stored_objects, submit_dataset, wait_for_dataset
 from tests.promql import dashboard_expressions, metric_names, rule_expressions
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(900)]
 SAMPLES = 300
-
-
-@pytest.fixture(scope="module")
-def stack(engine, tmp_path_factory):
-    """Built, up, extractors scaled to 3, Prometheus beside it."""
-    compose = Compose(tmp_path_factory.mktemp("compose"))
-    compose.run("build", "--quiet", timeout_s=600)
-    try:
-        compose.run("--profile", "observability", "up", "--detach", "--wait", "--scale", "extractor=3")
-        yield compose
-    finally:
-        compose.down()
 
 
 def test_every_service_is_healthy_and_hardened(stack, engine):
