@@ -15,7 +15,8 @@ from extractor.version import EXTRACTOR_VERSION
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.shell import StageShell
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES
+from iqstream.runtime.topic_watch import watch_topics
+from iqstream.runtime.topics import DEAD_LETTERS, EXTRACTOR_GROUP, FEATURES, FRAMES
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
@@ -123,5 +124,6 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=FRAMES_PER_TRANSACTION,
             metrics=worker.metrics,
+            beside=lambda: watch_topics(settings, (FRAMES, FEATURES, DEAD_LETTERS)),
         )
         await shell.run(worker.stop)

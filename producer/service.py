@@ -12,7 +12,9 @@ from iqstream.runtime.kafka import admin_client, member_consumer, reader_consume
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.shell import StageShell
+from iqstream.runtime.topic_watch import watch_topics
 from iqstream.runtime.topics import (
+    DEAD_LETTERS,
     EXTRACTOR_GROUP,
     FEATURES,
     FRAME_LIMIT_BYTES,
@@ -114,6 +116,7 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
+            beside=lambda: watch_topics(settings, (JOBS, FRAMES, FEATURES, DEAD_LETTERS)),
             gate=RetentionGate(
                 admin=admin,
                 reader=reader,

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from schemas import DatasetSpec
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
@@ -75,6 +76,7 @@ class SinkPartition:
         confirm_membership: Callable[[], Awaitable[None]],
         publish_offset: Callable[[int], Awaitable[None]],
         chosen: asyncio.Event,
+        invalid_share: InvalidShare,
         metrics: Metrics,
         live_grace_s: float = LIVE_GRACE_S,
     ) -> None:
@@ -90,6 +92,7 @@ class SinkPartition:
                 worker that was thawed after its time must not fence the rightful owner.
             publish_offset: tells Kafka, for whoever watches lag; does not raise for Kafka's troubles.
             chosen: set whenever samples were chosen whose IQ is to be saved.
+            invalid_share: of the worker: stops it when most of what it reads is invalid.
             metrics: of the worker.
             live_grace_s: how long a live sample waits for missing receivers.
         """
@@ -101,6 +104,7 @@ class SinkPartition:
         self._confirm_membership = confirm_membership
         self._publish_offset = publish_offset
         self._chosen = chosen
+        self._invalid_share = invalid_share
         self._metrics = metrics
         self._live_grace_s = live_grace_s
         self._join = Join()
@@ -183,7 +187,9 @@ class SinkPartition:
             announce(dataset)
         await self._publish_offset(restart_offset)
         if arrived:
+            invalid = {letter.source.offset: letter.error for letter in batch.dead_letters}
             self._report(len(arrived), batch, ledger, computed_at - started_at, loop.time() - computed_at)
+            self._invalid_share.note(self._partition.topic, list(invalid.values()), len(arrived))
 
     def _compute(
         self,

@@ -136,15 +136,18 @@ async def create_offsets(
 ) -> None:
     """Makes the missing rows of a topic's partitions at offset 0. No transaction needed.
 
+    Rows of a topic of this cluster that had this name and is gone begin again at 0: its offsets mean nothing now.
+
     Raises:
-        Failed: rows are there for another cluster or another topic of this name.
+        Failed: rows are there for another cluster.
     """
-    for row in await connection.fetch(QUERIES["foreign_offsets"], group, topic, cluster_id, topic_id):
+    for row in await connection.fetch(QUERIES["foreign_offsets"], group, topic, cluster_id):
         raise Failed(
-            f"PostgreSQL's offsets of {group} on {topic} belong to cluster {row['cluster_id']}, topic "
-            f"{row['topic_id']}; this is cluster {cluster_id}, topic {topic_id}. Use the Kafka cluster that they "
-            "belong to, or another database; rows of heimdall.stream_offsets may be deleted if that topic is gone."
+            f"PostgreSQL's offsets of {group} on {topic} belong to cluster {row['cluster_id']}; this is cluster "
+            f"{cluster_id}. Use the Kafka cluster that they belong to, or another database; rows of "
+            "heimdall.stream_offsets may be deleted if that cluster is gone."
         )
+    await connection.execute(QUERIES["begin_again"], group, topic, topic_id)
     await connection.execute(QUERIES["create_offset"], group, topic, list(partitions), cluster_id, topic_id)
 
 

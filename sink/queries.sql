@@ -16,8 +16,13 @@ SELECT $1, $2, partition, 0, $4, $5 FROM unnest($3::int[]) AS partition
 ON CONFLICT DO NOTHING;
 
 -- name: foreign_offsets
-SELECT DISTINCT cluster_id, topic_id FROM heimdall.stream_offsets
-WHERE "group" = $1 AND topic = $2 AND (cluster_id, topic_id) <> ($3, $4);
+SELECT DISTINCT cluster_id FROM heimdall.stream_offsets
+WHERE "group" = $1 AND topic = $2 AND cluster_id <> $3;
+
+-- name: begin_again
+UPDATE heimdall.stream_offsets
+SET next_offset = 0, topic_id = $3, owner_epoch = owner_epoch + 1, updated_at = now()
+WHERE "group" = $1 AND topic = $2 AND topic_id <> $3;
 
 -- name: lock_datasets
 SELECT d.id::text, d.version, d.status, d.recorded, d.iq_samples, d.iq_chosen, d.iq_frontier

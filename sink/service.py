@@ -12,12 +12,14 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
-from iqstream.runtime.topics import FEATURES, SINK_GROUP
+from iqstream.runtime.topic_watch import watch_topics
+from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, SINK_GROUP
 from iqstream.runtime.worker import Worker
 from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
@@ -50,6 +52,7 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
     """
     settings = worker.settings
     chosen = asyncio.Event()
+    invalid_share = InvalidShare(settings.max_invalid_share)
     async with AsyncExitStack() as resources:
         pool = await resources.enter_async_context(create_pool(settings.postgres_dsn, max_size=CONNECTIONS))
         cluster_id, topic_id = await _identity(settings)
@@ -75,11 +78,17 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
                 confirm_membership=lambda: confirm_membership(consumer),
                 publish_offset=lambda offset: _publish(consumer, partition, offset),
                 chosen=chosen,
+                invalid_share=invalid_share,
                 metrics=worker.metrics,
             )
 
         shell = StageShell(
-            consumer=consumer, topic=FEATURES, own=own, batch_records=RECORDS_PER_BATCH, metrics=worker.metrics
+            consumer=consumer,
+            topic=FEATURES,
+            own=own,
+            batch_records=RECORDS_PER_BATCH,
+            metrics=worker.metrics,
+            beside=lambda: watch_topics(settings, (FEATURES, DEAD_LETTERS)),
         )
         await _run_together(
             shell.run(worker.stop),

@@ -38,6 +38,7 @@ class Settings:
     frames_retention_bytes: int = 512 * 1024 * 1024
     frames_segment_bytes: int = 64 * 1024 * 1024
     replication_factor: int = 1
+    max_invalid_share: float = 0.5
     log_format: str = "text"
     metrics_host: str = "127.0.0.1"
 
@@ -112,6 +113,7 @@ class _Reader:
             "replication_factor": positive,
             "frames_retention_bytes": self._at_least(1024 * 1024),
             "frames_segment_bytes": self._at_least(1024 * 1024),
+            "max_invalid_share": _share,
             "log_format": self._one_of("text", "json"),
         }
         known = {item.name for item in fields(Settings)}
@@ -161,6 +163,16 @@ class _Reader:
             return int(text)
 
         return parse
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = -1.0
+    if not 0 < share <= 1:
+        raise ValueError(f"{text!r} is not a number above 0 and up to 1")
+    return share
 
 
 def _boolean(text: str) -> bool:

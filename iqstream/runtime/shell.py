@@ -8,7 +8,7 @@ over again.
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -65,13 +65,26 @@ class StageShell(ConsumerRebalanceListener):
         batch_records: int,
         metrics: Metrics,
         gate: Gate | None = None,
+        beside: Callable[[], Coroutine[Any, Any, None]] | None = None,
     ) -> None:
+        """The arguments that are not plain.
+
+        Args:
+            consumer: not started; a static member of the stage's group.
+            topic: the input.
+            own: makes the ownership of a partition.
+            batch_records: at most so many at once.
+            metrics: of the worker.
+            gate: closed while readers are too far behind.
+            beside: runs as long as the shell does, and ends it with its error.
+        """
         self._consumer = consumer
         self._topic = topic
         self._new_ownership = own
         self._batch_records = batch_records
         self._metrics = metrics
         self._gate = gate
+        self._beside = beside
         self._tasks: dict[TopicPartition, asyncio.Task[None]] = {}
         self._inboxes: dict[TopicPartition, Inbox] = {}
         self._progress: dict[TopicPartition, float] = {}
@@ -86,7 +99,9 @@ class StageShell(ConsumerRebalanceListener):
         """
         stopped = asyncio.create_task(stop.wait())
         watched = asyncio.create_task(self._watch_progress())
-        ends: tuple[asyncio.Future[Any], ...] = (stopped, watched, self._failure)
+        ends: list[asyncio.Future[Any]] = [stopped, watched, self._failure]
+        if self._beside is not None:
+            ends.append(asyncio.create_task(self._beside()))
         try:
             await self._consumer.start()
             self._consumer.subscribe([self._topic], listener=self)
@@ -96,7 +111,7 @@ class StageShell(ConsumerRebalanceListener):
                     end.result()
         finally:
             await self._drain()
-            await _end([stopped, watched], REVOKE_DEADLINE_S)
+            await _end(ends, REVOKE_DEADLINE_S)
             with contextlib.suppress(TimeoutError):  # it would wait for a rebalance that is under way
                 await asyncio.wait_for(self._consumer.stop(), STOP_DEADLINE_S)
 

@@ -5,13 +5,14 @@ import logging
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.kafka_protocol import confirm_membership
 from iqstream.runtime.metrics import Metrics
@@ -62,6 +63,8 @@ class Result:
     offset: int
     outcome: str
     records: Sequence[OutgoingRecord]
+    invalid: Exception | None = None
+    """Why the record could not be processed."""
 
 
 class TransactionalTransform:
@@ -77,6 +80,7 @@ class TransactionalTransform:
         producer: AIOKafkaProducer,
         executor: Executor,
         memory: PartitionMemory,
+        invalid_share: InvalidShare,
         metrics: Metrics,
     ) -> None:
         self._partition = partition
@@ -86,6 +90,7 @@ class TransactionalTransform:
         self._producer = producer
         self._executor = executor
         self._memory = memory
+        self._invalid_share = invalid_share
         self._position = 0
         self._metrics = metrics
 
@@ -117,6 +122,9 @@ class TransactionalTransform:
         computed_at = clock()
         await self._commit(results, records[-1].offset + 1)
         self._report(results, computed_at - started_at, clock() - computed_at)
+        self._invalid_share.note(
+            self._partition.topic, [r.invalid for r in results if r.invalid is not None], len(results)
+        )
 
     async def idle(self, next_offset: int) -> None:
         """Passes markers, so that a drained group shows no lag."""
@@ -141,7 +149,7 @@ class TransactionalTransform:
         try:
             outgoing = self._transform.apply(record)
         except Exception as error:  # noqa: BLE001  # one bad record must not stop a partition
-            return self._failed(record, error)
+            return replace(self._failed(record, error), invalid=error)
         return Result(record.offset, "skipped" if outgoing is None else "done", outgoing or ())
 
     def _failed(self, record: ConsumerRecord, error: Exception) -> Result:
@@ -212,6 +220,7 @@ def transactional_ownerships(
 ) -> Callable[[TopicPartition], TransactionalTransform]:
     """Makes ownerships for the shell; what was learnt of a partition's records outlives them."""
     memories: defaultdict[TopicPartition, PartitionMemory] = defaultdict(PartitionMemory)
+    invalid_share = InvalidShare(settings.max_invalid_share)
 
     def own(partition: TopicPartition) -> TransactionalTransform:
         return TransactionalTransform(
@@ -222,6 +231,7 @@ def transactional_ownerships(
             producer=transactional_producer(settings, transactional_id(group, partition)),
             executor=executor,
             memory=memories[partition],
+            invalid_share=invalid_share,
             metrics=metrics,
         )
 

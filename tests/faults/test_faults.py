@@ -1,9 +1,5 @@
 """A seeded run of faults against the whole pipeline on servers of its own: nothing may come of it."""
 
-import logging
-
-import pytest
-
 from iqstream.ops.bench.campaign import run_campaign
 from iqstream.ops.bench.faults import KINDS
 from iqstream.ops.bench.plan import plan_faults
@@ -25,16 +21,6 @@ ONE_OF_EACH = (
     "broker slow",
     "record refused by the broker",
 )
-
-
-@pytest.fixture(autouse=True)
-def quiet_client():
-    """What it says of brokers that we killed would bury what we say."""
-    client = logging.getLogger("aiokafka")
-    level = client.level
-    client.setLevel(logging.CRITICAL)
-    yield
-    client.setLevel(level)
 
 
 async def test_whatever_is_killed_frozen_or_cut_off_nothing_is_lost_doubled_or_different(tmp_path):

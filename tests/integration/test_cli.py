@@ -177,3 +177,11 @@ def test_every_command_explains_itself_with_an_example(command):
     assert told.exit_code == 0
     assert "Usage: " in told.output
     assert "Example" in told.output or not command
+
+
+def test_resuming_says_what_was_left_to_submit(run):
+    name = a_name()
+    says(run(*generate(name)), 0)
+    says(run("datasets", "resume", name), 0, "was submitted whole")
+    says(run("datasets", "cancel", name), 0)
+    says(run("datasets", "resume", name), 2, "cancelled", "nothing to resume")

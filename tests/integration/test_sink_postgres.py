@@ -11,6 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from schemas.dataset import Limits
 from sink.datasets import (
@@ -82,6 +83,7 @@ class Sink:
                 "confirm_membership": nothing,
                 "publish_offset": publish,
                 "chosen": self.chosen,
+                "invalid_share": InvalidShare(1.0),
                 "metrics": Metrics("sink"),
                 **changes,
             }
@@ -416,6 +418,17 @@ async def test_making_offsets_again_adds_what_is_missing_and_moves_nothing(pool,
     await (await sink.owner()).handle(numbered(whole_sample(spec, 0)))
     await sink.create(partitions=3)
     assert [await sink.stored_offset(partition) for partition in range(3)] == [3, 0, 0]
+
+
+async def test_offsets_of_a_topic_made_anew_begin_at_0_and_fence_its_former_owners(pool, sink):
+    spec = await submitted(pool, samples=2)
+    former = await sink.owner()
+    await former.handle(numbered(whole_sample(spec, 0)))
+    anew = uuid4()
+    await create_offsets(pool, group=sink.group, topic=TOPIC, partitions=range(2), cluster_id=CLUSTER, topic_id=anew)
+    assert [await sink.stored_offset(partition) for partition in range(2)] == [0, 0]
+    with pytest.raises(StaleOwner):
+        await former.handle(numbered(whole_sample(spec, 1), 3))
 
 
 async def test_migrations_are_idempotent_and_may_run_at_once(settings):

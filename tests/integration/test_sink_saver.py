@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.metrics import Metrics
 from schemas import Lineage, encode, frame_crc32
@@ -111,6 +112,7 @@ async def decide(pool, spec, records_by_sample, order):
         confirm_membership=nothing,
         publish_offset=nothing,
         chosen=asyncio.Event(),
+        invalid_share=InvalidShare(1.0),
         metrics=Metrics("sink"),
     )
     offset = await owner.take_over()

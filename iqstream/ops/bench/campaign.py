@@ -12,7 +12,7 @@ from iqstream.ops.bench.faults import KINDS
 from iqstream.ops.bench.ground import Fault, Ground, Recovery
 from iqstream.ops.bench.load import Load
 from iqstream.ops.bench.plan import Step
-from iqstream.ops.bench.servers import bench_servers
+from iqstream.ops.bench.servers import BenchServers, bench_servers
 from iqstream.ops.bench.stages import COMMAND, STAGES, Stages
 from iqstream.ops.bench.verify import Verdict, verify
 from iqstream.ops.bench.watch import Watch
@@ -85,24 +85,37 @@ async def run_campaign(
         Failed: a stage did not go on, ended by itself, or a dataset never completed.
         Unreachable: a server does not start.
     """
-    began_s = time.monotonic()
-    wanted = spec or bench_spec()
     async with bench_servers(state_dir) as servers:
         await initialise(servers.settings())
         log_path = state_dir / "logs" / "stages.log"
-        async with Stages(servers.stage_settings(), log_path, WORKERS, command) as stages:
-            undisturbed = await _undisturbed(servers.settings, wanted, tell)
-            load = Load(servers.settings, wanted, in_flight=SAMPLES_IN_FLIGHT)
-            async with Watch(servers.settings).running() as watch:
-                async with load.running():
-                    ground = Ground(servers=servers, stages=stages, watch=watch, spec=wanted)
-                    recoveries = [await _run_step(ground, step, tell) for step in steps]
-                tell(f"no more faults: waiting for the rest of {len(load.specs)} datasets")
-                await load.all_complete()
-                _require_alive(stages)
-                moved_back = tuple(watch.moved_back)
-        tell(f"reading back {load.samples} samples")
-        verdict = await verify(servers.settings(), load.specs, undisturbed)
+        return await disturb(servers, log_path, steps, seed=seed, tell=tell, spec=spec or bench_spec(), command=command)
+
+
+async def disturb(
+    servers: BenchServers,
+    log_path: Path,
+    steps: Sequence[Step],
+    *,
+    seed: int,
+    tell: Tell,
+    spec: DatasetSpec,
+    command: Sequence[str] = COMMAND,
+) -> CampaignResult:
+    """`run_campaign` on servers that run; the stages log to `log_path`."""
+    began_s = time.monotonic()
+    async with Stages(servers.stage_settings(), log_path, WORKERS, command) as stages:
+        undisturbed = await _undisturbed(servers.settings, spec, tell)
+        load = Load(servers.settings, spec, in_flight=SAMPLES_IN_FLIGHT)
+        async with Watch(servers.settings).running() as watch:
+            async with load.running():
+                ground = Ground(servers=servers, stages=stages, watch=watch, spec=spec)
+                recoveries = [await _run_step(ground, step, tell) for step in steps]
+            tell(f"no more faults: waiting for the rest of {len(load.specs)} datasets")
+            await load.all_complete()
+            _require_alive(stages)
+            moved_back = tuple(watch.moved_back)
+    tell(f"reading back {load.samples} samples")
+    verdict = await verify(servers.settings(), load.specs, undisturbed)
     return CampaignResult(
         seed=seed,
         steps=recoveries,

@@ -1,4 +1,4 @@
-"""`iqstream datasets`: what there is, how far it is, and cancelling it."""
+"""`iqstream datasets`: what there is, how far it is, resuming and cancelling it."""
 
 import asyncio
 import json
@@ -9,6 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from iqstream.ops.datasets.submit import resume
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.tables import counts_table, datasets_table, print_whole
@@ -24,7 +25,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group(epilog="Example: iqstream datasets show 'Test IQ Generation'")
 def datasets() -> None:
-    """List, show, watch and cancel datasets."""
+    """List, show, watch, resume and cancel datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")
@@ -80,6 +81,25 @@ def cancel(dataset: str) -> None:
         return found
 
     click.echo(f"Cancelled {_with_pool(end).name!r}.")
+
+
+@datasets.command("resume", epilog="Example: iqstream datasets resume 'Test IQ Generation'")
+@name_argument
+def resume_command(dataset: str) -> None:
+    """Submit the rest of a dataset whose submission was interrupted.
+
+    What was submitted is kept with how far it got, in one transaction: nothing is made twice. Safe to run at any time.
+    """
+    settings = load_settings()
+
+    async def go_on(pool: Pool) -> tuple[Dataset, int]:
+        found = await find_dataset(pool, dataset)
+        if found.status not in {"submitting", "running"}:
+            raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
+        return found, await resume(settings, pool, found.spec)
+
+    found, shards = _with_pool(go_on)
+    click.echo(f"Resumed {found.name!r}: {shards} shards more." if shards else f"{found.name!r} was submitted whole.")
 
 
 def plain(dataset: Dataset) -> dict[str, Any]:

@@ -106,7 +106,11 @@ def generate(  # click passes options by name
     )
     settings = load_settings()
     check_room_for(spec, settings)
-    asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
+    try:
+        asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
+    except KeyboardInterrupt:
+        click.echo(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)
+        raise
     if as_json:
         click.echo(json.dumps({"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec)}))
     else:

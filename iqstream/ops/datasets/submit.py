@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
@@ -37,9 +38,15 @@ async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
     Safe at any time and from several places at once: the last one to begin ends the others.
 
     Raises:
-        KafkaError: no broker, or another submitter of this dataset began after us.
+        Unreachable: Kafka does not answer, or another submitter of this dataset began after us.
     """
-    published = await publish_shards(settings, spec)
+    try:
+        published = await publish_shards(settings, spec)
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unreachable(
+            f"the submission of {spec.name!r} was interrupted ({type(error).__name__}: {error}). What is submitted "
+            f"stays; `iqstream datasets resume {spec.dataset_id}` submits the rest."
+        ) from None
     await set_status(pool, spec.dataset_id, spec.dataset_version, "running")
     return published
 

@@ -1,0 +1,82 @@
+"""Runs of the fault harness against stages with a planted bug, on servers that all of them share."""
+
+import asyncio
+import os
+import signal
+import sys
+from uuid import uuid4
+
+from iqstream.ops.bench import campaign, ground, load, server_faults, worker_faults
+from iqstream.ops.bench.campaign import bench_spec, disturb
+from iqstream.ops.bench.faults import KINDS, Kind
+from iqstream.ops.bench.ground import Fault, Recovery, gone_on, now_s
+from iqstream.ops.reach import postgres_pool
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
+from sink.datasets import list_datasets, set_status
+
+SAMPLES = 60
+
+
+class Planted:
+    """What the harness says of stages with a bug."""
+
+    def __init__(self, servers, folder, monkeypatch):
+        self.servers = servers
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+
+    async def problems(self, *kinds, bug="none", condition="none"):
+        """Of a run with these faults, one after the other; a run that cannot end is a problem, too."""
+        freeze = self.folder / f"freeze-{uuid4().hex[:8]}"
+        self.monkeypatch.setenv("PLANTED_FREEZE", str(freeze))
+        for stage in ("extractor", "sink"):
+            name = f"{stage} frozen in mid-batch"
+            self.monkeypatch.setitem(KINDS, name, Kind(weight=1, hold_s=(0, 0), inject=freezer(stage, freeze)))
+        for module in (ground, server_faults, worker_faults):
+            self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 40.0)
+        self.monkeypatch.setattr(load, "STUCK_AFTER_S", 25.0)
+        self.monkeypatch.setattr(campaign, "SAMPLES_IN_FLIGHT", SAMPLES)
+        steps = [(Fault(kind=kind, pick=0.5, hold_s=1.0),) for kind in kinds]
+        try:
+            result = await disturb(
+                self.servers,
+                self.folder / f"{bug}-{condition}.log",
+                steps,
+                seed=0,
+                tell=print,
+                spec=bench_spec(SAMPLES),
+                command=(sys.executable, "-m", "tests.faults.planted_service", bug, condition),
+            )
+        except Failed as error:
+            return [str(error)]
+        finally:
+            await self.cancel_everything()
+        return result.problems()
+
+    async def cancel_everything(self):
+        """Leaves nothing for the next run to do."""
+        async with postgres_pool(self.servers.settings()) as pool:
+            for dataset in await list_datasets(pool):
+                await set_status(pool, dataset.id, dataset.version, "cancelled")
+
+
+def freezer(stage, place):
+    """A fault: a worker of the stage stops itself in the middle of a batch; when others have taken over it goes on."""
+
+    async def freeze(ground, fault) -> Recovery:
+        place.with_suffix(f".{stage}").touch()
+        async with asyncio.timeout(40):
+            while not (frozen := list(place.parent.glob(f"{place.name}.frozen-*"))):
+                await asyncio.sleep(0.05)
+        began_s, pid = now_s(), int(frozen[0].name.rpartition("-")[2])
+        frozen[0].unlink()
+        try:
+            recovery = await gone_on(ground, fault, ground.watch.partitions(stage))
+            await asyncio.sleep(max(0.0, SESSION_TIMEOUT_MS / 1000 + 3 - (now_s() - began_s)))
+        finally:
+            os.kill(pid, signal.SIGCONT)
+        await ground.watch.went_on(ground.watch.partitions(stage), deadline_s=40)
+        return recovery
+
+    return freeze

@@ -1,0 +1,123 @@
+"""A worker of any stage with one guarantee taken out of it, and with the rare moment in which that guarantee is needed.
+
+PLANTED_BUG names what is taken out, PLANTED_CONDITION what is made to happen, PLANTED_STAGE the stage.
+"""
+
+import asyncio
+import os
+import signal
+from functools import partial
+from pathlib import Path
+
+from aiokafka import AIOKafkaConsumer
+
+import extractor.service
+import producer.service
+import sink.partition
+import sink.postgres
+import sink.service
+from iqstream.runtime import inbox, transactions
+from iqstream.runtime.worker import run_worker
+from producer.synthesize import synthesize_sample
+from sink.ledger import Ledger
+
+STALE_OFFSETS = 20
+
+
+def unchecked_offsets():
+    """Whatever the client hands out is taken for the next records."""
+
+    async def fetch(self, max_records):
+        fetched = await self._consumer.getmany(self._partition, timeout_ms=300, max_records=max_records)
+        return fetched.get(self._partition, [])
+
+    inbox.Inbox.fetch = fetch
+
+
+def unawaited_sends():
+    """A record counts as sent when the client has taken it."""
+
+    async def send(self, results):
+        for result in results:
+            for outgoing in result.records:
+                acknowledged = await self._producer.send(
+                    outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
+                )
+                acknowledged.add_done_callback(transactions._retrieve)
+
+    transactions.TransactionalTransform._send = send
+
+
+def no_fencing():
+    """Every process has transactional ids of its own."""
+    shared = transactions.transactional_id
+    transactions.transactional_id = lambda group, partition: f"{shared(group, partition)}-{os.getpid()}"
+
+
+def no_owner_epoch():
+    """A partition's offset in PostgreSQL is anybody's to move."""
+    sink.postgres.QUERIES["store_offset"] = sink.postgres.QUERIES["store_offset"].replace(
+        "owner_epoch = $4", "$4::bigint IS NOT NULL"
+    )
+
+
+def no_ledger():
+    """What was decided before is not asked."""
+
+    async def read_ledger(_connection, _samples):
+        return Ledger({})
+
+    sink.partition.read_ledger = read_ledger
+
+
+def client_hands_out_stale_records():
+    """After a seek come records from before it, as from a client that had fetched ahead for the last owner."""
+    seek = AIOKafkaConsumer.seek
+
+    def seek_early(self, partition, offset):
+        seek(self, partition, max(0, offset - STALE_OFFSETS))
+
+    AIOKafkaConsumer.seek = seek_early
+
+
+def frozen_in_mid_batch():
+    """One worker is stopped just before it commits, and what it had begun goes through when it is continued."""
+    for owner, name in (
+        (transactions.TransactionalTransform, "_commit"),
+        (sink.partition.SinkPartition, "_commit"),
+    ):
+        setattr(owner, name, _frozen_once(getattr(owner, name)))
+
+
+def _frozen_once(commit):
+    async def frozen(self, *arguments, **named):
+        if _it_is_us():
+            os.kill(os.getpid(), signal.SIGSTOP)
+            return await asyncio.shield(asyncio.ensure_future(commit(self, *arguments, **named)))
+        return await commit(self, *arguments, **named)
+
+    return frozen
+
+
+def _it_is_us() -> bool:
+    """True for the first who asks after the test has put the file there: it is taken away by that."""
+    place = Path(os.environ["PLANTED_FREEZE"])
+    try:
+        place.with_suffix(f".{os.environ['PLANTED_STAGE']}").rename(place.with_suffix(f".frozen-{os.getpid()}"))
+    except FileNotFoundError:
+        return False
+    return True
+
+
+SERVE = {
+    "producer": producer.service.serve,
+    "extractor": extractor.service.serve,
+    "sink": partial(sink.service.serve, synthesize=synthesize_sample),
+}
+
+if __name__ == "__main__":
+    for planted in (os.environ["PLANTED_BUG"], os.environ["PLANTED_CONDITION"]):
+        if planted != "none":
+            globals()[planted]()
+    stage = os.environ["PLANTED_STAGE"]
+    run_worker(stage, SERVE[stage])
