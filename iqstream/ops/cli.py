@@ -5,6 +5,7 @@ import sys
 import click
 
 from iqstream import __version__
+from iqstream.ops.commands.dataset_upkeep import cleanup, delete, verify
 from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
@@ -34,6 +35,8 @@ for command in (
     demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag,
 ):  # fmt: skip
     iqstream.add_command(command)
+for command in (delete, verify, cleanup):
+    datasets.add_command(command)
 
 
 def main() -> None:
