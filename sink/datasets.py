@@ -197,6 +197,15 @@ async def get_dataset(pool: Pool | Connection, dataset_id: str, version: int = 1
     return None if row is None else _dataset(row)
 
 
+async def dataset_versions(pool: Pool | Connection, dataset_id: str) -> list[Dataset]:
+    """All versions of a dataset, newest first; deleted ones too."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE id = $1 ORDER BY version DESC",  # noqa: S608  # our columns
+        _uuid(dataset_id),
+    )
+    return [_dataset(row) for row in rows]
+
+
 async def list_datasets(pool: Pool | Connection, *, include_deleted: bool = False) -> list[Dataset]:
     """All datasets, newest first."""
     rows = await pool.fetch(

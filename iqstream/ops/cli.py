@@ -6,6 +6,7 @@ import click
 
 from iqstream import __version__
 from iqstream.ops.commands.bench import bench
+from iqstream.ops.commands.dataset_upkeep import cleanup, delete, verify
 from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
@@ -36,6 +37,8 @@ for command in (
     demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay, bench,
 ):  # fmt: skip
     iqstream.add_command(command)
+for command in (delete, verify, cleanup):
+    datasets.add_command(command)
 
 
 def main() -> None:

