@@ -17,6 +17,7 @@ from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_names import FEATURE_NAMES, STATISTICS
 from schemas.feature_record import FailureRecord, FeatureRecord, Lineage
 from schemas.iq_frame import IQFrame, LinkTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.terrain import Terrain, TerrainTile
 
 __all__ = [
     "FEATURE_NAMES",
@@ -37,6 +38,8 @@ __all__ = [
     "Receiver",
     "Scenario",
     "SchemaError",
+    "Terrain",
+    "TerrainTile",
     "TooLarge",
     "TransmitterTruth",
     "Truth",

@@ -13,7 +13,7 @@ import msgspec
 
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, Channel, DatasetSpec, Limits, Propagation, Receiver, Scenario
+from schemas import Capture, Channel, DatasetSpec, Limits, Propagation, Receiver, Scenario, Terrain
 from schemas.iq_frame import frame_crc32
 
 DIGESTS = Path(__file__).parent / "golden" / "producer_digests.json"
@@ -36,6 +36,8 @@ ONE_TAP = Channel(
     speed_max_m_s=0.0,
 )
 """No fading, no echoes."""
+FREE_SPACE = Terrain(source="none")
+"""Nothing but distance and shadowing weakens the signal."""
 
 
 def ring_of(count: int) -> tuple[Receiver, ...]:
