@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from producer.tiles import MissingTile, Posts, tile_name
+from producer.tiles import NO_TILES, MissingTile, Posts, Tiles, tile_name
 from schemas import Receiver, TerrainTile
 
 POSTS_PER_SIDE = (3601, 1201)
@@ -50,6 +50,11 @@ class TileDirectory:
                 )
             self._posts[tile] = read_posts(path)
         return self._posts[tile]
+
+
+def tiles_in(directory: str) -> Tiles:
+    """The tiles of a directory; of none, no tile at all."""
+    return TileDirectory(Path(directory)) if directory else NO_TILES
 
 
 def read_posts(path: Path) -> Posts:

@@ -38,6 +38,7 @@ class Settings:
     replication_factor: int = 1
     log_format: str = "text"
     metrics_host: str = "127.0.0.1"
+    terrain_dir: str = ""
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -102,6 +103,7 @@ class _Reader:
             "frames_retention_bytes": self._at_least(1024 * 1024),
             "frames_segment_bytes": self._at_least(1024 * 1024),
             "log_format": self._one_of("text", "json"),
+            "terrain_dir": _directory,
         }
         known = {item.name for item in fields(Settings)}
         for variable in sorted(self.values):
@@ -156,3 +158,9 @@ def _boolean(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0"}:
         raise ValueError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1"}
+
+
+def _directory(text: str) -> str:
+    if not Path(text).is_dir():
+        raise ValueError(f"{text!r} is not a directory")
+    return text
