@@ -29,6 +29,16 @@ def bearing_rad(lat_1: float, lon_1: float, lat_2: float, lon_2: float) -> float
     return math.atan2(east, north)
 
 
+def midpoint(lat_1: float, lon_1: float, lat_2: float, lon_2: float) -> tuple[float, float]:
+    """Latitude and longitude half-way along the great circle."""
+    phi_1, phi_2 = math.radians(lat_1), math.radians(lat_2)
+    delta = math.radians(lon_2 - lon_1)
+    east, north = math.cos(phi_2) * math.sin(delta), math.cos(phi_2) * math.cos(delta)
+    latitude = math.atan2(math.sin(phi_1) + math.sin(phi_2), math.hypot(math.cos(phi_1) + north, east))
+    longitude = lon_1 + math.degrees(math.atan2(east, math.cos(phi_1) + north))
+    return math.degrees(latitude), (longitude + 180) % 360 - 180
+
+
 def time_of_flight_us(distance_m: float) -> float:
     """Time that a wave takes over the distance."""
     return distance_m / SPEED_OF_LIGHT_M_S * 1e6

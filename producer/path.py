@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from producer.channel import Bundle, bundle_taps
+from producer.clutter import clutter_loss_db
 from producer.fading import Motion
 from producer.geometry import (
     SPEED_OF_LIGHT_M_S,
@@ -14,11 +15,12 @@ from producer.geometry import (
 )
 from producer.multipath import Multipath, draw_multipath
 from producer.noise import noise_dbm
-from producer.propagation import PathLoss, path_loss
+from producer.propagation import MIN_DISTANCE_M, PathLoss, TerrainLoss, free_space_loss_db, terrain_loss
 from producer.reproducible import reproducible
 from producer.scenario import Scene, oscillator_offset_hz
 from producer.shadowing import draw_shadowing_db
 from producer.streams import Purpose, scalar_stream
+from producer.terrain import Ground, profile
 from producer.waveform import waveform_rate_hz
 from schemas import DatasetSpec, Receiver
 
@@ -31,6 +33,8 @@ class Path:
     receiver: Receiver
     distance_m: float
     loss: PathLoss
+    terrain: TerrainLoss | None
+    """None where the dataset has no terrain."""
     arrival_us: float
     signal_dbm: float
     noise_dbm: float
@@ -50,8 +54,8 @@ class Path:
         return reproducible(2 * 10 ** ((self.signal_dbm - self.noise_dbm) / 10))
 
 
-def draw_paths(spec: DatasetSpec, sample_idx: int, scene: Scene) -> tuple[Path, ...]:
-    """The link budget and the echoes of every receiver."""
+def draw_paths(spec: DatasetSpec, sample_idx: int, scene: Scene, ground: Ground) -> tuple[Path, ...]:
+    """The link budget over the ground and the echoes of every receiver."""
     shadowing_db = draw_shadowing_db(
         spec.receivers,
         sigma_db=spec.propagation.shadowing_sigma_db,
@@ -59,16 +63,24 @@ def draw_paths(spec: DatasetSpec, sample_idx: int, scene: Scene) -> tuple[Path, 
         stream=scalar_stream(spec.seed, sample_idx, Purpose.SHADOWING),
     )
     return tuple(
-        _draw_path(spec, sample_idx, scene, number, shadowing) for number, shadowing in enumerate(shadowing_db)
+        _draw_path(spec, sample_idx, scene, ground, number, shadowing) for number, shadowing in enumerate(shadowing_db)
     )
 
 
-def _draw_path(spec: DatasetSpec, sample_idx: int, scene: Scene, number: int, shadowing_db: float) -> Path:
+def _draw_path(
+    spec: DatasetSpec, sample_idx: int, scene: Scene, ground: Ground, number: int, shadowing_db: float
+) -> Path:
     receiver = spec.receivers[number]
     place = (scene.latitude, scene.longitude, receiver.latitude, receiver.longitude)
     rise_m = receiver.altitude_m + receiver.antenna_height_m - scene.altitude_m - scene.antenna_height_m
     distance_m = reproducible(slant_distance_m(ground_distance_m(*place), rise_m))
-    loss = path_loss(frequency_hz=spec.frequency_hz, distance_m=distance_m, shadowing_db=shadowing_db)
+    terrain = _terrain_loss(spec, scene, receiver, ground)
+    loss = PathLoss(
+        free_space_db=reproducible(free_space_loss_db(spec.frequency_hz, max(distance_m, MIN_DISTANCE_M))),
+        diffraction_db=terrain.diffraction_db if terrain else 0.0,
+        clutter_db=_clutter_loss_db(spec, scene.antenna_height_m, receiver.antenna_height_m),
+        shadowing_db=shadowing_db,
+    )
     arrival_us = reproducible(time_of_flight_us(distance_m))
     noise = noise_dbm(
         spec.frequency_hz,
@@ -86,6 +98,7 @@ def _draw_path(spec: DatasetSpec, sample_idx: int, scene: Scene, number: int, sh
         receiver=receiver,
         distance_m=distance_m,
         loss=loss,
+        terrain=terrain,
         arrival_us=arrival_us,
         signal_dbm=reproducible(signal),
         noise_dbm=reproducible(noise),
@@ -96,3 +109,25 @@ def _draw_path(spec: DatasetSpec, sample_idx: int, scene: Scene, number: int, sh
         motion=Motion(doppler_max_hz=doppler_hz, direct_doppler_hz=direct_hz),
         bundles=bundle_taps(multipath, arrival_us, waveform_rate_hz(spec.capture.sample_rate_hz)),
     )
+
+
+def _terrain_loss(spec: DatasetSpec, scene: Scene, receiver: Receiver, ground: Ground) -> TerrainLoss | None:
+    if spec.terrain.source == "none":
+        return None
+    return terrain_loss(
+        profile(
+            ground,
+            (scene.latitude, scene.longitude, scene.altitude_m),
+            (receiver.latitude, receiver.longitude, receiver.altitude_m),
+            step_m=spec.terrain.profile_step_m,
+        ),
+        tx_height_m=scene.antenna_height_m,
+        rx_height_m=receiver.antenna_height_m,
+        frequency_hz=spec.frequency_hz,
+        effective_earth_factor=spec.propagation.effective_earth_factor,
+    )
+
+
+def _clutter_loss_db(spec: DatasetSpec, *antenna_heights_m: float) -> float:
+    ends = [clutter_loss_db(height_m, spec.frequency_hz, spec.propagation.clutter) for height_m in antenna_heights_m]
+    return reproducible(sum(ends))

@@ -6,9 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from producer.emission import Emission, draw_emission, placement_reach_hz
-from producer.geometry import ground_distance_m
 from producer.reproducible import reproducible
+from producer.terrain import Ground, height_m
 from schemas import DatasetSpec, Receiver
+
+MAX_PLACES = 1000
+"""Places tried for a transmitter on land."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +34,22 @@ class Scene:
     oscillator_offset_hz: float
 
 
-def draw_scene(spec: DatasetSpec, stream: np.random.Generator) -> Scene:
+def draw_scene(spec: DatasetSpec, stream: np.random.Generator, ground: Ground) -> Scene:
     """Draw a transmitter.
 
     Raises:
-        ValueError: the emission does not fit into the recorded bandwidth.
+        ValueError: the emission does not fit into the recorded bandwidth, or there is no land to stand on.
     """
     scenario = spec.scenario
     inside = stream.random() < scenario.inside_share
-    latitude, longitude = _draw_place(spec.receivers, scenario.margin_deg, inside=inside, stream=stream)
+    latitude, longitude = _draw_dry_place(spec, inside=inside, stream=stream, ground=ground)
     eirp_dbm = stream.uniform(_dbm(scenario.eirp_min_w), _dbm(scenario.eirp_max_w))
     emission = draw_emission(scenario, stream)
     reach_hz = placement_reach_hz(spec, emission)
     return Scene(
         latitude=latitude,
         longitude=longitude,
-        altitude_m=ground_altitude_m(spec.receivers, latitude, longitude),
+        altitude_m=height_m(ground, latitude, longitude),
         antenna_height_m=stream.uniform(scenario.tx_height_min_m, scenario.tx_height_max_m),
         inside_network=inside,
         eirp_dbm=eirp_dbm,
@@ -64,19 +67,22 @@ def oscillator_offset_hz(spec: DatasetSpec, stream: np.random.Generator) -> floa
     return float(stream.uniform(-limit_hz, limit_hz))
 
 
-def ground_altitude_m(receivers: tuple[Receiver, ...], latitude: float, longitude: float) -> float:
-    """Ground level between the receivers: mean of theirs, weighted by 1 / distance^2 (and theirs on the spot)."""
-    total, weights = 0.0, 0.0
-    for receiver in receivers:
-        metres = ground_distance_m(latitude, longitude, receiver.latitude, receiver.longitude)
-        weight = 1 / max(metres, 1.0) ** 2
-        total += weight * receiver.altitude_m
-        weights += weight
-    return reproducible(total / weights)
-
-
 def _dbm(power_w: float) -> float:
     return reproducible(30 + 10 * math.log10(power_w))
+
+
+def _draw_dry_place(
+    spec: DatasetSpec, *, inside: bool, stream: np.random.Generator, ground: Ground
+) -> tuple[float, float]:
+    """A place on land, or anywhere where the dataset allows the sea."""
+    for _ in range(MAX_PLACES):
+        place = _draw_place(spec.receivers, spec.scenario.margin_deg, inside=inside, stream=stream)
+        if spec.scenario.transmitters_at_sea or not ground.is_sea(*place):
+            return place
+    raise ValueError(
+        f"scenario.transmitters_at_sea: {MAX_PLACES} places {'within' if inside else 'around'} the receivers' box are "
+        "all sea; allow it, or choose other receivers or terrain"
+    )
 
 
 def _draw_place(

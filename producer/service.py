@@ -26,6 +26,8 @@ from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
 from producer.synthesize import synthesize_sample
+from producer.tile_directory import tiles_in
+from producer.tiles import Tiles
 from producer.version import GENERATOR_VERSION
 from schemas import (
     Capture,
@@ -47,15 +49,16 @@ class ShardToFrames:
 
     stage = "producer"
 
-    def __init__(self, withdrawn: Container[tuple[str, int]]) -> None:
+    def __init__(self, withdrawn: Container[tuple[str, int]], tiles: Tiles) -> None:
         self._withdrawn = withdrawn
+        self._tiles = tiles
 
     def apply(self, record: ConsumerRecord) -> Sequence[OutgoingRecord] | None:
         """The frames of a shard's samples; None for a dataset that was cancelled or deleted."""
         shard = decode(record.value or b"", GenerationShard)
         if (shard.spec.dataset_id, shard.spec.dataset_version) in self._withdrawn:
             return None
-        return [frame for index in shard.sample_indices for frame in frame_records(shard, index)]
+        return [frame for index in shard.sample_indices for frame in frame_records(shard, index, self._tiles)]
 
     def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
         """A failure of each of the shard's samples, as far as the record says which they are."""
@@ -70,11 +73,11 @@ class ShardToFrames:
         ]
 
 
-def frame_records(shard: GenerationShard, sample_idx: int) -> list[OutgoingRecord]:
+def frame_records(shard: GenerationShard, sample_idx: int, tiles: Tiles) -> list[OutgoingRecord]:
     """One sample's frames as records: all on the partition of the sample's key."""
     key = sample_key(shard.spec.dataset_id, sample_idx)
     records = []
-    for made in synthesize_sample(shard.spec, sample_idx).frames:
+    for made in synthesize_sample(shard.spec, sample_idx, tiles=tiles).frames:
         frame = msgspec.structs.replace(made, generation=shard.generation) if shard.generation else made
         records.append(OutgoingRecord(topic=FRAMES, key=key, value=encode(frame), headers=headers(frame)))
     return records
@@ -109,7 +112,7 @@ async def serve(worker: Worker) -> None:
             own=transactional_ownerships(
                 settings=settings,
                 group=PRODUCER_GROUP,
-                transform=ShardToFrames(withdrawn),
+                transform=ShardToFrames(withdrawn, tiles_in(settings.terrain_dir)),
                 consumer=consumer,
                 executor=executor,
                 metrics=metrics,

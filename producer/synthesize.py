@@ -10,6 +10,7 @@ import numpy as np
 from producer.channel import receive
 from producer.emission import half_bandwidth_hz
 from producer.fading import gain_grid, tap_gains
+from producer.ground import ground_of
 from producer.impairments import Impaired, impair
 from producer.occupied import Sent, measure
 from producer.path import Path, draw_paths
@@ -17,6 +18,7 @@ from producer.quantise import Quantised, quantise
 from producer.receiver import add_noise, chunk_ends
 from producer.scenario import Scene, draw_scene
 from producer.streams import Purpose, normal_stream, scalar_stream
+from producer.tiles import NO_TILES, Tiles
 from producer.transmitter import emit
 from producer.truth import truth_of
 from producer.version import GENERATOR_VERSION
@@ -48,23 +50,26 @@ class WrongGenerator(ValueError):
     """The spec was made for another generator, which gives other bytes."""
 
 
-def synthesize_sample(spec: DatasetSpec, sample_idx: int) -> Sample:
+def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_TILES) -> Sample:
     """What the receivers of `spec` record of transmission `sample_idx`.
 
     Depends on the content of the spec and the index alone, not on dataset_id, name, version or samples
-    (which the frames repeat), nor on what was made before.
+    (which the frames repeat), nor on what was made before. `tiles` gives the content of terrain tiles, which
+    the spec names by their digest; made-up terrain needs none.
 
     Raises:
         WrongGenerator: the spec names another generator version.
-        ValueError: the emission does not fit into the recorded bandwidth.
+        MissingTile: the spec names a terrain tile that `tiles` has not, or has with another content.
+        ValueError: the emission does not fit into the recorded bandwidth, or there is no land for it.
     """
     if spec.generator_version != GENERATOR_VERSION:
         raise WrongGenerator(
             f"generator_version: the dataset was made by generator {spec.generator_version!r}, this is "
             f"{GENERATOR_VERSION!r}; use the release that has it, or submit the dataset again"
         )
-    scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO))
-    paths = draw_paths(spec, sample_idx, scene)
+    ground = ground_of(spec, tiles)
+    scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO), ground)
+    paths = draw_paths(spec, sample_idx, scene, ground)
     transmission = transmit(spec, sample_idx, scene, paths)
     received = np.empty(spec.capture.samples, np.complex64)
     frames = []

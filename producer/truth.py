@@ -47,17 +47,18 @@ def _transmitter_truth(spec: DatasetSpec, scene: Scene, sent: Sent) -> Transmitt
 
 
 def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkTruth:
-    """Diffraction and clutter losses are 0: the ground between the antennas is not modelled."""
     unit_mw = path.noise_sigma**2
     signal = tuple(reproducible(power_dbm(power * unit_mw)) for power in reception.signal_powers)
     noise = tuple(reproducible(power_dbm(power * unit_mw)) for power in reception.noise_powers)
     return LinkTruth(
         distance_km=path.distance_m / 1000,
         path_loss_db=reproducible(path.loss.total_db),
-        free_space_loss_db=reproducible(path.loss.free_space_db),
-        diffraction_loss_db=0.0,
-        clutter_loss_db=0.0,
+        free_space_loss_db=path.loss.free_space_db,
+        diffraction_loss_db=path.loss.diffraction_db,
+        clutter_loss_db=path.loss.clutter_db,
         shadowing_db=path.loss.shadowing_db,
+        clearance_m=path.terrain.clearance_m if path.terrain else None,
+        terrain_max_m=path.terrain.highest_m if path.terrain else None,
         mean_signal_dbm=path.signal_dbm,
         noise_dbm=path.noise_dbm,
         mean_snr_db=path.signal_dbm - path.noise_dbm,

@@ -18,6 +18,7 @@ from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_names import FEATURE_NAMES, STATISTICS
 from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.terrain import Terrain, TerrainTile
 
 __all__ = [
     "FEATURE_NAMES",
@@ -41,6 +42,8 @@ __all__ = [
     "ReceiverTruth",
     "Scenario",
     "SchemaError",
+    "Terrain",
+    "TerrainTile",
     "TooLarge",
     "TransmitterTruth",
     "Truth",

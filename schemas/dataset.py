@@ -3,11 +3,14 @@
 import hashlib
 import math
 import re
+from itertools import combinations
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Meta
+
+from schemas.terrain import Terrain
 
 SPEC_VERSION = 1
 MAX_RECEIVERS = 64
@@ -54,6 +57,15 @@ class Receiver(msgspec.Struct, frozen=True, kw_only=True):
     longitude: Longitude
     altitude_m: Annotated[float, Meta(ge=-500, le=9000)]
     antenna_height_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+
+
+def require_one_ground(one: Receiver, other: Receiver) -> None:
+    """Raises ValueError unless two receivers of one spot have one altitude."""
+    if one.altitude_m != other.altitude_m:
+        raise ValueError(
+            f"receivers: {one.rx_id} and {other.rx_id} stand on one spot, but on ground of {one.altitude_m:g} m and "
+            f"{other.altitude_m:g} m: altitude_m is the ground's, antenna_height_m may differ"
+        )
 
 
 ITALY_NORTH_WEST: tuple[Receiver, ...] = (
@@ -105,6 +117,8 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     sideband: Literal["upper", "lower", "either"] = "either"
     """Of single sideband; either: drawn per sample."""
     oscillator_ppm: Annotated[float, Meta(ge=0, le=1000)] = 2.0
+    transmitters_at_sea: bool = False
+    """Whether a transmitter may stand on the sea."""
 
     def __post_init__(self) -> None:
         require_ordered(self.eirp_min_w, self.eirp_max_w, "eirp_min_w, eirp_max_w")
@@ -112,13 +126,19 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Propagation(msgspec.Struct, frozen=True, kw_only=True):
-    """Path loss beyond free space, and what the receiver adds."""
+    """Path loss beyond free space, and what the receiver adds.
+
+    `environment` sets the man-made noise (ITU-R P.372), `clutter` what surrounds both antennas (ITU-R P.2108).
+    """
 
     shadowing_sigma_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
     shadowing_decorrelation_km: Positive = 5.0
     rx_antenna_gain_dbi: Decibels = 5.0
     noise_figure_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
     environment: Literal["city", "residential", "rural"] = "rural"
+    clutter: Literal["none", "rural", "suburban", "urban", "dense_urban"] = "rural"
+    effective_earth_factor: Annotated[float, Meta(ge=0.5, le=10)] = 4 / 3
+    """k: the earth's radius in which rays run straight over the true one."""
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
@@ -184,6 +204,7 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
     capture: Capture = Capture()
     scenario: Scenario = Scenario()
     propagation: Propagation = Propagation()
+    terrain: Terrain = Terrain()
     channel: Channel = Channel()
     impairments: Impairments = Impairments()
     limits: Limits = Limits()
@@ -193,6 +214,9 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
         twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
         if twice:
             raise ValueError(f"receivers: rx_id {', '.join(twice)} stands more than once")
+        for one, other in combinations(self.receivers, 2):
+            if (one.latitude, one.longitude) == (other.latitude, other.longitude):
+                require_one_ground(one, other)
         if self.limits.min_receivers > len(ids):
             raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
 

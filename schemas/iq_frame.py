@@ -72,7 +72,13 @@ class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
     free_space_loss_db: Finite
     diffraction_loss_db: Finite
     clutter_loss_db: Finite
+    """At both ends."""
     shadowing_db: Finite
+    clearance_m: Finite | None
+    """Lowest height of the ray, bent by the air, above the ground between the antennas; negative where it is
+    blocked. None, like the next, where the dataset has no terrain."""
+    terrain_max_m: Finite | None
+    """Highest ground of the profile, above sea level."""
     mean_signal_dbm: Finite
     """Link budget of the rated power: mean over fading."""
     noise_dbm: Finite

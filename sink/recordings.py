@@ -45,21 +45,40 @@ class Recordings:
     frames: Mapping[str, IQFrame]
     synthesized: frozenset[str]
     """Those that were made again."""
+    missing: Mapping[str, str]
+    """Why there is none, for those that could be had neither way."""
 
 
 async def find_recordings(reader: FrameReader, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
-    """All recordings of a sample: from Kafka as far as it still has them, the others synthesised.
+    """All recordings of a sample, as `look_for_recordings` finds them.
 
     Raises:
-        IQUnavailable: one can be had neither way, or is not what its crc32 says.
+        IQUnavailable: one is missing.
+        KafkaError: the broker refuses.
+        TimeoutError: it does not answer.
+    """
+    found = await look_for_recordings(reader, synthesize, sample)
+    if found.missing:
+        raise IQUnavailable("; ".join(found.missing.values()))
+    return found
+
+
+async def look_for_recordings(reader: FrameReader, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
+    """The recordings of a sample: from Kafka as far as it still has them, the others synthesised.
+
+    Raises:
         KafkaError: the broker refuses.
         TimeoutError: it does not answer.
     """
     frames = await _from_kafka(reader, sample)
-    expired = frozenset(sample.lineage.keys() - frames.keys())
-    if expired:
-        frames |= await _from_spec(synthesize, sample, expired)
-    return Recordings(frames=frames, synthesized=expired)
+    expired = sorted(sample.lineage.keys() - frames.keys())
+    made: dict[str, IQFrame] = {}
+    missing: dict[str, str] = {}
+    if expired and sample.recorded:
+        missing = {rx_id: f"the recording of {rx_id} has expired in Kafka: ingest its file again" for rx_id in expired}
+    elif expired:
+        made, missing = await _from_spec(synthesize, sample, expired)
+    return Recordings(frames=frames | made, synthesized=frozenset(made), missing=missing)
 
 
 async def _from_kafka(reader: FrameReader, sample: RecordedSample) -> dict[str, IQFrame]:
@@ -76,24 +95,29 @@ async def _from_kafka(reader: FrameReader, sample: RecordedSample) -> dict[str, 
     return found
 
 
-async def _from_spec(synthesize: Synthesize, sample: RecordedSample, expired: frozenset[str]) -> dict[str, IQFrame]:
-    if sample.recorded:
-        raise IQUnavailable(
-            f"the recordings of {', '.join(sorted(expired))} have expired in Kafka: ingest their files again"
-        )
+async def _from_spec(
+    synthesize: Synthesize, sample: RecordedSample, expired: Sequence[str]
+) -> tuple[dict[str, IQFrame], dict[str, str]]:
+    """The frames that synthesis gives again bit for bit, and why it does not give the others."""
     try:
         synthesized = await asyncio.to_thread(synthesize, sample.spec, sample.key.sample_idx)
-    except Exception as error:
-        raise IQUnavailable(f"its frames have expired in Kafka, and synthesis fails: {error}") from error
-    made = {frame.receiver.rx_id: frame for frame in synthesized.frames}
-    for rx_id in sorted(expired):
+    except Exception as error:  # noqa: BLE001  # another generator, a missing tile: the reason is told
+        return {}, {rx_id: f"the frame of {rx_id} has expired, and synthesis fails: {error}" for rx_id in expired}
+    made: dict[str, IQFrame] = {}
+    missing: dict[str, str] = {}
+    again = {frame.receiver.rx_id: frame for frame in synthesized.frames}
+    for rx_id in expired:
         crc32 = sample.lineage[rx_id]["crc32"]
-        if rx_id not in made or frame_crc32(made[rx_id]) != crc32:
-            raise IQUnavailable(
-                f"the frame of {rx_id} has expired in Kafka, and its synthesis does not give the crc32 "
-                f"{crc32} of its lineage"
+        if rx_id not in again:
+            missing[rx_id] = f"the frame of {rx_id} has expired, and the spec has no such receiver"
+        elif frame_crc32(again[rx_id]) != crc32:
+            missing[rx_id] = (
+                f"the frame of {rx_id} has expired, and its synthesis has crc32 {frame_crc32(again[rx_id])}, "
+                f"its lineage {crc32}"
             )
-    return {rx_id: made[rx_id] for rx_id in expired}
+        else:
+            made[rx_id] = again[rx_id]
+    return made, missing
 
 
 def proved_frame(value: bytes, sample: SampleKey, rx_id: str, crc32: int | None) -> IQFrame | None:

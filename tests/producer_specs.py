@@ -3,7 +3,7 @@
 import msgspec
 
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, Channel, DatasetSpec, Limits, Receiver
+from schemas import Capture, Channel, DatasetSpec, Limits, Receiver, Terrain
 
 SHORT = DatasetSpec(
     dataset_id="00000000-0000-4000-8000-000000000001",
@@ -23,6 +23,8 @@ ONE_TAP = Channel(
     speed_max_m_s=0.0,
 )
 """No fading, no echoes."""
+FREE_SPACE = Terrain(source="none")
+"""Nothing but distance and shadowing weakens the signal."""
 
 
 def ring_of(count: int) -> tuple[Receiver, ...]:

@@ -22,6 +22,8 @@ from schemas import (
     Receiver,
     ReceiverTruth,
     Scenario,
+    Terrain,
+    TerrainTile,
     TransmitterTruth,
     Truth,
 )
@@ -86,6 +88,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         modulation=draw(st.sampled_from(["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"])),
         sideband=draw(st.sampled_from(["upper", "lower", "either"])),
         oscillator_ppm=draw(st.floats(0, 1000)),
+        transmitters_at_sea=draw(st.booleans()),
     )
 
 
@@ -96,7 +99,28 @@ propagations = st.builds(
     rx_antenna_gain_dbi=decibels,
     noise_figure_db=st.floats(0, 100),
     environment=st.sampled_from(["city", "residential", "rural"]),
+    clutter=st.sampled_from(["none", "rural", "suburban", "urban", "dense_urban"]),
+    effective_earth_factor=st.floats(0.5, 10),
 )
+
+terrain_tiles = st.builds(
+    TerrainTile,
+    name=st.from_regex(r"[NS][0-9]{2}[EW][0-9]{3}", fullmatch=True),
+    sha256=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+)
+
+
+@st.composite
+def terrains(draw: st.DrawFn) -> Terrain:
+    tiles = draw(st.lists(terrain_tiles, max_size=3, unique_by=lambda tile: tile.name))
+    return Terrain(
+        source="tiles" if tiles else draw(st.sampled_from(["procedural", "none"])),
+        seed=draw(st.integers(0, 2**63 - 1)),
+        hurst=draw(st.floats(0.7, 0.9)),
+        detail=draw(st.floats(0, 3)),
+        profile_step_m=draw(st.floats(10, 100)),
+        tiles=tuple(tiles),
+    )
 
 
 @st.composite
@@ -130,7 +154,9 @@ impairments = st.builds(
 
 @st.composite
 def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
-    network = draw(st.lists(receivers, min_size=2, max_size=4, unique_by=lambda receiver: receiver.rx_id))
+    network = draw(
+        st.lists(receivers, min_size=2, max_size=4, unique_by=(lambda r: r.rx_id, lambda r: (r.latitude, r.longitude)))
+    )
     return DatasetSpec(
         dataset_id=draw(dataset_ids),
         name=draw(names),
@@ -145,6 +171,7 @@ def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
         capture=draw(captures()),
         scenario=draw(scenarios()),
         propagation=draw(propagations),
+        terrain=draw(terrains()),
         channel=draw(channels()),
         impairments=draw(impairments),
         limits=Limits(
@@ -212,6 +239,8 @@ def link_truths(draw: st.DrawFn) -> LinkTruth:
         diffraction_loss_db=draw(finite),
         clutter_loss_db=draw(finite),
         shadowing_db=draw(finite),
+        clearance_m=draw(st.none() | finite),
+        terrain_max_m=draw(st.none() | finite),
         mean_signal_dbm=draw(finite),
         noise_dbm=draw(finite),
         mean_snr_db=draw(finite),

@@ -41,6 +41,7 @@ class Settings:
     max_invalid_share: float = 0.5
     log_format: str = "text"
     metrics_host: str = "127.0.0.1"
+    terrain_dir: str = ""
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:
@@ -115,6 +116,7 @@ class _Reader:
             "frames_segment_bytes": self._at_least(1024 * 1024),
             "max_invalid_share": _share,
             "log_format": self._one_of("text", "json"),
+            "terrain_dir": _directory,
         }
         known = {item.name for item in fields(Settings)}
         for variable in sorted(self.values):
@@ -179,3 +181,9 @@ def _boolean(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0"}:
         raise ValueError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1"}
+
+
+def _directory(text: str) -> str:
+    if not Path(text).is_dir():
+        raise ValueError(f"{text!r} is not a directory")
+    return text

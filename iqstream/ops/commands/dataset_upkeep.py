@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import click
 import msgspec
@@ -21,6 +22,8 @@ from iqstream.ops.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings, load_settings
+from producer.synthesize import synthesize_sample
+from producer.tile_directory import tiles_in
 from sink.datasets import Dataset, find_dataset, list_datasets
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
@@ -127,10 +130,12 @@ async def _verify(
     settings: Settings, name_or_id: str, version: int | None, recompute: int, *, quiet: bool
 ) -> tuple[Dataset, list[Check]]:
     checks = []
+    synthesize = partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir))
     async with _stores(settings) as (pool, store), FrameReader(lambda: reader_consumer(settings)) as frames:
         found = await find_dataset(pool, name_or_id, version=version)
         try:
-            async for check in Verifier(pool=pool, store=store, frames=frames, dataset=found).checks(recompute):
+            verifier = Verifier(pool=pool, store=store, frames=frames, synthesize=synthesize, dataset=found)
+            async for check in verifier.checks(recompute):
                 checks.append(check)
                 if not quiet:
                     _print_check(check)

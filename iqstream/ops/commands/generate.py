@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 from uuid import uuid4
@@ -16,8 +17,9 @@ from iqstream.ops.receivers_file import read_receivers
 from iqstream.ops.room import check_room_for
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
+from producer.tile_directory import tiles_around
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec
+from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
 from schemas.dataset import ITALY_NORTH_WEST, Modulations, parse_frequency_hz
 
 
@@ -73,6 +75,12 @@ class Frequency(click.ParamType[float]):
     type=click.Path(dir_okay=False, path_type=Path),
     help="CSV of rx_id,latitude,longitude,altitude_m[,antenna_height_m].  [default: north-west Italy]",
 )
+@click.option(
+    "--terrain",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Directory of SRTM .hgt tiles; IQSTREAM_TERRAIN_DIR of producers and sinks must name one with the same.  "
+    "[default: made-up terrain]",
+)
 @click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
 @click.option("--json", "as_json", is_flag=True, help="Print the dataset's id and settings as JSON.")
@@ -88,18 +96,21 @@ def generate(  # click passes options by name
     capture_ms: int,
     modulation: str,
     receivers: Path | None,
+    terrain: Path | None,
     reuse_name: bool,  # noqa: FBT001
     watch: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Submit a dataset: its samples are generated, extracted, filtered and stored by the running stages."""
+    network = read_receivers(receivers) if receivers else ITALY_NORTH_WEST
     spec = make_spec(
         name=name,
         samples=samples,
         frequency_hz=frequency,
         seed=seed,
         iq_samples=iq_samples,
-        receivers=read_receivers(receivers) if receivers else ITALY_NORTH_WEST,
+        receivers=network,
+        terrain=read_terrain(terrain, network) if terrain else Terrain(),
         capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
         scenario={"modulation": modulation},
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
@@ -130,6 +141,19 @@ def make_spec(**fields: object) -> DatasetSpec:
         return msgspec.convert(msgspec.to_builtins(fields) | identity, DatasetSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"dataset: {error}") from None
+
+
+def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
+    """The tiles of a directory around the receivers, by name and digest.
+
+    Raises:
+        UserError: the tile of a receiver is missing, or a file is no tile.
+    """
+    try:
+        tiles = tiles_around(directory, receivers, Scenario().margin_deg)
+    except ValueError as error:
+        raise UserError(f"terrain: {error}") from None
+    return Terrain(source="tiles", tiles=tiles)
 
 
 async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:

@@ -9,7 +9,6 @@ import numpy as np
 
 from extractor.version import EXTRACTOR_VERSION
 from iqstream.ops.datasets.recompute import differences, recomputed
-from iqstream.ops.datasets.recordings import ProvedFrames, proved_frames
 from iqstream.ops.datasets.stored import (
     StoredOutcome,
     row_identities,
@@ -24,6 +23,7 @@ from sink.frames import FrameReader
 from sink.join import SampleKey
 from sink.objects import ObjectStore, object_name
 from sink.postgres import Pool
+from sink.recordings import RecordedSample, Recordings, Synthesize, look_for_recordings
 from sink.verdict import VERDICTS
 
 
@@ -46,10 +46,14 @@ class Check:
 class Verifier:
     """Runs the checks of one version of a dataset, each when it is asked for. Changes nothing."""
 
-    def __init__(self, *, pool: Pool, store: ObjectStore, frames: FrameReader, dataset: Dataset) -> None:
+    def __init__(
+        self, *, pool: Pool, store: ObjectStore, frames: FrameReader, synthesize: Synthesize, dataset: Dataset
+    ) -> None:
+        """`synthesize` makes a sample again whose frames have expired."""
         self._pool = pool
         self._store = store
         self._frames = frames
+        self._synthesize = synthesize
         self._dataset = dataset
         self._spec = dataset.spec
         self._content_sha256 = dataset.spec.content_sha256()
@@ -121,8 +125,8 @@ class Verifier:
             if not outcome.iq_saved:
                 continue
             proved = await self._prove(outcome)
-            synthesised += proved.synthesised
-            check.problems += [f"sample {index}: {problem}" for problem in proved.problems]
+            synthesised += len(proved.synthesized)
+            check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             for rx_id, frame in proved.frames.items():
                 check.checked += 1
                 try:
@@ -148,9 +152,9 @@ class Verifier:
                 others += 1
                 continue
             proved = await self._prove(outcome)
-            synthesised += proved.synthesised
-            check.problems += [f"sample {index}: {problem}" for problem in proved.problems]
-            if not proved.problems:
+            synthesised += len(proved.synthesized)
+            check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
+            if not proved.missing:
                 check.checked += 1
                 made = recomputed(self._spec, outcome, proved.frames, recorded=self._dataset.recorded)
                 found = differences(self._spec, self._content_sha256, outcome, row, made)
@@ -161,9 +165,14 @@ class Verifier:
         check.note = "; ".join(note for note in notes if note)
         return check
 
-    async def _prove(self, outcome: StoredOutcome) -> ProvedFrames:
-        sample = SampleKey(self._dataset.id, self._dataset.version, outcome.sample_idx)
-        return await proved_frames(self._frames, self._spec, sample, outcome.lineage, recorded=self._dataset.recorded)
+    async def _prove(self, outcome: StoredOutcome) -> Recordings:
+        sample = RecordedSample(
+            key=SampleKey(self._dataset.id, self._dataset.version, outcome.sample_idx),
+            spec=self._spec,
+            recorded=self._dataset.recorded,
+            lineage=outcome.lineage,
+        )
+        return await look_for_recordings(self._frames, self._synthesize, sample)
 
 
 def _saved(outcomes: Mapping[int, StoredOutcome]) -> Iterator[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import dataclass
+from functools import partial
 
 import click
 from rich.console import Console
@@ -17,6 +18,7 @@ from iqstream.ops.replay.sources import make_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from producer.synthesize import synthesize_sample
+from producer.tile_directory import tiles_in
 from sink.datasets import Dataset, find_dataset
 from sink.postgres import Pool
 
@@ -84,7 +86,7 @@ async def replay_and_show(
             replay,
             source,
             extract=feature_record,
-            synthesize=synthesize_sample,
+            synthesize=partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir)),
             workers=workers,
             show=display.show,
         )

@@ -1,16 +1,23 @@
 """Loss, noise and distances against reference values."""
 
+import dataclasses
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from producer.geometry import bearing_rad, ground_distance_m, slant_distance_m, time_of_flight_us
+from producer.ground import ground_of
 from producer.noise import man_made_noise_figure_db, noise_dbm, thermal_noise_dbm
-from producer.propagation import free_space_loss_db, knife_edge_loss_db, path_loss
+from producer.path import draw_paths
+from producer.propagation import PathLoss, clutter_loss_db, free_space_loss_db, knife_edge_loss_db
+from producer.scenario import draw_scene
 from producer.shadowing import draw_shadowing_db
-from schemas import Receiver
+from producer.tiles import NO_TILES
+from schemas import Receiver, Scenario
 from schemas.dataset import ITALY_NORTH_WEST
+from tests.producer_specs import variant
 
 
 @pytest.mark.parametrize(
@@ -53,13 +60,51 @@ def test_knife_edge_refuses_nan():
 
 
 def test_a_paths_loss_is_the_sum_of_its_parts():
-    loss = path_loss(frequency_hz=145e6, distance_m=50e3, shadowing_db=-3.25)
-    assert loss.total_db == pytest.approx(109.655 - 3.25, abs=1e-3)
+    loss = PathLoss(free_space_db=109.655, diffraction_db=20.5, clutter_db=13.0, shadowing_db=-3.25)
+    assert loss.total_db == pytest.approx(139.905)
 
 
 def test_a_path_is_never_shorter_than_the_models_range():
-    near, nearer = (path_loss(frequency_hz=145e6, distance_m=d, shadowing_db=0.0) for d in (50.0, 0.0))
-    assert near == nearer
+    """50 m; nearer, and on the very spot, all that grows is the antennas' difference in height."""
+    spec = variant(scenario=Scenario(tx_height_min_m=20.0, tx_height_max_m=20.0))
+    ground = ground_of(spec, NO_TILES)
+    scene = draw_scene(spec, np.random.default_rng(1), ground)
+    torino = spec.receivers[2]
+    for metres in (0.0, 49.0):
+        latitude = torino.latitude + metres / 111_195
+        near = dataclasses.replace(scene, latitude=latitude, longitude=torino.longitude, altitude_m=torino.altitude_m)
+        loss = draw_paths(spec, 0, near, ground)[2].loss
+        assert loss.free_space_db == pytest.approx(free_space_loss_db(144e6, 50.0), abs=1e-6)
+        assert (loss.diffraction_db, loss.clutter_db) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("mhz", "category", "loss_db"),
+    [
+        (145, "rural", 13.68),
+        (145, "suburban", 11.19),
+        (145, "urban", 14.74),
+        (145, "dense_urban", 17.16),
+        (432, "rural", 16.10),
+        (432, "suburban", 15.62),
+        (432, "urban", 19.39),
+        (432, "dense_urban", 21.88),
+    ],
+)
+def test_clutter_loss_has_the_reference_values(mhz, category, loss_db):
+    """ITU-R P.2108, section 3.1, at 1.5 m."""
+    assert clutter_loss_db(1.5, mhz * 1e6, category) == pytest.approx(loss_db, abs=5e-3)
+
+
+@pytest.mark.parametrize(
+    ("category", "height_m"), [("rural", 10), ("suburban", 10), ("urban", 15), ("dense_urban", 20)]
+)
+def test_clutter_loses_less_the_higher_the_antenna_and_nothing_above_it(category, height_m):
+    losses = [clutter_loss_db(h, 145e6, category) for h in np.linspace(1.0, height_m, 50)]
+    assert all(low > high for low, high in pairwise(losses))
+    assert losses[-1] == clutter_loss_db(height_m + 1, 145e6, category) == 0.0
+    assert clutter_loss_db(height_m - 0.01, 145e6, category) < 0.1
+    assert clutter_loss_db(1.5, 145e6, "none") == 0.0
 
 
 @pytest.mark.parametrize(("bandwidth_hz", "expected_dbm"), [(200e3, -120.96), (12.5e3, -133.01)])

@@ -6,11 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from producer.ground import LevelGround, ground_of
 from producer.scenario import draw_scene
+from producer.terrain import height_m
+from producer.tiles import NO_TILES
+from schemas import Scenario
 from schemas.dataset import ITALY_NORTH_WEST
-from tests.producer_specs import SHORT
+from tests.producer_specs import SHORT, variant
 
 DRAWS = 4000
+LAND = LevelGround(240.0)
 SOUTH, NORTH = (pick(r.latitude for r in ITALY_NORTH_WEST) for pick in (min, max))
 WEST, EAST = (pick(r.longitude for r in ITALY_NORTH_WEST) for pick in (min, max))
 
@@ -18,7 +23,7 @@ WEST, EAST = (pick(r.longitude for r in ITALY_NORTH_WEST) for pick in (min, max)
 @pytest.fixture(scope="module")
 def scenes():
     stream = np.random.default_rng(3)
-    return [draw_scene(SHORT, stream) for _ in range(DRAWS)]
+    return [draw_scene(SHORT, stream, LAND) for _ in range(DRAWS)]
 
 
 def within(scene, margin):
@@ -64,7 +69,28 @@ def test_the_emission_fits_into_the_window_with_all_its_errors(scenes):
     assert max(scene.frequency_offset_hz for scene in scenes) > 85_000
 
 
-def test_heights_speeds_and_ground_stay_in_their_ranges(scenes):
+def test_heights_and_speeds_stay_in_their_ranges(scenes):
     assert all(1.5 <= scene.antenna_height_m <= 30 for scene in scenes)
     assert all(0 <= scene.speed_m_s <= 30 for scene in scenes)
-    assert all(100 <= scene.altitude_m <= 700 for scene in scenes)
+    assert {scene.altitude_m for scene in scenes} == {240.0}
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_transmitters_stand_on_the_ground_and_at_sea_only_where_that_is_allowed(allowed):
+    """A fifth of the default region is the Ligurian Sea."""
+    spec = variant(scenario=Scenario(transmitters_at_sea=allowed))
+    ground, stream = ground_of(spec, NO_TILES), np.random.default_rng(5)
+    scenes = [draw_scene(spec, stream, ground) for _ in range(400)]
+    assert all(scene.altitude_m == height_m(ground, scene.latitude, scene.longitude) for scene in scenes)
+    assert any(ground.is_sea(scene.latitude, scene.longitude) for scene in scenes) == allowed
+    share = sum(scene.inside_network for scene in scenes) / 400
+    assert abs(share - 0.7) < 4 * math.sqrt(0.7 * 0.3 / 400)
+
+
+def test_a_region_that_is_all_sea_is_refused_with_what_to_change():
+    class Ocean(LevelGround):
+        def is_sea(self, latitude, longitude):
+            return True
+
+    with pytest.raises(ValueError, match=r"scenario.transmitters_at_sea: 1000 places .* are all sea; allow it"):
+        draw_scene(SHORT, np.random.default_rng(1), Ocean(0.0))

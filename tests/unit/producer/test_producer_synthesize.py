@@ -10,7 +10,7 @@ from producer.receiver import chunk_ends
 from producer.synthesize import WrongGenerator, synthesize_sample
 from schemas import Capture, Propagation, Scenario, decode, encode
 from tests.golden_digests import GOLDEN_SPECS
-from tests.producer_specs import ONE_TAP, SHORT, ring_of, variant
+from tests.producer_specs import FREE_SPACE, ONE_TAP, SHORT, ring_of, variant
 
 
 def contents(sample):
@@ -130,6 +130,7 @@ def test_cross_correlation_recovers_the_difference_of_arrival(index):
         capture=Capture(capture_ms=250, chunk_ms=50),
         scenario=Scenario(oscillator_ppm=0.0),
         propagation=Propagation(shadowing_sigma_db=0.0),
+        terrain=FREE_SPACE,
     )
     frames = sorted(synthesize_sample(spec, index).frames, key=lambda frame: frame.truth.link.distance_km)
     near, far = frames[0], frames[-1]
@@ -153,7 +154,9 @@ def test_cross_correlation_recovers_the_difference_of_arrival(index):
 
 def test_no_frame_begins_or_ends_in_silence():
     """The first and last 50 samples have the power of a constant envelope, near and far."""
-    spec = variant(channel=ONE_TAP, propagation=Propagation(shadowing_sigma_db=0.0), datatype="cf32_le")
+    spec = variant(
+        channel=ONE_TAP, propagation=Propagation(shadowing_sigma_db=0.0), terrain=FREE_SPACE, datatype="cf32_le"
+    )
     for frame in synthesize_sample(spec, 4).frames:
         power = np.abs(frame.samples()) ** 2
         expected = 10 ** (frame.truth.link.mean_signal_dbm / 10)
@@ -163,7 +166,7 @@ def test_no_frame_begins_or_ends_in_silence():
 
 def test_faint_signals_go_as_bytes_and_strong_ones_as_sixteen_bits():
     faint = synthesize_sample(variant(scenario=Scenario(eirp_min_w=1e-9, eirp_max_w=1e-9)), 0)
-    strong = synthesize_sample(variant(scenario=Scenario(eirp_min_w=50, eirp_max_w=50)), 0)
+    strong = synthesize_sample(variant(scenario=Scenario(eirp_min_w=50, eirp_max_w=50), terrain=FREE_SPACE), 0)
     assert {frame.datatype for frame in faint.frames} == {"ci8"}
     assert {frame.datatype for frame in strong.frames} == {"ci16_le"}
     for frame in (*faint.frames, *strong.frames):

@@ -24,11 +24,16 @@ def test_the_environment_gives_all_settings(tmp_path):
 
 
 def test_every_problem_is_reported_at_once_by_variable(tmp_path):
-    wrong = {"IQSTREAM_PARTITIONS": "0", "IQSTREAM_S3_SECURE": "maybe", "IQSTREAM_TYPO": "x"}
+    wrong = {
+        "IQSTREAM_PARTITIONS": "0",
+        "IQSTREAM_S3_SECURE": "maybe",
+        "IQSTREAM_TYPO": "x",
+        "IQSTREAM_TERRAIN_DIR": "nowhere",
+    }
     with pytest.raises(UserError) as caught:
         load(tmp_path, wrong)
     for expected in ("KAFKA_BOOTSTRAP is not set", "POSTGRES_DSN is not set", "PARTITIONS: '0'", "S3_SECURE: 'maybe'",
-                     "IQSTREAM_TYPO is not a setting"):  # fmt: skip
+                     "TERRAIN_DIR: 'nowhere' is not a directory", "IQSTREAM_TYPO is not a setting"):  # fmt: skip
         assert expected in str(caught.value)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
-from schemas import Capture, DatasetSpec, GenerationShard, Scenario
+from schemas import Capture, DatasetSpec, GenerationShard, Scenario, Terrain
 from schemas.dataset import parse_frequency_hz
 from tests.golden_wire import DATASET_ID, SPEC
 from tests.strategies import SEEDED, dataset_specs, generation_shards
@@ -21,7 +21,17 @@ IDENTITY = {
     "samples": 7,
     "iq_samples": 1,
 }
-OTHER_WORDS = {"either": "upper", "auto": "cf32_le", "carrier": "nbfm", "rural": "city"}
+OTHER_WORDS = {
+    "either": "upper",
+    "auto": "cf32_le",
+    "carrier": "nbfm",
+    "rural": "city",
+    "suburban": "urban",
+    "N45E007": "S01W001",
+    "5a" * 32: "5b" * 32,
+}
+TIED = {("terrain", "source")}
+"""Cannot change alone."""
 
 Path = tuple[str | int, ...]
 
@@ -40,7 +50,11 @@ def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 def content_leaves() -> list[tuple[Path, Any]]:
     """The scalars that decide what a sample holds."""
-    return [(path, value) for path, value in leaves(msgspec.to_builtins(SPEC)) if path[0] not in IDENTITY]
+    return [
+        (path, value)
+        for path, value in leaves(msgspec.to_builtins(SPEC))
+        if path[0] not in IDENTITY and path not in TIED
+    ]
 
 
 def changed(path: Path, value: Any) -> DatasetSpec:
@@ -58,14 +72,21 @@ def another(value: Any) -> Any:
     """A valid value that is not this one."""
     if isinstance(value, str):
         return OTHER_WORDS.get(value, value + "x")
+    if isinstance(value, bool):
+        return not value
     if value is None:
         return 1.0
-    return value + 1 if isinstance(value, int) else value * 1.001 + 0.001
+    return value + 1 if isinstance(value, int) else value * 0.998 + 0.001
 
 
 @pytest.mark.parametrize(("path", "value"), content_leaves(), ids=lambda part: str(part).replace(" ", ""))
 def test_the_digest_changes_with_every_field_of_the_content(path: Path, value: Any) -> None:
     assert changed(path, another(value)).content_sha256() != SPEC.content_sha256()
+
+
+def test_the_digest_changes_with_the_terrains_source() -> None:
+    made_up, none = (msgspec.structs.replace(SPEC, terrain=Terrain(source=s)) for s in ("procedural", "none"))
+    assert len({spec.content_sha256() for spec in (SPEC, made_up, none)}) == 3
 
 
 @pytest.mark.parametrize("field", IDENTITY)
@@ -97,6 +118,7 @@ def test_a_spec_survives_json_with_its_digest(spec: DatasetSpec) -> None:
     assert stored.content_sha256() == spec.content_sha256()
 
 
+TWIN = {"rx_id": "twin", "latitude": 45.02, "longitude": 7.29, "altitude_m": 100.0}
 WRONG = [
     (("samples",), 0, "$.samples"),
     (("samples",), 10_000_001, "$.samples"),
@@ -116,6 +138,7 @@ WRONG = [
     (("receivers", 0, "rx_id"), "../x", "$.receivers[0].rx_id"),
     (("receivers", 0, "rx_id"), "torino\n", "$.receivers[0].rx_id"),
     (("receivers", 0, "rx_id"), "torino", "receivers: rx_id torino stands more than once"),
+    (("receivers", 2), TWIN, "receivers: giaveno and twin stand on one spot, but on ground of 600 m and 100 m"),
     (("capture", "sample_rate_hz"), 0.0, "$.capture.sample_rate_hz"),
     (("capture", "sample_rate_hz"), 20e6, "sample_rate_hz, capture_ms: 10000000 samples"),
     (("capture", "chunk_ms"), 501, "chunk_ms, capture_ms: 501 is above 500"),
@@ -126,6 +149,14 @@ WRONG = [
     (("scenario", "modulation"), "wfm", "$.scenario.modulation"),
     (("impairments", "iq_phase_error_deg"), 90.0, "$.impairments.iq_phase_error_deg"),
     (("propagation", "noise_figure_db"), -1.0, "$.propagation.noise_figure_db"),
+    (("propagation", "clutter"), "city", "$.propagation.clutter"),
+    (("propagation", "effective_earth_factor"), 0.1, "$.propagation.effective_earth_factor"),
+    (("terrain", "hurst"), 0.5, "$.terrain.hurst"),
+    (("terrain", "profile_step_m"), 100.5, "$.terrain.profile_step_m"),
+    (("terrain", "source"), "procedural", "tiles: 1 of them, but source is 'procedural'"),
+    (("terrain", "tiles"), [], "tiles: 0 of them, but source is 'tiles'"),
+    (("terrain", "tiles", 0, "name"), "../N45E007", "$.terrain.tiles[0].name"),
+    (("terrain", "tiles", 0, "sha256"), "5A" * 32, "$.terrain.tiles[0].sha256"),
     (("channel", "taps_min"), 7, "taps_min, taps_max: 7 is above 6"),
     (("channel", "delay_min_us"), 6.0, "delay_min_us, delay_max_us"),
     (("channel", "rician_k_min_db"), 11.0, "rician_k_min_db, rician_k_max_db"),

@@ -1,0 +1,44 @@
+"""The ground that a dataset's waves travel over."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+MAX_TILES = 4096
+
+TileName = Annotated[str, Meta(pattern=r"^[NS][0-9]{2}[EW][0-9]{3}$(?!\n)")]
+"""Of the south-west corner: N45E007 covers 45-46 degrees north, 7-8 degrees east."""
+
+
+class TerrainTile(msgspec.Struct, frozen=True, kw_only=True):
+    """One SRTM tile and its content: a producer reads the file of this name and refuses one of another content."""
+
+    name: TileName
+    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+
+
+class Terrain(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the heights of the ground come from.
+
+    `procedural`: a coarse relief of north-west Italy (elsewhere: the receivers' own altitudes) with fractal
+    detail of exponent `hurst`, drawn from `seed`. `tiles`: the SRTM tiles named here; a place outside them is
+    sea. `none`: no ground, free space between the antennas.
+    """
+
+    source: Literal["procedural", "tiles", "none"] = "procedural"
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    hurst: Annotated[float, Meta(ge=0.7, le=0.9)] = 0.8
+    detail: Annotated[float, Meta(ge=0, le=3)] = 1.0
+    """Strength of the fractal detail against the built-in one."""
+    profile_step_m: Annotated[float, Meta(ge=10, le=100)] = 100.0
+    """Longest distance of neighbouring points of a path's profile."""
+    tiles: Annotated[tuple[TerrainTile, ...], Meta(max_length=MAX_TILES)] = ()
+
+    def __post_init__(self) -> None:
+        if (self.source == "tiles") != bool(self.tiles):
+            raise ValueError(f"tiles: {len(self.tiles)} of them, but source is {self.source!r}")
+        names = [tile.name for tile in self.tiles]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"tiles: {', '.join(twice)} stands more than once")

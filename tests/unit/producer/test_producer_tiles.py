@@ -1,0 +1,180 @@
+"""SRTM tiles: where their posts lie, what voids become, and files that are none."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+
+from iqstream.ops.commands.generate import read_terrain
+from iqstream.runtime.errors import UserError
+from producer.synthesize import synthesize_sample
+from producer.terrain import height_m
+from producer.tile_directory import BadTile, TileDirectory, read_posts, tiles_around, tiles_in
+from producer.tiles import MissingTile, tile_name, tiled_ground
+from schemas import Terrain
+from schemas.dataset import ITALY_NORTH_WEST
+from tests.producer_specs import ring_of, variant
+
+SIDE = 1201
+REGION = [(south, west) for south in (43, 44, 45) for west in (6, 7, 8, 9)]
+
+
+def slope(south, west, side=SIDE):
+    """A plane: 10 m a degree northwards from 45 N, 300 m eastwards from 7 E, that tiles share at their edges."""
+    latitudes = south + 1 - np.arange(side) / (side - 1)
+    longitudes = west + np.arange(side) / (side - 1)
+    return np.rint(1000 * (latitudes - 40)[:, None] + 300 * longitudes[None, :]).astype(np.int16)
+
+
+def write_tile(directory, south, west, heights):
+    path = directory / f"{tile_name(south, west)}.hgt"
+    path.write_bytes(heights.astype(">i2").tobytes())
+    return path
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    path = tmp_path_factory.mktemp("tiles")
+    for south, west in REGION:
+        write_tile(path, south, west, slope(south, west))
+    return path
+
+
+def ground_in(directory, receivers=ITALY_NORTH_WEST):
+    return tiled_ground(tiles_around(directory, receivers, 0.5), TileDirectory(directory))
+
+
+@pytest.mark.parametrize(
+    ("south", "west", "name"), [(45, 7, "N45E007"), (-1, -1, "S01W001"), (0, 0, "N00E000"), (-45, 170, "S45E170")]
+)
+def test_a_tile_is_named_by_its_south_west_corner(south, west, name):
+    assert tile_name(south, west) == name
+
+
+@pytest.mark.parametrize("side", [1201, 3601])
+def test_rows_run_from_north_and_columns_from_west(tmp_path, side):
+    heights = np.zeros((side, side), np.int16)
+    heights[0, 0], heights[0, -1], heights[-1, 0], heights[-1, -1] = 1, 2, 3, 4
+    heights[1, 2] = 500
+    write_tile(tmp_path, 45, 7, heights)
+    pair = (ring_of(2)[0], msgspec.structs.replace(ring_of(2)[0], rx_id="b"))
+    here = tuple(msgspec.structs.replace(r, latitude=45.5, longitude=7.5) for r in pair)
+    ground, post = ground_in(tmp_path, here), 1 / (side - 1)
+    for latitude, longitude, expected in [
+        (46 - 1e-12, 7.0, 1), (46 - 1e-12, 8 - 1e-12, 2), (45.0, 7.0, 3), (45.0, 8 - 1e-12, 4),
+        (46 - post, 7 + 2 * post, 500), (46 - 1.5 * post, 7 + 2 * post, 250), (46 - 1.5 * post, 7 + 2.5 * post, 125),
+    ]:  # fmt: skip
+        assert height_m(ground, latitude, longitude) == pytest.approx(expected, abs=1e-5)
+
+
+def test_a_plane_over_many_tiles_is_a_plane_and_their_shared_edges_do_not_show(directory):
+    """Heights are whole metres: an error of half a metre at most, a little more for the last bits."""
+    rng, ground = np.random.default_rng(1), ground_in(directory)
+    latitudes, longitudes = rng.uniform(44, 46, 4000), rng.uniform(6, 10, 4000)
+    latitudes[:500], longitudes[500:1000] = 45.0, 8.0
+    plane = 1000 * (latitudes - 40) + 300 * longitudes
+    assert np.abs(ground.heights_m(latitudes, longitudes) - plane).max() < 0.51
+    for across in (1e-9, -1e-9):
+        assert height_m(ground, 45 + across, 7.7) == pytest.approx(height_m(ground, 45.0, 7.7), abs=1e-4)
+        assert height_m(ground, 45.3, 8 + across) == pytest.approx(height_m(ground, 45.3, 8.0), abs=1e-4)
+
+
+def test_voids_take_the_heights_around_them(tmp_path):
+    heights = np.full((SIDE, SIDE), 100, np.int16)
+    heights[:, 600:] = 300
+    heights[600, 300] = heights[200:260, 200:260] = -32768
+    heights[900:, 900:] = -32768
+    write_tile(tmp_path, 45, 7, heights)
+    here = tuple(msgspec.structs.replace(r, latitude=45.5, longitude=7.5) for r in ring_of(2)[:1]) * 2
+    here = (here[0], msgspec.structs.replace(here[1], rx_id="b"))
+    ground = ground_in(tmp_path, here)
+
+    def at(row, column):
+        return height_m(ground, 46 - row / 1200, 7 + column / 1200)
+
+    assert at(600, 300) == at(600.3, 300.6) == 100.0
+    assert at(230, 230) == at(200, 259) == 100.0
+    assert at(905.5, 950.5) == 300.0
+    assert at(1150, 1150) == 0.0  # more than 100 posts from any valid one
+    assert all(np.isfinite(at(row, 230.5)) for row in np.linspace(190, 270, 161))
+
+
+def test_places_without_a_tile_are_sea(directory):
+    ground = ground_in(directory)
+    assert ground.is_sea(42.5, 8.5)
+    assert height_m(ground, 42.5, 8.5) == 0.0
+    assert not ground.is_sea(45.5, 8.5)
+
+
+@pytest.mark.parametrize("content", [b"", b"x" * 2884801, b"x" * 25934400])
+def test_a_file_of_another_size_is_refused_with_what_a_tile_has(tmp_path, content):
+    path = tmp_path / "N45E007.hgt"
+    path.write_bytes(content)
+    with pytest.raises(BadTile, match=rf"N45E007.hgt: {len(content)} bytes are no SRTM tile: one has 25934402"):
+        read_posts(path)
+
+
+def test_heights_that_are_none_are_refused_with_their_place(tmp_path):
+    little_endian = np.full((SIDE, SIDE), 256, np.int16)
+    little_endian[3, 4] = 0x0050
+    path = tmp_path / "N45E007.hgt"
+    path.write_bytes(little_endian.astype("<i2").tobytes())
+    with pytest.raises(BadTile, match="row 3, column 4 is 20480 m high: no height on earth"):
+        read_posts(path)
+
+
+def test_a_missing_or_another_tile_is_refused_by_name(directory, tmp_path):
+    tile = tiles_around(directory, ITALY_NORTH_WEST, 0.5)[0]
+    with pytest.raises(MissingTile, match=rf"{tile.name}.hgt is not there: put the tile with sha256 {tile.sha256}"):
+        TileDirectory(tmp_path).posts(tile)
+    with pytest.raises(MissingTile, match=rf"{tile.name}.hgt: no tiles are given here; set IQSTREAM_TERRAIN_DIR"):
+        tiles_in("").posts(tile)
+    write_tile(tmp_path, 43, 6, slope(44, 6))
+    with pytest.raises(MissingTile, match=rf"{tile.name}.hgt is another than the dataset's: its sha256 is"):
+        TileDirectory(tmp_path).posts(tile)
+
+
+def test_a_sample_over_tiles_depends_on_their_content_and_not_on_where_they_lie(directory, tmp_path):
+    """And needs them: without the directory it is refused by the tile's name."""
+    spec = variant(terrain=read_terrain(directory, ITALY_NORTH_WEST))
+    assert [tile.name for tile in spec.terrain.tiles] == [tile_name(*corner) for corner in REGION]
+    for path in directory.iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    here, there = (synthesize_sample(spec, 3, tiles=TileDirectory(d)) for d in (directory, tmp_path))
+    assert here == there
+    sent = here.frames[0].truth.transmitter
+    assert sent.altitude_m == pytest.approx(1000 * (sent.latitude - 40) + 300 * sent.longitude, abs=0.51)
+    with pytest.raises(MissingTile, match=r"N4\dE00\d.hgt: no tiles are given here"):
+        synthesize_sample(spec, 3)
+
+
+def test_generate_refuses_a_directory_without_the_receivers_tiles(directory, tmp_path):
+    with pytest.raises(UserError, match=r"terrain: .* has no N45E007.hgt, on which receiver giaveno stands"):
+        read_terrain(tmp_path, ITALY_NORTH_WEST)
+    (tmp_path / "N45E007.hgt").write_bytes(b"not a tile")
+    (tmp_path / "N44E008.hgt").write_bytes(b"not a tile")
+    (tmp_path / "N45E009.hgt").write_bytes(b"not a tile")
+    with pytest.raises(UserError, match=r"terrain: .*bytes are no SRTM tile"):
+        read_terrain(tmp_path, ITALY_NORTH_WEST)
+
+
+def test_a_region_over_the_date_line_has_the_tiles_of_both_sides(tmp_path):
+    pair = tuple(
+        msgspec.structs.replace(r, latitude=-17.5, longitude=longitude)
+        for r, longitude in zip(ring_of(2), (179.5, 179.9), strict=True)
+    )
+    for west in (178, 179, -180):
+        write_tile(tmp_path, -18, west, np.full((SIDE, SIDE), 7, np.int16))
+    assert [tile.name for tile in tiles_around(tmp_path, pair, 0.5)] == ["S18E178", "S18E179", "S18W180"]
+    ground = ground_in(tmp_path, pair)
+    assert ground.heights_m(np.full(3, -17.5), np.array([179.99, -180.0, -179.99])).tolist() == [7.0, 7.0, 7.0]
+    assert math.isfinite(height_m(ground, -17.5, 180.0))
+
+
+def test_terrain_of_tiles_is_named_by_their_digests(directory):
+    tiles = tiles_around(directory, ITALY_NORTH_WEST, 0.5)
+    assert len({tile.sha256 for tile in tiles}) == len(REGION)
+    changed = msgspec.structs.replace(tiles[0], sha256="0" * 64)
+    specs = [variant(terrain=Terrain(source="tiles", tiles=named)) for named in (tiles, (changed, *tiles[1:]))]
+    assert specs[0].content_sha256() != specs[1].content_sha256()
