@@ -76,7 +76,7 @@ def another(value: Any) -> Any:
         return not value
     if value is None:
         return 1.0
-    return value + 1 if isinstance(value, int) else value * 0.998 + 0.001
+    return value + 1 if isinstance(value, int) else value * 0.997 + 0.0011
 
 
 @pytest.mark.parametrize(("path", "value"), content_leaves(), ids=lambda part: str(part).replace(" ", ""))
@@ -107,7 +107,7 @@ def test_equal_specs_of_integers_and_floats_have_one_digest() -> None:
 
 
 def test_the_digest_is_the_same_for_good() -> None:
-    assert SPEC.content_sha256() == "bf808b013835f0e02a1f3169503f4888b3a5d0cbe1b3eb8ef7ecdf8b9adcb9c9"
+    assert SPEC.content_sha256() == "7288fad6236b5a4977e527d9ce8ee6ee498114c5e15f0a3d129980d51457e838"
 
 
 @SEEDED
