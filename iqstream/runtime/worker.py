@@ -88,20 +88,22 @@ def _arguments(stage: str) -> argparse.Namespace:
     )
     parser.add_argument("--slot", type=int, default=0, help="which of this host's workers this is")
     parser.add_argument("--metrics-port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--standby", action="store_true", help="wait for a line on the input that says which slot")
+    parser.add_argument("--standby", action="store_true", help="wait for the slot and its lock on the input, a socket")
     return parser.parse_args()
 
 
 def _take_place(stage: str, arguments: argparse.Namespace) -> None:
-    """Waits until the supervisor needs another worker; everything is imported, so that one is there at once."""
+    """Waits until the supervisor needs another worker; everything is imported, so that one is there at once.
+
+    It sends the slot's lock too, which is held as long as we live.
+    """
     _name_process(f"{stage}-next")
-    line = sys.stdin.readline()
-    if not line:
+    with socket.socket(fileno=os.dup(0)) as supervisor:
+        message, _lock, _flags, _address = socket.recv_fds(supervisor, 4096, 1)
+    if not message:
         os._exit(0)
-    place = json.loads(line)
+    place = json.loads(message)
     arguments.slot, arguments.metrics_port = place["slot"], place["metrics_port"]
-    for descriptor in place["close"]:  # the locks of the other slots
-        os.close(descriptor)
 
 
 def _name_process(name: str) -> None:

@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -74,7 +75,7 @@ async def supervise(
     async with admin_client(settings) as admin:
         cluster = (await admin.describe_cluster())["cluster_id"]
     slots = take_slots(f"{cluster}-{group}", workers)
-    fleet = Fleet(stage, slots, metrics_port, log_file, environ)
+    fleet = Fleet(stage, metrics_port, log_file, environ)
     try:
         async with asyncio.TaskGroup() as keepers:
             keepers.create_task(fleet.keep_standby(stop))
@@ -120,30 +121,28 @@ class Fleet:
     def __init__(
         self,
         stage: str,
-        slots: Sequence[Slot],
         metrics_port: int,
         log_file: IO[Any] | None,
         environ: Mapping[str, str],
     ) -> None:
         self.stage = stage
-        self._slots = slots
         self._metrics_port = metrics_port
         self._log_file = log_file
         self._environ = environ
-        self._standby: asyncio.subprocess.Process | None = None
+        self._standby: _Tied | None = None
 
     @contextlib.asynccontextmanager
     async def worker(self, slot: Slot) -> AsyncIterator[asyncio.subprocess.Process]:
         """A running worker in a slot, killed at the end if it still runs: the one that stood by, or a new one."""
-        process = await self._promoted(slot)
-        if process is None:
+        tied = await self._promoted(slot)
+        if tied is None:
             arguments = ("--slot", str(slot.number), "--metrics-port", str(self._port(slot)))
-            process = await self._start(arguments, (slot.lock_fd,))
-        slot.process = process
+            tied = await self._start(arguments, (slot.lock_fd,))
+        slot.process = tied.process
         try:
-            yield process
+            yield tied.process
         finally:
-            await _kill(process)
+            await tied.kill()
 
     async def keep_standby(self, stop: asyncio.Event) -> None:
         """Has a process stand by until `stop` is set; begins once the workers have started."""
@@ -152,48 +151,57 @@ class Fleet:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), STANDBY_AFTER_S)
                     return
-                if self._standby is None or self._standby.returncode is not None:
-                    self._standby = await self._start(("--standby",), tuple(slot.lock_fd for slot in self._slots))
+                if self._standby is None or self._standby.process.returncode is not None:
+                    self._standby = await self._start(("--standby",), ())
         finally:
             if self._standby is not None:
-                await _kill(self._standby)
+                await self._standby.kill()
 
-    async def _promoted(self, slot: Slot) -> asyncio.subprocess.Process | None:
-        process, self._standby = self._standby, None
-        if process is None or process.returncode is not None:
+    async def _promoted(self, slot: Slot) -> "_Tied | None":
+        standby, self._standby = self._standby, None
+        if standby is None:
             return None
-        others = [other.lock_fd for other in self._slots if other is not slot]
-        place = {"slot": slot.number, "metrics_port": self._port(slot), "close": others}
-        assert process.stdin is not None  # noqa: S101  # it is a pipe
+        place = json.dumps({"slot": slot.number, "metrics_port": self._port(slot)}).encode()
         try:
-            process.stdin.write(json.dumps(place).encode() + b"\n")
-            await process.stdin.drain()
-        except (BrokenPipeError, ConnectionResetError):
-            await _kill(process)
+            socket.send_fds(standby.tie, [place], [slot.lock_fd])
+        except OSError:  # it has died
+            await standby.kill()
             return None
-        return process
+        return standby
 
     def _port(self, slot: Slot) -> int:
         return self._metrics_port and self._metrics_port + slot.number
 
-    async def _start(self, arguments: Sequence[str], descriptors: Sequence[int]) -> asyncio.subprocess.Process:
-        """A process whose input is a pipe that closes with us; its own session keeps Ctrl-C off."""
-        return await asyncio.create_subprocess_exec(
-            sys.executable, "-m", self.stage, *arguments,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=self._log_file,
-            env=self._environ,
-            pass_fds=descriptors,
-            start_new_session=True,
-        )  # fmt: skip
+    async def _start(self, arguments: Sequence[str], descriptors: Sequence[int]) -> "_Tied":
+        """A process in a session of its own, which keeps Ctrl-C off."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", self.stage, *arguments,
+                stdin=theirs.fileno(),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=self._log_file,
+                env=self._environ,
+                pass_fds=descriptors,
+                start_new_session=True,
+            )  # fmt: skip
+        return _Tied(process, ours)
 
 
-async def _kill(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+@dataclass(frozen=True, slots=True)
+class _Tied:
+    """A process whose standard input is a socket that closes with us, and it ends by that."""
+
+    process: asyncio.subprocess.Process
+    tie: socket.socket
+
+    async def kill(self) -> None:
+        """Ends it if it still runs."""
+        self.tie.close()
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.kill()
+            await self.process.wait()
 
 
 async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Event, on_start: OnStart | None) -> None:

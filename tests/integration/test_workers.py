@@ -37,7 +37,18 @@ def until(true, what, deadline_s=30):
 
 def workers_of(pipeline):
     """Those at work; one more stands by."""
-    return [process for process in children_of(pipeline) if re.fullmatch(r"extractor-\d+", process.name())]
+    return [process for process in children_of(pipeline) if re.fullmatch(r"extractor-\d+", name_of(process))]
+
+
+def standing_by(pipeline):
+    return [process for process in children_of(pipeline) if name_of(process) == "extractor-next"]
+
+
+def name_of(process):
+    try:
+        return process.name()
+    except psutil.NoSuchProcess:
+        return ""
 
 
 def children_of(pipeline):
@@ -57,18 +68,18 @@ def test_a_killed_worker_is_replaced_and_the_other_one_left_alone(service):
 
 
 def test_the_one_that_stood_by_takes_the_place_of_a_killed_worker(service):
-    until(lambda: len(children_of(service)) == 3, "one that stands by")
-    (waiting,) = set(children_of(service)) - set(workers_of(service))
-    until(lambda: waiting.name() == "extractor-next", "it has imported everything")
+    until(lambda: len(workers_of(service)) == 2, "two workers")
+    until(lambda: standing_by(service), "one that stands by, with everything imported")
+    (waiting,) = standing_by(service)
     killed = workers_of(service)[0]
     place = killed.name()
     killed.kill()
-    until(lambda: waiting.name() == place, "it is in the killed one's slot")
+    until(lambda: name_of(waiting) == place, "it is in the killed one's slot")
 
 
 def test_kill_9_of_the_service_leaves_no_worker(service):
     until(lambda: len(workers_of(service)) == 2, "two workers")
-    until(lambda: len(children_of(service)) == 3, "one that stands by")
+    until(lambda: standing_by(service), "one that stands by")
     orphans = children_of(service)
     service.services["extractor"].kill()
     service.services.pop("extractor").wait()

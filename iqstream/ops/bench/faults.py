@@ -6,6 +6,7 @@ from functools import partial
 
 from iqstream.ops.bench.ground import Fault, Ground, Recovery
 from iqstream.ops.bench.server_faults import (
+    fill_disk,
     kill_server,
     refuse_connections,
     refused_record,
@@ -54,5 +55,8 @@ KINDS: Mapping[str, Kind] = {
     "object store slow": Kind(weight=1.5, hold_s=(2, 6), inject=partial(slow_connections, "s3")),
     "broker silent": Kind(weight=1, hold_s=(3, 12), inject=partial(silent_connections, "kafka")),
     "database silent": Kind(weight=1, hold_s=(3, 12), inject=partial(silent_connections, "postgres")),
+    "broker's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "kafka")),
+    "database's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "postgres")),
+    "object store's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "s3")),
     "record refused by the broker": Kind(weight=2, hold_s=(0, 0), inject=refused_record),
 }

@@ -15,6 +15,7 @@ from iqstream.ops.bench.watch import Away
 from iqstream.runtime.errors import Failed
 from schemas import Capture, DatasetSpec
 
+FULL_BYTES = 256 * 1024
 TOO_LARGE = Capture(capture_ms=1000)
 """As cf32_le this is 1.6 MB a frame: over the broker's limit."""
 
@@ -25,6 +26,16 @@ async def kill_server(name: ServerName, ground: Ground, fault: Fault) -> Recover
     await asyncio.to_thread(ground.servers.kill, name)
     await asyncio.sleep(fault.hold_s)
     await ground.servers.start(name)
+    return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
+
+
+async def fill_disk(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """No file of the server can grow, as on a full disk; then there is room again, and it is restarted."""
+    began_s = now_s()
+    await asyncio.to_thread(ground.servers.limit_files, name, FULL_BYTES)
+    await asyncio.sleep(fault.hold_s)
+    await asyncio.to_thread(ground.servers.limit_files, name, None)
+    await ground.servers.restart(name)
     return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
 
 

@@ -88,6 +88,23 @@ class BenchServers:
                 continue
         psutil.wait_procs(family, timeout=10)
 
+    async def restart(self, name: ServerName) -> None:
+        """Ends a server in good order if it still runs, and brings it up again."""
+        await asyncio.to_thread(self._servers[name].stop)
+        await self.start(name)
+
+    def limit_files(self, name: ServerName, limit_bytes: int | None) -> None:
+        """No file of the server may grow beyond the limit, as on a full disk; None lifts that."""
+        process = self._servers[name].running()
+        if process is None:
+            return  # it died of it
+        soft = psutil.RLIM_INFINITY if limit_bytes is None else limit_bytes
+        for member in [process, *process.children(recursive=True)]:
+            try:
+                member.rlimit(psutil.RLIMIT_FSIZE, (soft, psutil.RLIM_INFINITY))
+            except psutil.NoSuchProcess:
+                continue
+
     def settings(self) -> Settings:
         """The direct way to the servers, as they are now."""
         ports = self._state.ports

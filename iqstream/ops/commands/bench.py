@@ -3,23 +3,29 @@
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Coroutine
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
+import msgspec
 import uvloop
 
 from iqstream import __version__
-from iqstream.ops.bench.campaign import CampaignResult, run_campaign
+from iqstream.ops.bench.campaign import run_campaign
+from iqstream.ops.bench.long_run import long_run
 from iqstream.ops.bench.plan import plan_faults
 from iqstream.ops.bench.report import as_json, markdown
 from iqstream.runtime.errors import Failed
 
+T = TypeVar("T")
+
 
 @click.command(epilog="Example: iqstream bench --faults 100 --seed 7 --write docs/faults.md")
-@click.option("--faults", type=click.IntRange(min=1), help="Do this to the running pipeline, this often.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the plan.")
+@click.option("--faults", type=click.IntRange(min=1), help="Do so many things to the running pipeline.")
+@click.option("--long", "long_samples", type=click.IntRange(min=100), help="Make one dataset of so many samples.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the plan of faults.")
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),
@@ -29,52 +35,65 @@ from iqstream.runtime.errors import Failed
     "--write", type=click.Path(dir_okay=False, path_type=Path), help="Also replace the table in this Markdown page."
 )
 @click.option("--json", "json_", is_flag=True, help="Print JSON.")
-def bench(faults: int | None, seed: int, state_dir: Path | None, write: Path | None, json_: bool) -> None:  # noqa: FBT001
+def bench(  # click passes options by name
+    faults: int | None,
+    long_samples: int | None,
+    seed: int,
+    state_dir: Path | None,
+    write: Path | None,
+    json_: bool,  # noqa: FBT001
+) -> None:
     """Measure the pipeline on Kafka, PostgreSQL and S3 servers of its own.
 
     `--faults N` kills workers, whole stages and servers, freezes workers past their session, adds and removes members,
     cuts, slows and refuses connections, all by a seeded plan; then it reads everything back and compares it with an
     undisturbed run. Exit code 1 if anything is lost, doubled or different.
+
+    `--long N` makes one dataset of N recordings of 200 ms and shows, tenth by tenth, what a sample costs and how much
+    memory the workers take.
     """
-    if faults is None:
-        raise click.UsageError("say what to measure: --faults N")
-
-    def tell(line: str) -> None:
-        click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)
-
-    steps = plan_faults(faults, seed)
-    result = _in_directory(state_dir, lambda path: uvloop.run(run_campaign(path, steps, seed=seed, tell=tell)))
-    click.echo(json.dumps(as_json(result)) if json_ else markdown(result))
-    if write is not None:
-        replace_table(write, result)
-    if problems := result.problems():
-        raise Failed(f"the faults left traces: {'; '.join(problems)}")
-
-
-def _in_directory(state_dir: Path | None, run: Callable[[Path], CampaignResult]) -> CampaignResult:
-    """Runs in the directory, or in a new one that is removed unless the run fails."""
-    if state_dir is not None:
-        return run(state_dir)
-    path = Path(tempfile.mkdtemp(prefix="iqstream-bench-"))
-    try:
-        result = run(path)
-    except Failed as error:
-        raise Failed(f"{error}\nServers' and stages' logs are kept in {path / 'logs'}.") from None
-    if not result.problems():
+    if (faults is None) == (long_samples is None):
+        raise click.UsageError("say what to measure: --faults N or --long N")
+    path = state_dir or Path(tempfile.mkdtemp(prefix="iqstream-bench-"))
+    path.mkdir(parents=True, exist_ok=True)
+    problems: list[str] = []
+    if faults is not None:
+        result = _run(run_campaign(path, plan_faults(faults, seed), seed=seed, tell=_tell), path)
+        _show("faults", markdown(result), as_json(result), write, json_=json_)
+        problems = result.problems()
+    elif long_samples is not None:
+        measured = _run(long_run(path, long_samples, _tell), path)
+        _show("long", measured.markdown(), msgspec.to_builtins(measured), write, json_=json_)
+    if problems:
+        raise Failed(f"the faults left traces: {'; '.join(problems)}. Logs are in {path / 'logs'}.")
+    if state_dir is None:
         shutil.rmtree(path, ignore_errors=True)
-    return result
 
 
-BEGIN, END = "<!-- table: iqstream bench --faults -->", "<!-- end of table -->"
+def _run(work: Coroutine[Any, Any, T], path: Path) -> T:
+    try:
+        return uvloop.run(work)
+    except Failed as error:
+        raise Failed(f"{error}\nAll logs are in {path / 'logs'}.") from None
 
 
-def replace_table(page: Path, result: CampaignResult) -> None:
-    """Puts a campaign's table between the page's marks, at its end where it has none."""
+def _tell(line: str) -> None:
+    click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)
+
+
+def _show(name: str, table: str, document: object, page: Path | None, *, json_: bool) -> None:
+    click.echo(json.dumps(document) if json_ else table)
+    if page is not None:
+        replace_table(page, name, table)
+
+
+def replace_table(page: Path, name: str, table: str) -> None:
+    """Puts a table between the page's marks of that name, at its end where it has none."""
+    begin, end = f"<!-- iqstream bench --{name}: written by the command -->", f"<!-- end of --{name} -->"
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    made = f"{datetime.now(UTC):%Y-%m-%d}, iqstream {__version__}"
-    table = f"{BEGIN}\n{markdown(result)}\n({made})\n{END}"
-    if BEGIN in text and END in text:
-        text = text[: text.index(BEGIN)] + table + text[text.index(END) + len(END) :]
+    section = f"{begin}\n{table}\nMeasured {datetime.now(UTC):%Y-%m-%d} with iqstream {__version__}.\n{end}"
+    if begin in text and end in text:
+        text = text[: text.index(begin)] + section + text[text.index(end) + len(end) :]
     else:
-        text = f"{text.rstrip()}\n\n{table}\n"
+        text = f"{text.rstrip()}\n\n{section}\n".lstrip()
     page.write_text(text, encoding="utf-8")

@@ -18,7 +18,7 @@ def test_it_waits_until_it_has_seen_enough():
 def test_a_share_up_to_the_limit_is_borne_for_ever():
     share = InvalidShare(0.5)
     for _ in range(50):
-        share.note("t", [BAD] * 7, 14)
+        share.note("t", [BAD] * 6, 14)
 
 
 def test_only_the_last_records_count():
