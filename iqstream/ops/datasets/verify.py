@@ -11,6 +11,7 @@ from extractor.version import EXTRACTOR_VERSION
 from iqstream.ops.datasets.recompute import differences, recomputed
 from iqstream.ops.datasets.recordings import ProvedFrames, proved_frames
 from iqstream.ops.datasets.stored import (
+    RowIdentity,
     StoredOutcome,
     row_identities,
     samples_with_iq,
@@ -19,7 +20,7 @@ from iqstream.ops.datasets.stored import (
 )
 from iqstream.runtime.errors import Failed
 from producer.version import GENERATOR_VERSION
-from sink.datasets import Dataset
+from sink.datasets import Dataset, find_dataset
 from sink.frames import FrameReader
 from sink.join import SampleKey
 from sink.objects import ObjectStore, object_name
@@ -64,32 +65,20 @@ class Verifier:
         dataset = self._dataset
         if dataset.status == "deleted":
             raise Failed(f"dataset {dataset.id} version {dataset.version} was deleted: there is nothing to verify")
-        outcomes = await stored_outcomes(self._pool, dataset.id, dataset.version)
-        yield self._counts(outcomes)
-        yield await self._rows(outcomes)
+        async with (  # one view of counters, outcomes and rows: the dataset may still be growing
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            now = await find_dataset(connection, dataset.id, version=dataset.version)
+            outcomes = await stored_outcomes(connection, dataset.id, dataset.version)
+            rows = await row_identities(connection, dataset.id, dataset.version)
+        yield _counts(now, outcomes)
+        yield self._rows(outcomes, rows)
         yield await self._object_names(outcomes)
         yield await self._object_contents(outcomes)
         yield await self._recomputed(outcomes, recompute)
 
-    def _counts(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
-        dataset, found = self._dataset, Counter(one.outcome for one in outcomes.values())
-        check = Check(name="counts", checked=len(outcomes))
-        for verdict in VERDICTS:
-            if getattr(dataset, verdict) != found[verdict]:
-                check.problems.append(
-                    f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {found[verdict]} outcomes"
-                )
-        if dataset.status == "complete" and len(outcomes) != dataset.requested:
-            check.problems.append(f"{len(outcomes)} outcomes for {dataset.requested} samples of a complete dataset")
-        saved = sum(one.iq_saved for one in outcomes.values())
-        if saved != dataset.iq_samples_saved:
-            check.problems.append(f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {saved} are marked")
-        outside = [index for index in outcomes if index >= dataset.requested]
-        check.problems += [f"sample {index} is none of the {dataset.requested}" for index in outside]
-        return check
-
-    async def _rows(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
-        rows = await row_identities(self._pool, self._dataset.id, self._dataset.version)
+    def _rows(self, outcomes: Mapping[int, StoredOutcome], rows: Sequence[RowIdentity]) -> Check:
         check = Check(name="rows of accepted samples", checked=len(rows))
         accepted = {index for index, one in outcomes.items() if one.outcome == "accepted"}
         with_row = {index for index, *_ in rows}
@@ -164,6 +153,24 @@ class Verifier:
     async def _prove(self, outcome: StoredOutcome) -> ProvedFrames:
         sample = SampleKey(self._dataset.id, self._dataset.version, outcome.sample_idx)
         return await proved_frames(self._frames, self._spec, sample, outcome.lineage, recorded=self._dataset.recorded)
+
+
+def _counts(dataset: Dataset, outcomes: Mapping[int, StoredOutcome]) -> Check:
+    found = Counter(one.outcome for one in outcomes.values())
+    check = Check(name="counts", checked=len(outcomes))
+    for verdict in VERDICTS:
+        if getattr(dataset, verdict) != found[verdict]:
+            check.problems.append(
+                f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {found[verdict]} outcomes"
+            )
+    if dataset.status == "complete" and len(outcomes) != dataset.requested:
+        check.problems.append(f"{len(outcomes)} outcomes for {dataset.requested} samples of a complete dataset")
+    saved = sum(one.iq_saved for one in outcomes.values())
+    if saved != dataset.iq_samples_saved:
+        check.problems.append(f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {saved} are marked")
+    outside = [index for index in outcomes if index >= dataset.requested]
+    check.problems += [f"sample {index} is none of the {dataset.requested}" for index in outside]
+    return check
 
 
 def _saved(outcomes: Mapping[int, StoredOutcome]) -> Iterator[tuple[int, str]]:
