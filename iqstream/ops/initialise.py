@@ -9,7 +9,6 @@ from iqstream.ops.reach import ensure_bucket, postgres_pool
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, GROUP_OF_TOPIC, SINK_GROUP, TopicsReport, ensure_topics
-from sink.migrations import migrate
 from sink.postgres import Pool, create_offsets
 
 
@@ -29,6 +28,8 @@ async def initialise(settings: Settings) -> Initialised:
         Unreachable: Kafka, PostgreSQL or the object store does not answer.
         Failed: PostgreSQL's offsets belong to another cluster or topic than the one that answers.
     """
+    from sink.migrations import migrate  # brings alembic and sqlalchemy, which no other command needs
+
     bucket_created = await ensure_bucket(settings)
     async with postgres_pool(settings) as pool, admin_client(settings) as admin:
         await migrate(settings.postgres_dsn)

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -16,7 +17,6 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.commands.datasets import json_option, name_argument
 from iqstream.ops.datasets.cleanup import TopicPlan, delete_records, deleted_rows, old_datasets, plan_topics
 from iqstream.ops.datasets.remove import Removed, remove_dataset
-from iqstream.ops.datasets.verify import Check, Verifier
 from iqstream.ops.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer
@@ -25,6 +25,9 @@ from sink.datasets import Dataset, find_dataset, list_datasets
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.postgres import Pool
+
+if TYPE_CHECKING:
+    from iqstream.ops.datasets.verify import Check
 
 SHOWN_PROBLEMS = 10
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -125,7 +128,9 @@ def verify(dataset: str, version: int | None, recompute: int, as_json: bool) -> 
 
 async def _verify(
     settings: Settings, name_or_id: str, version: int | None, recompute: int, *, quiet: bool
-) -> tuple[Dataset, list[Check]]:
+) -> tuple[Dataset, list["Check"]]:
+    from iqstream.ops.datasets.verify import Verifier  # brings the kernels of two stages
+
     checks = []
     async with _stores(settings) as (pool, store), FrameReader(lambda: reader_consumer(settings)) as frames:
         found = await find_dataset(pool, name_or_id, version=version)
@@ -139,7 +144,7 @@ async def _verify(
     return found, checks
 
 
-def _print_check(check: Check) -> None:
+def _print_check(check: "Check") -> None:
     note = f" ({check.note})" if check.note else ""
     click.echo(f"{'ok  ' if check.holds else 'FAIL'}  {check.name}: {check.checked}{note}")
     for problem in check.problems[:SHOWN_PROBLEMS]:
