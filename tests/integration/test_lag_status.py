@@ -103,6 +103,13 @@ async def test_without_access_to_the_commits_they_are_polled_and_unknown_until_t
     assert statuses == ["UNKNOWN"] * 9 + ["STALL"]
 
 
+async def test_a_history_that_was_not_read_to_its_end_is_unknown_and_no_stop(scene, monkeypatch):
+    monkeypatch.setattr("iqstream.ops.lag.commit_log.CATCH_UP_DEADLINE_S", 0.0)
+    await scene.send_plain(50)
+    await scene.commit(10)
+    assert (await scene.partition_lag()).status == "UNKNOWN"
+
+
 async def test_what_the_exporter_serves_is_what_the_group_has(scene):
     await scene.send(5)
     await scene.send(3)
