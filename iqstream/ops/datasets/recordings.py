@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,25 +39,35 @@ async def proved_frames(
         KafkaError, TimeoutError: the broker refuses, or does not answer.
     """
     frames = await _from_kafka(reader, sample, lineage)
-    kept, problems = len(frames), []
     expired = sorted(lineage.keys() - frames.keys())
-    if expired and recorded:
+    made: dict[str, IQFrame] = {}
+    if recorded:
         problems = [f"the recording of {rx_id} has expired in Kafka" for rx_id in expired]
     elif expired:
-        made = {
-            f.receiver.rx_id: f for f in (await asyncio.to_thread(synthesize_sample, spec, sample.sample_idx)).frames
-        }
-        for rx_id in expired:
-            crc32 = lineage[rx_id]["crc32"]
-            if rx_id not in made:
-                problems.append(f"{rx_id} is no receiver of the spec")
-            elif frame_crc32(made[rx_id]) != crc32:
-                problems.append(
-                    f"a new synthesis for {rx_id} has crc32 {frame_crc32(made[rx_id])}, its lineage {crc32}"
-                )
-            else:
-                frames[rx_id] = made[rx_id]
-    return ProvedFrames(frames=frames, synthesised=len(frames) - kept, problems=tuple(problems))
+        made, problems = await _from_spec(spec, sample, lineage, expired)
+    else:
+        problems = []
+    return ProvedFrames(frames=frames | made, synthesised=len(made), problems=tuple(problems))
+
+
+async def _from_spec(
+    spec: DatasetSpec, sample: SampleKey, lineage: Mapping[str, Mapping[str, Any]], expired: Sequence[str]
+) -> tuple[dict[str, IQFrame], list[str]]:
+    """The frames of some receivers as they were, and why there are not all of them."""
+    try:
+        synthesised = await asyncio.to_thread(synthesize_sample, spec, sample.sample_idx)
+    except ValueError as error:
+        return {}, [f"its frames have expired in Kafka and cannot be synthesised: {error}"]
+    frames = {frame.receiver.rx_id: frame for frame in synthesised.frames}
+    made, problems = {}, []
+    for rx_id in expired:
+        if rx_id not in frames:
+            problems.append(f"{rx_id} is no receiver of the spec")
+        elif (crc32 := frame_crc32(frames[rx_id])) != lineage[rx_id]["crc32"]:
+            problems.append(f"a new synthesis for {rx_id} has crc32 {crc32}, its lineage {lineage[rx_id]['crc32']}")
+        else:
+            made[rx_id] = frames[rx_id]
+    return made, problems
 
 
 async def _from_kafka(

@@ -76,7 +76,8 @@ class Verifier:
         yield self._rows(outcomes, rows)
         yield await self._object_names(outcomes)
         yield await self._object_contents(outcomes)
-        yield await self._recomputed(outcomes, recompute)
+        extractors = {index: extractor for index, _, _, extractor, _ in rows}
+        yield await self._recomputed(outcomes, extractors, recompute)
 
     def _rows(self, outcomes: Mapping[int, StoredOutcome], rows: Sequence[RowIdentity]) -> Check:
         check = Check(name="rows of accepted samples", checked=len(rows))
@@ -84,7 +85,7 @@ class Verifier:
         with_row = {index for index, *_ in rows}
         check.problems += [f"sample {index} is accepted and has no row" for index in sorted(accepted - with_row)]
         check.problems += [f"sample {index} has a row and is not accepted" for index in sorted(with_row - accepted)]
-        for index, row_id, spec_sha256, lineage in rows:
+        for index, row_id, spec_sha256, _extractor, lineage in rows:
             if row_id != self._spec.recording_session_id(index):
                 check.problems.append(f"sample {index}: id {row_id} does not follow from dataset, version and index")
             if spec_sha256 != self._content_sha256:
@@ -126,16 +127,19 @@ class Verifier:
         check.note = _made_again(synthesised)
         return check
 
-    async def _recomputed(self, outcomes: Mapping[int, StoredOutcome], wanted: int) -> Check:
+    async def _recomputed(
+        self, outcomes: Mapping[int, StoredOutcome], extractors: Mapping[int, str], wanted: int
+    ) -> Check:
         check, synthesised, others = Check(name="samples made again"), 0, 0
         chosen = _choose(list(outcomes.values()), wanted, seed=self._dataset.id)
         for outcome in chosen:
             index = outcome.sample_idx
-            row = await stored_row(self._pool, self._dataset.id, self._dataset.version, index)
-            made_by = None if row is None else row.columns["extraction_metadata"]["extractor_version"]
-            if made_by not in {None, EXTRACTOR_VERSION}:
+            # a sample without a row does not say by which version: then it is that of all rows, or not known
+            made_by = {extractors[index]} if index in extractors else set(extractors.values())
+            if made_by - {EXTRACTOR_VERSION}:
                 others += 1
                 continue
+            row = await stored_row(self._pool, self._dataset.id, self._dataset.version, index)
             proved = await self._prove(outcome)
             synthesised += proved.synthesised
             check.problems += [f"sample {index}: {problem}" for problem in proved.problems]
