@@ -10,7 +10,6 @@ from iqstream.ops.reach import ensure_bucket, postgres_pool
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, GROUP_OF_TOPIC, SINK_GROUP, TopicsReport, ensure_topics
-from sink.migrations import migrate
 from sink.postgres import Pool, create_offsets
 from sink.roles import grant_sink, grant_stage
 
@@ -34,6 +33,8 @@ async def initialise(
         Failed: PostgreSQL's offsets belong to another cluster or topic than the one that answers.
         UserError: there is no such role.
     """
+    from sink.migrations import migrate  # brings alembic and sqlalchemy, which no other command needs
+
     bucket_created = await ensure_bucket(settings)
     async with postgres_pool(settings) as pool, admin_client(settings) as admin:
         await migrate(settings.postgres_dsn)

@@ -57,12 +57,12 @@ def datasets_table(datasets: Sequence[Dataset]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("name", "status"):
         table.add_column(column)
-    for column in ("version", "requested", "accepted", "rejected", "failed", "IQ saved"):
+    for column in ("requested", "accepted", "rejected", "failed", "IQ saved", "version"):
         table.add_column(column, justify="right")
     table.add_column("id", no_wrap=True)
     for dataset in datasets:
         counts = (dataset.requested, dataset.accepted, dataset.rejected, dataset.failed, dataset.iq_samples_saved)
-        table.add_row(dataset.name, dataset.status, *map(str, (dataset.version, *counts)), dataset.id)
+        table.add_row(dataset.name, dataset.status, *map(str, (*counts, dataset.version)), dataset.id)
     return table
 
 

@@ -1,6 +1,7 @@
 """Status, rates and exporter against a real broker, and agreement with Kafka's own tool."""
 
 import asyncio
+import json
 import os
 import re
 import subprocess
@@ -17,12 +18,13 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from iqstream.ops.embedded.jars import LOCK_FILE, cache_dir, ensure_jars, fetch_with_jgo, read_lock
 from iqstream.ops.embedded.report import LogReport
+from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.exporter import LastReading, keep_reading
 from iqstream.ops.lag.metrics import LAG_METRICS
 from iqstream.ops.lag.read import lag_reader
 from iqstream.ops.lag.verdict import exit_code
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.settings import PREFIX
 from tests.integration.lag_scene import Scene
 
@@ -101,6 +103,13 @@ async def test_without_access_to_the_commits_they_are_polled_and_unknown_until_t
     assert statuses == ["UNKNOWN"] * 9 + ["STALL"]
 
 
+async def test_a_history_that_was_not_read_to_its_end_is_unknown_and_no_stop(scene, monkeypatch):
+    monkeypatch.setattr("iqstream.ops.lag.commit_log.CATCH_UP_DEADLINE_S", 0.0)
+    await scene.send_plain(50)
+    await scene.commit(10)
+    assert (await scene.partition_lag()).status == "UNKNOWN"
+
+
 async def test_what_the_exporter_serves_is_what_the_group_has(scene):
     await scene.send(5)
     await scene.send(3)
@@ -163,6 +172,48 @@ async def test_while_the_broker_is_away_no_old_figure_is_served(scene):
     task.cancel()
     series = [(family.name, sample.value) for family in last.collect() for sample in family.samples]
     assert series == [("iqstream_lag_up", 0)]
+
+
+async def test_under_load_and_idle_after_it_no_figure_is_wrong(scene):
+    """A writer, a reader that commits as it goes, and somebody who looks at both."""
+    done = asyncio.Event()
+
+    async def write() -> int:
+        rounds = 0
+        while not done.is_set():
+            await scene.send(20, commit=rounds % 3 > 0)
+            rounds += 1
+        return rounds
+
+    async def read() -> None:
+        position = 0
+        consumer = reader_consumer(scene.settings, group=scene.group)
+        await consumer.start()
+        here = TopicPartition(scene.topic, 0)
+        consumer.assign([here])
+        consumer.seek(here, 0)
+        while not done.is_set() or position < (await consumer.end_offsets([here]))[here]:
+            await consumer.getmany(here, timeout_ms=50)
+            position = await consumer.position(here)
+            await consumer.commit({here: position})
+        await consumer.stop()
+
+    await scene.commit(0)
+    async with asyncio.TaskGroup() as together:
+        writing = together.create_task(write())
+        together.create_task(read())
+        async with lag_reader(scene.settings, groups=[scene.group], topics=[scene.topic]) as reader:
+            for _ in range(6):
+                reading = await reader.read()
+                found = reading.groups[0].topics[0].partitions[0]
+                assert found.status in {"OK", "WARN"}
+                assert found.backlog == 0 or found.backlog == found.ends.end - found.committed
+                assert found.state in {"empty", "drained", "behind"}
+                json.dumps(lag_document(reading), allow_nan=False)
+        done.set()
+    assert writing.result() > 3
+    idle = await scene.partition_lag()
+    assert (idle.backlog, idle.time_lag_s, idle.status, idle.state) == (0, 0.0, "OK", "drained")
 
 
 class KafkaTool:

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -17,17 +18,17 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.commands.datasets import json_option, name_argument
 from iqstream.ops.datasets.cleanup import TopicPlan, delete_records, deleted_rows, old_datasets, plan_topics
 from iqstream.ops.datasets.remove import Removed, remove_dataset
-from iqstream.ops.datasets.verify import Check, Verifier
 from iqstream.ops.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings, load_settings
-from producer.synthesize import synthesize_sample
-from producer.tile_directory import tiles_in
 from sink.datasets import Dataset, find_dataset, list_datasets
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.postgres import Pool
+
+if TYPE_CHECKING:
+    from iqstream.ops.datasets.verify import Check
 
 SHOWN_PROBLEMS = 10
 _AGE = re.compile(r"(\d{1,6})([smhd])")
@@ -128,7 +129,11 @@ def verify(dataset: str, version: int | None, recompute: int, as_json: bool) -> 
 
 async def _verify(
     settings: Settings, name_or_id: str, version: int | None, recompute: int, *, quiet: bool
-) -> tuple[Dataset, list[Check]]:
+) -> tuple[Dataset, list["Check"]]:
+    from iqstream.ops.datasets.verify import Verifier  # brings the kernels of two stages
+    from producer.synthesize import synthesize_sample
+    from producer.tile_directory import tiles_in
+
     checks = []
     synthesize = partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir))
     async with _stores(settings) as (pool, store), FrameReader(lambda: reader_consumer(settings)) as frames:
@@ -144,7 +149,7 @@ async def _verify(
     return found, checks
 
 
-def _print_check(check: Check) -> None:
+def _print_check(check: "Check") -> None:
     note = f" ({check.note})" if check.note else ""
     click.echo(f"{'ok  ' if check.holds else 'FAIL'}  {check.name}: {check.checked}{note}")
     for problem in check.problems[:SHOWN_PROBLEMS]:

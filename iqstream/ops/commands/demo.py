@@ -9,8 +9,6 @@ from rich.console import Console
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.commands.stack import start_stack, state_dir_option
-from iqstream.ops.demo.run import demo_name, run_demo
-from iqstream.ops.demo.screen import show_demo
 from iqstream.ops.embedded import stack
 from iqstream.ops.initialise import initialise
 from iqstream.ops.room import needed_bytes
@@ -32,6 +30,9 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
     Starts Kafka, PostgreSQL and an S3 server if they are not up, and stops them at the end if it started them; the
     data stays.
     """
+    from iqstream.ops.demo.run import demo_name, run_demo  # brings matplotlib and scipy
+    from iqstream.ops.demo.screen import show_demo
+
     console = Console()
     spec = make_spec(
         name=demo_name(datetime.now().astimezone()),

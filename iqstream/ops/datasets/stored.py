@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 from uuid import UUID
 
 from sink.postgres import Connection, Pool
@@ -66,24 +66,30 @@ async def stored_outcomes(pool: Pool | Connection, dataset_id: str, version: int
 
 
 async def samples_with_iq(pool: Pool | Connection, dataset_id: str) -> frozenset[int]:
-    """Samples whose IQ is stored for any version: all of them share the objects."""
+    """Samples whose IQ is stored, or about to be, for any version: all of them share the objects."""
     rows = await pool.fetch(
-        "SELECT DISTINCT sample_idx FROM heimdall.iq_saves WHERE dataset_id = $1 AND saved_at IS NOT NULL",
+        "SELECT DISTINCT sample_idx FROM heimdall.iq_saves WHERE dataset_id = $1",
         UUID(dataset_id),
     )
     return frozenset(row["sample_idx"] for row in rows)
 
 
-async def row_identities(pool: Pool | Connection, dataset_id: str, version: int) -> list[tuple[int, UUID, str, Any]]:
-    """Of each row: sample, id, hash of the spec it was made by, lineage."""
+RowIdentity: TypeAlias = tuple[int, UUID, str, str, Mapping[str, Any]]
+"""Of a row: sample, id, hash of the spec and version of the extractor it was made by, lineage."""
+
+
+async def row_identities(pool: Pool | Connection, dataset_id: str, version: int) -> list[RowIdentity]:
+    """Of each row of a version, by sample."""
     rows = await pool.fetch(
         "SELECT sample_idx, recording_session_id, extraction_metadata->>'spec_sha256' AS spec, "
-        "extraction_metadata->'lineage' AS lineage FROM heimdall.measurement_features "
-        "WHERE dataset_id = $1 AND dataset_version = $2 ORDER BY sample_idx",
+        "extraction_metadata->>'extractor_version' AS extractor, extraction_metadata->'lineage' AS lineage "
+        "FROM heimdall.measurement_features WHERE dataset_id = $1 AND dataset_version = $2 ORDER BY sample_idx",
         UUID(dataset_id),
         version,
     )
-    return [(r["sample_idx"], r["recording_session_id"], r["spec"], json.loads(r["lineage"])) for r in rows]
+    return [
+        (r["sample_idx"], r["recording_session_id"], r["spec"], r["extractor"], json.loads(r["lineage"])) for r in rows
+    ]
 
 
 async def stored_row(pool: Pool | Connection, dataset_id: str, version: int, sample_idx: int) -> StoredRow | None:

@@ -10,6 +10,7 @@ import numpy as np
 from extractor.version import EXTRACTOR_VERSION
 from iqstream.ops.datasets.recompute import differences, recomputed
 from iqstream.ops.datasets.stored import (
+    RowIdentity,
     StoredOutcome,
     row_identities,
     samples_with_iq,
@@ -18,7 +19,7 @@ from iqstream.ops.datasets.stored import (
 )
 from iqstream.runtime.errors import Failed
 from producer.version import GENERATOR_VERSION
-from sink.datasets import Dataset
+from sink.datasets import Dataset, find_dataset
 from sink.frames import FrameReader
 from sink.join import SampleKey
 from sink.objects import ObjectStore, object_name
@@ -68,38 +69,27 @@ class Verifier:
         dataset = self._dataset
         if dataset.status == "deleted":
             raise Failed(f"dataset {dataset.id} version {dataset.version} was deleted: there is nothing to verify")
-        outcomes = await stored_outcomes(self._pool, dataset.id, dataset.version)
-        yield self._counts(outcomes)
-        yield await self._rows(outcomes)
+        async with (  # one view of counters, outcomes and rows: the dataset may still be growing
+            self._pool.acquire() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            now = await find_dataset(connection, dataset.id, version=dataset.version)
+            outcomes = await stored_outcomes(connection, dataset.id, dataset.version)
+            rows = await row_identities(connection, dataset.id, dataset.version)
+        yield _counts(now, outcomes)
+        yield self._rows(outcomes, rows)
         yield await self._object_names(outcomes)
         yield await self._object_contents(outcomes)
-        yield await self._recomputed(outcomes, recompute)
+        extractors = {index: extractor for index, _, _, extractor, _ in rows}
+        yield await self._recomputed(outcomes, extractors, recompute)
 
-    def _counts(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
-        dataset, found = self._dataset, Counter(one.outcome for one in outcomes.values())
-        check = Check(name="counts", checked=len(outcomes))
-        for verdict in VERDICTS:
-            if getattr(dataset, verdict) != found[verdict]:
-                check.problems.append(
-                    f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {found[verdict]} outcomes"
-                )
-        if dataset.status == "complete" and len(outcomes) != dataset.requested:
-            check.problems.append(f"{len(outcomes)} outcomes for {dataset.requested} samples of a complete dataset")
-        saved = sum(one.iq_saved for one in outcomes.values())
-        if saved != dataset.iq_samples_saved:
-            check.problems.append(f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {saved} are marked")
-        outside = [index for index in outcomes if index >= dataset.requested]
-        check.problems += [f"sample {index} is none of the {dataset.requested}" for index in outside]
-        return check
-
-    async def _rows(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
-        rows = await row_identities(self._pool, self._dataset.id, self._dataset.version)
+    def _rows(self, outcomes: Mapping[int, StoredOutcome], rows: Sequence[RowIdentity]) -> Check:
         check = Check(name="rows of accepted samples", checked=len(rows))
         accepted = {index for index, one in outcomes.items() if one.outcome == "accepted"}
         with_row = {index for index, *_ in rows}
         check.problems += [f"sample {index} is accepted and has no row" for index in sorted(accepted - with_row)]
         check.problems += [f"sample {index} has a row and is not accepted" for index in sorted(with_row - accepted)]
-        for index, row_id, spec_sha256, lineage in rows:
+        for index, row_id, spec_sha256, _extractor, lineage in rows:
             if row_id != self._spec.recording_session_id(index):
                 check.problems.append(f"sample {index}: id {row_id} does not follow from dataset, version and index")
             if spec_sha256 != self._content_sha256:
@@ -141,16 +131,19 @@ class Verifier:
         check.note = _made_again(synthesised)
         return check
 
-    async def _recomputed(self, outcomes: Mapping[int, StoredOutcome], wanted: int) -> Check:
+    async def _recomputed(
+        self, outcomes: Mapping[int, StoredOutcome], extractors: Mapping[int, str], wanted: int
+    ) -> Check:
         check, synthesised, others = Check(name="samples made again"), 0, 0
         chosen = _choose(list(outcomes.values()), wanted, seed=self._dataset.id)
         for outcome in chosen:
             index = outcome.sample_idx
-            row = await stored_row(self._pool, self._dataset.id, self._dataset.version, index)
-            made_by = None if row is None else row.columns["extraction_metadata"]["extractor_version"]
-            if made_by not in {None, EXTRACTOR_VERSION}:
+            # a sample without a row does not say by which version: then it is that of all rows, or not known
+            made_by = {extractors[index]} if index in extractors else set(extractors.values())
+            if made_by - {EXTRACTOR_VERSION}:
                 others += 1
                 continue
+            row = await stored_row(self._pool, self._dataset.id, self._dataset.version, index)
             proved = await self._prove(outcome)
             synthesised += len(proved.synthesized)
             check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
@@ -173,6 +166,24 @@ class Verifier:
             lineage=outcome.lineage,
         )
         return await look_for_recordings(self._frames, self._synthesize, sample)
+
+
+def _counts(dataset: Dataset, outcomes: Mapping[int, StoredOutcome]) -> Check:
+    found = Counter(one.outcome for one in outcomes.values())
+    check = Check(name="counts", checked=len(outcomes))
+    for verdict in VERDICTS:
+        if getattr(dataset, verdict) != found[verdict]:
+            check.problems.append(
+                f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {found[verdict]} outcomes"
+            )
+    if dataset.status == "complete" and len(outcomes) != dataset.requested:
+        check.problems.append(f"{len(outcomes)} outcomes for {dataset.requested} samples of a complete dataset")
+    saved = sum(one.iq_saved for one in outcomes.values())
+    if saved != dataset.iq_samples_saved:
+        check.problems.append(f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {saved} are marked")
+    outside = [index for index in outcomes if index >= dataset.requested]
+    check.problems += [f"sample {index} is none of the {dataset.requested}" for index in outside]
+    return check
 
 
 def _saved(outcomes: Mapping[int, StoredOutcome]) -> Iterator[tuple[int, str]]:

@@ -42,6 +42,8 @@ class CommitLog:
         self._windows: defaultdict[tuple[str, TopicPartition], CommitWindow] = defaultdict(CommitWindow)
         self.accessible = True
         """False once the broker has refused: then there is no history but the one that is polled."""
+        self.caught_up = True
+        """Whether the last reading came to the end: commits that were not read would look like none made."""
 
     async def catch_up(self, admin: AIOKafkaAdminClient, groups: Iterable[str]) -> None:
         """Reads the groups' commits up to now, as far as some seconds suffice.
@@ -77,6 +79,7 @@ class CommitLog:
             known = self._positions.get(partition, max(log_start, end - TAIL_OFFSETS))
             self._positions[partition] = max(known, log_start)
         behind = {partition for partition, (_, end) in spans.items() if self._positions[partition] < end}
+        self.caught_up = not behind
         if not behind:
             return
         consumer = await self._started(behind)
@@ -94,6 +97,7 @@ class CommitLog:
                 self._positions[partition] = max(self._positions[partition], await consumer.position(partition))
                 if self._positions[partition] >= spans[partition][1]:
                     behind.discard(partition)
+        self.caught_up = not behind
 
     async def _started(self, behind: set[TopicPartition]) -> AIOKafkaConsumer:
         if self._consumer is None:

@@ -177,7 +177,7 @@ class LagReader:
             backlog = backlog_of(position, ends.get(partition), unread.get(partition))
             if backlog is None:
                 continue
-            commits, enough = self._log.commits(group, partition), True
+            commits, enough = self._log.commits(group, partition), self._log.caught_up
             if not self._log.accessible:
                 looks = self._polled[group, partition]
                 looks.look(now_ms, position)

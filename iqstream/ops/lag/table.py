@@ -37,6 +37,8 @@ def lag_tables(lag: ClusterLag, width: int) -> RenderableType:
             if topic.partitions:
                 parts.append(_partition_table(topic, width))
             parts.append(Text())
+        if len(group.topics) > 1:
+            parts.append(_line(f"{group.group}  all topics", group_words(group)))
     return Group(*parts)
 
 
@@ -44,7 +46,7 @@ def lag_summary(lag: ClusterLag) -> RenderableType:
     """A line for every group and topic."""
     rows: list[RenderableType] = []
     for group in lag.groups:
-        if not group.topics:
+        if len(group.topics) != 1:
             rows.append(_line(group.group, group_words(group)))
         rows.extend(_line(f"{group.group}  {topic.topic}", topic_words(group, topic)) for topic in group.topics)
     return Group(*rows)
@@ -69,8 +71,10 @@ def lag_line(lag: ClusterLag) -> str:
 
 
 def group_words(group: GroupLag) -> str:
-    """A group that has no topic to show."""
-    return "has no committed offsets" if group.exists else "this group does not exist"
+    """All topics of a group together, or why there are none."""
+    if not group.exists:
+        return "this group does not exist"
+    return ", ".join(_total_words(group.total, ())) if group.topics else "has no committed offsets"
 
 
 def topic_words(group: GroupLag, topic: TopicLag) -> str:

@@ -316,6 +316,15 @@ def test_figures_that_are_not_exact_say_so():
     assert "15 behind, at most 15 recordings" in lag_line(reading_of(lag_of(0, 0, 15)))
 
 
+def test_a_group_with_several_topics_has_a_line_for_all_of_them():
+    one = reading_of(lag_of(0, 0, 15)).groups[0]
+    group = replace(one, topics=(one.topics[0], replace(one.topics[0], topic="other")))
+    both = ClusterLag(read_at_s=0.0, groups=(group,))
+    assert "30 behind" in printed(lag_tables(both, 100), 100)
+    assert "30 behind" in printed(lag_summary(both), 100)
+    assert "30 behind" not in printed(lag_summary(ClusterLag(read_at_s=0.0, groups=(one,))), 100)
+
+
 def test_a_screen_too_low_for_all_partitions_gets_the_summary():
     reading = reading_of(*(replace(lag_of(0, 0, 5), partition=n) for n in range(12)))
 
