@@ -13,6 +13,7 @@ from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.report import outcomes_of
 from iqstream.ops.replay.run import replay_and_show
 from iqstream.ops.replay.samples import SampleRanges
+from iqstream.ops.replay.sources import replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from sink.datasets import Dataset, find_dataset
@@ -60,7 +61,7 @@ async def retry_letters(
             replay, _resumed = await begin_replay(
                 pool,
                 source,
-                SampleRanges.of(sample.sample_idx for sample in samples),
+                await replayable(pool, source, SampleRanges.of(sample.sample_idx for sample in samples)),
                 as_version=None,
                 lanes=await feature_partitions(settings),
             )

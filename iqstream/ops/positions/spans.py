@@ -36,6 +36,7 @@ async def topic_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
     consumer = reader_consumer(settings)
     try:
         await consumer.start()
+        await asyncio.sleep(0)  # the client cannot stop before a task of it has begun
         yield consumer
     finally:
         await consumer.stop()
