@@ -6,13 +6,15 @@ from datetime import UTC, datetime
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
+from iqstream.runtime.transactions import transactional_id
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import fetch, records_by_generation, stored
 
@@ -174,6 +176,24 @@ def test_an_export_is_not_written_over_another(pipeline, spec, tmp_path):
     says = run(pipeline, "--stage", "sink", "--to-latest", "--export", str(way_back), "--execute", fails=True)
     assert "exists already" in says
     assert way_back.read_text() == "the only way back"
+
+
+async def test_an_owner_in_the_middle_of_a_transaction_cannot_commit_over_the_move(settings, pipeline, spec):
+    partition = TopicPartition(FRAMES, 0)
+    before = await offsets(settings, EXTRACTOR_GROUP, FRAMES)
+    owner = transactional_producer(settings, transactional_id(EXTRACTOR_GROUP, partition))
+    await owner.start()
+    try:
+        await owner.begin_transaction()
+        await owner.send_offsets_to_transaction({partition: 1}, EXTRACTOR_GROUP)
+        await asyncio.to_thread(
+            run, pipeline, "--stage", "extractor", "--to-current", "--topic", f"{FRAMES}:0", "--execute"
+        )
+        with pytest.raises(KafkaError):
+            await owner.commit_transaction()
+    finally:
+        await owner.stop()
+    assert await offsets(settings, EXTRACTOR_GROUP, FRAMES) == before
 
 
 def test_a_stage_that_runs_is_refused_and_when_forced_its_owner_is_fenced(settings, pipeline, spec):
