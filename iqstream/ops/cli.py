@@ -8,6 +8,7 @@ from iqstream import __version__
 from iqstream.ops.commands.bench import bench
 from iqstream.ops.commands.dataset_upkeep import cleanup, delete, verify
 from iqstream.ops.commands.datasets import datasets
+from iqstream.ops.commands.dead_letters import dead_letters_group
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
 from iqstream.ops.commands.lag import lag
@@ -34,7 +35,8 @@ def iqstream() -> None:
 
 
 for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay, bench,
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay,
+    dead_letters_group, bench,
 ):  # fmt: skip
     iqstream.add_command(command)
 for command in (delete, verify, cleanup):
