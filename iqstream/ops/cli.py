@@ -7,10 +7,12 @@ import click
 from iqstream import __version__
 from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.demo import demo
+from iqstream.ops.commands.export import export
 from iqstream.ops.commands.generate import generate
 from iqstream.ops.commands.lag import lag
 from iqstream.ops.commands.stack import down, init, status, up
 from iqstream.ops.commands.stages import extractor, producer, sink
+from iqstream.ops.commands.stream import stream
 from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.logs import configure_logs
 
@@ -31,9 +33,10 @@ def iqstream() -> None:
 
 
 for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag,
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, stream,
 ):  # fmt: skip
     iqstream.add_command(command)
+datasets.add_command(export)
 
 
 def main() -> None:
