@@ -165,8 +165,9 @@ async def open_log(settings: Settings, topic: str, *, follow: bool = False) -> A
     consumer = reader_consumer(
         settings, fetch_wait_ms=500 if follow else BOUNDED_FETCH_WAIT_MS, fetch_partition_bytes=FETCH_BYTES
     )
-    await consumer.start()
     try:
+        await consumer.start()
         yield Log(consumer, topic, sorted(partition["partition"] for partition in described[0]["partitions"]))
     finally:
+        await asyncio.sleep(0)  # stop() cancels and awaits a task of the client's: one that never ran would raise there
         await consumer.stop()
