@@ -34,7 +34,7 @@ def interleaved_log(rng, samples, *, spec=None, first_offset=0):
 def read(log, position, *, window, seed, stop_after, rng):
     """Feeds the log from a position in pieces of any size; sample indices in order and where it stopped."""
     shuffle = None if seed is None else Shuffle(seed=seed, epoch=0)
-    join = PartitionJoin(lambda message: message.generation == 0, Places())
+    join = PartitionJoin(Places(), None, {})
     reader = PartitionReader(3, position, join, window=window, shuffle=shuffle)
     given: list[int] = []
     records = [record for record in log if record.offset >= position.read_from]

@@ -11,6 +11,7 @@ import uvloop
 T = TypeVar("T")
 AHEAD = 2
 """Items that wait for whoever iterates; more would be memory without speed."""
+CANCEL_AGAIN_S = 5.0
 
 
 class _End:
@@ -30,6 +31,7 @@ class _Source(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._room = asyncio.Semaphore(AHEAD)
         self._started = threading.Event()
+        self._stopping = False
 
     def run(self) -> None:
         try:
@@ -51,6 +53,8 @@ class _Source(Generic[T]):
         try:
             async for item in source:
                 await self._room.acquire()
+                if self._stopping:
+                    return
                 self.items.put(item)
         finally:
             await source.aclose()
@@ -59,7 +63,10 @@ class _Source(Generic[T]):
         self._call(self._room.release)
 
     def cancel(self) -> None:
+        """Safe to call again: a client may swallow a cancellation that it did not ask for."""
+        self._stopping = True
         self._started.wait()
+        self._call(self._room.release)
         if self._task is not None:
             self._call(self._task.cancel)
 
@@ -86,5 +93,6 @@ def in_background(source: Callable[[], AsyncGenerator[T, None]]) -> Iterator[T]:
         if item.error is not None:
             raise item.error
     finally:
-        pumping.cancel()
-        thread.join()
+        while thread.is_alive():
+            pumping.cancel()
+            thread.join(timeout=CANCEL_AGAIN_S)

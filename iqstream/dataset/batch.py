@@ -46,6 +46,10 @@ class Truths:
     def __len__(self) -> int:
         return len(self._samples)
 
+    def first(self, count: int) -> "Truths":
+        """Those of the first samples."""
+        return Truths(self._samples[:count])
+
     def __getitem__(self, row: int) -> tuple[Truth | None, ...]:
         """By receiver, in the order of x; None for real recordings."""
         return tuple(truth_of(recording) for recording in self._samples[row].recordings)
@@ -121,6 +125,23 @@ def items_of(batch: Batch) -> list[Batch]:
         )
         for row in range(len(y))
     ]
+
+
+def first_of(batch: Batch, count: int) -> Batch:
+    """The first samples of a batch."""
+    x, y, meta = batch
+    cut = {name: values.first(count) if name == "truth" else values[:count] for name, values in meta.items()}
+    return Batch({name: array[:count] for name, array in x.items()}, y[:count], cut)
+
+
+def batch_of_one(item: Batch) -> Batch:
+    """A sample as a batch, its truth left out."""
+    x, y, meta = item
+    return Batch(
+        {name: array[None] for name, array in x.items()},
+        y[None],
+        {name: np.array([value]) for name, value in meta.items() if name != "truth"},
+    )
 
 
 def _figures(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]], name: str) -> npt.NDArray[Any]:

@@ -25,6 +25,8 @@ class Columns:
     """(n, r, 4): latitude, longitude, altitude_m, antenna_height_m."""
     present: npt.NDArray[np.bool_]
     """(n, r): there is a recording of this receiver."""
+    readable: npt.NDArray[np.bool_]
+    """(n,): all values are there; a sample of which it is not true is none."""
     position: npt.NDArray[np.float64]
     """(n, 3): latitude, longitude, altitude_m of the ground at the transmitter; NaN where it is unknown."""
     inside: npt.NDArray[np.int8]
@@ -47,7 +49,10 @@ class ColumnBuilder:
         widest = int(counts.max(initial=0))
         present = np.arange(widest) < counts[:, None]
         features = np.full((len(samples), widest, FEATURE_VALUES), np.nan)
-        features[present] = values_of([recording for sample in samples for recording in sample.recordings])
+        values, whole = values_of([recording for sample in samples for recording in sample.recordings])
+        features[present] = values
+        readable = np.ones(present.shape, bool)
+        readable[present] = whole
         receivers = np.full((len(samples), widest, COORDINATES), np.nan)
         receivers[present] = np.concatenate(
             [np.empty((0, COORDINATES)), *[self._coordinates(sample.places) for sample in samples]]
@@ -58,6 +63,7 @@ class ColumnBuilder:
             features=features,
             receivers=receivers,
             present=present,
+            readable=np.all(readable, axis=1),
             position=np.array(
                 [UNKNOWN_POSITION if t is None else (t.latitude, t.longitude, t.altitude_m) for t in transmitters]
             ).reshape(-1, 3),

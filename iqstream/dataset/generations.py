@@ -9,7 +9,7 @@ import asyncpg
 import msgspec
 from aiokafka import ConsumerRecord
 
-from iqstream.dataset.recording import NO_TRUTH, Failure, Message, read_message
+from iqstream.dataset.recording import NO_TRUTH, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import SampleKey
@@ -31,11 +31,12 @@ class _Replay:
 
 
 class Generations:
-    """The generation that counts, by sample: 0 for all but those that were replayed."""
+    """Finds out by reading everything once."""
 
     def __init__(self) -> None:
         self._replays: dict[SampleKey, dict[int, _Replay]] = defaultdict(lambda: defaultdict(_Replay))
-        self._highest: dict[SampleKey, int] = {}
+        self.highest: dict[SampleKey, int] = {}
+        """Of replayed samples; all others count in generation 0."""
 
     async def read(self, batches: AsyncIterable[Sequence[ConsumerRecord]]) -> None:
         """Looks through everything that a bounded read will read; a failed replay leaves the older result standing."""
@@ -46,15 +47,8 @@ class Generations:
         for key, replays in self._replays.items():
             whole = [generation for generation, replay in replays.items() if replay.whole]
             if whole:
-                self._highest[key] = max(whole)
+                self.highest[key] = max(whole)
         self._replays.clear()
-
-    def count(self, message: Message) -> bool:
-        """Whether a record is of the generation that counts."""
-        if not self._highest:
-            return message.generation == 0
-        key = SampleKey(message.dataset_id, message.dataset_version, message.sample_idx)
-        return message.generation == self._highest.get(key, 0)
 
     def _note(self, value: bytes) -> None:
         try:

@@ -6,22 +6,20 @@ it, and nothing here depends on when records were fetched or on what was read be
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from iqstream.dataset.recording import NO_TRUTH, Failure, Message, Place, Places, Recording, is_whole, read_message
+from iqstream.dataset.recording import NO_TRUTH, Failure, Message, Place, Places, Recording, read_message
 from schemas.dataset import MAX_RECEIVERS
-from sink.join import SampleKey
+from sink.join import DatasetKey, SampleKey
 
 GIVEN_UP_AFTER_OFFSETS = 65_536
 """A sample that is not complete so many offsets after its first record has lost some: it is left out."""
+MOST_ORDERS = 10_000
 LIVE_GRACE_NS = 10_000_000_000
 """A real recording's sample goes without the receivers that others of its dataset have overtaken by this much."""
-
-_rx_id = attrgetter("rx_id")
 
 
 class LogRecord(Protocol):
@@ -44,7 +42,7 @@ class Joined(NamedTuple):
 
 
 class _Open:
-    __slots__ = ("expected", "failed", "first_offset", "hopeless", "key", "recordings")
+    __slots__ = ("expected", "failed", "first_offset", "hopeless", "key", "live", "recordings")
 
     def __init__(self, key: SampleKey, first_offset: int) -> None:
         self.key = key
@@ -53,40 +51,43 @@ class _Open:
         self.failed: set[str] = set()
         self.hopeless = False
         """The whole sample failed."""
+        self.live = False
+        """A recording of the real world, which may lack receivers."""
         self.expected = MAX_RECEIVERS + 1
         """Receivers; unknown before the first recording."""
-
-    @property
-    def complete(self) -> bool:
-        return len(self.recordings) + len(self.failed) >= self.expected
-
-    @property
-    def live(self) -> bool:
-        """A recording of the real world, which may lack receivers."""
-        return not self.hopeless and any(bytes(r.truth) == NO_TRUTH for r, _ in self.recordings.values())
 
     @property
     def lost(self) -> bool:
         """It will never be a sample, but its other receivers may still speak."""
         return self.hopeless or (bool(self.failed) and not self.live)
 
+    @property
+    def captured_at_ns(self) -> int:
+        return min(recording.captured_at_ns for recording, _ in self.recordings.values())
+
 
 class PartitionJoin:
     """The open samples of one partition, oldest first. Records come in the order of their offsets."""
 
-    def __init__(self, wanted: Callable[[Message], bool], places: Places) -> None:
-        """`wanted` tells the dataset and generation that count; other records are passed over."""
-        self._wanted = wanted
+    def __init__(self, places: Places, dataset: DatasetKey | None, replayed: Mapping[SampleKey, int]) -> None:
+        """What counts: records of `dataset` (None: all), of the generation in `replayed`, of others the first."""
         self._places = places
+        self._dataset = dataset
+        self._replayed = replayed
         self._open: dict[SampleKey, _Open] = {}
         self._live: set[SampleKey] = set()
+        self._orders: dict[tuple[Place, ...], tuple[tuple[Place, ...], list[int]]] = {}
         self.left_out = Counter[str]()
         """What did not become samples: `unreadable` records, `failed` and `incomplete` samples."""
 
-    def take(self, records: Sequence[LogRecord]) -> list[Joined]:
-        """Adds records; the samples that they completed, in the order of completion."""
+    def take(self, records: Sequence[LogRecord]) -> list[Joined]:  # noqa: C901, PLR0912  # the hot loop saves calls
+        """Adds records; the samples that they completed, in the order of completion.
+
+        The receivers of a sample mostly stand together, so the sample of the record before is tried first.
+        """
         done: list[Joined] = []
-        opened, wanted, place_of = self._open, self._wanted, self._places.of
+        place_of, replayed, dataset = self._places.of, self._replayed, self._dataset
+        sample, sample_idx, dataset_id, version = None, -1, "", -1
         for record in records:
             value = record.value or b""
             try:
@@ -95,26 +96,41 @@ class PartitionJoin:
             except (msgspec.DecodeError, RecursionError):
                 self.left_out["unreadable"] += 1
                 continue
-            if not wanted(message):
+            if (
+                sample is None
+                or message.sample_idx != sample_idx
+                or message.dataset_version != version
+                or message.dataset_id != dataset_id
+            ):
+                if dataset is not None and (message.dataset_id, message.dataset_version) != dataset:
+                    continue
+                sample_idx, dataset_id, version = message.sample_idx, message.dataset_id, message.dataset_version
+                key = SampleKey(dataset_id, version, sample_idx)
+                counts, sample = replayed.get(key, 0), self._open.get(key)
+                if message.generation != counts:
+                    sample = None
+                    continue
+                if sample is None:
+                    sample = self._begin(key, record.offset)
+            elif message.generation != counts:
                 continue
-            key = SampleKey(message.dataset_id, message.dataset_version, message.sample_idx)
-            sample = opened.get(key)
-            if sample is None:
-                self._give_up_before(record.offset - GIVEN_UP_AFTER_OFFSETS)
-                sample = opened[key] = _Open(key, record.offset)
-            if place is None or isinstance(message, Failure):
+            if place is None:
                 _fail(sample, message)
-            elif is_whole(message):
-                sample.recordings.setdefault(place, (message, value))
-                sample.expected = message.receivers_expected
             else:
-                self.left_out["unreadable"] += 1
-                sample.hopeless = True
-            if sample.complete:
+                recordings = sample.recordings
+                if not recordings:
+                    sample.expected = message.receivers_expected
+                    sample.live = bytes(message.truth) == NO_TRUTH
+                recordings[place] = (message, value)
+                if sample.live:
+                    self._live.add(sample.key)
+                    self._overtake(message, record.offset, done)
+                    if sample.key not in self._open:  # a straggler: its own sample was overdue
+                        sample = None
+                        continue
+            if len(sample.recordings) + len(sample.failed) >= sample.expected:
                 self._close(sample, record.offset, done)
-            elif isinstance(message, Recording) and bytes(message.truth) == NO_TRUTH:
-                self._live.add(key)
-                self._overtake(message, record.offset, done)
+                sample = None
         return done
 
     def finish(self, end: int) -> list[Joined]:
@@ -128,12 +144,16 @@ class PartitionJoin:
         """Where a reader must begin to find all samples that are completed at `next_offset` or later."""
         return next((sample.first_offset for sample in self._open.values() if not sample.lost), next_offset)
 
+    def _begin(self, key: SampleKey, offset: int) -> _Open:
+        self._give_up_before(offset - GIVEN_UP_AFTER_OFFSETS)
+        sample = self._open[key] = _Open(key, offset)
+        return sample
+
     def _overtake(self, message: Recording, offset: int, done: list[Joined]) -> None:
         """Closes live samples of the dataset that were recorded long before this record."""
         for sample in [self._open[key] for key in self._live]:
-            captured_at_ns = min(recording.captured_at_ns for recording, _ in sample.recordings.values())
-            same = sample.key[:2] == (message.dataset_id, message.dataset_version)
-            if same and message.captured_at_ns - captured_at_ns > LIVE_GRACE_NS:
+            same = sample.key.dataset == (message.dataset_id, message.dataset_version)
+            if same and message.captured_at_ns - sample.captured_at_ns > LIVE_GRACE_NS:
                 self._close(sample, offset, done)
 
     def _close(self, sample: _Open, offset: int, done: list[Joined]) -> None:
@@ -144,9 +164,27 @@ class PartitionJoin:
         elif offset - sample.first_offset > GIVEN_UP_AFTER_OFFSETS:
             self.left_out["incomplete"] += 1
         else:
-            places = tuple(sorted(sample.recordings, key=_rx_id))
-            recordings, values = zip(*[sample.recordings[place] for place in places], strict=True)
-            done.append(Joined(sample.key, offset, recordings, places, values))
+            places, order = self._ordered(tuple(sample.recordings))
+            pairs = list(sample.recordings.values())
+            done.append(
+                Joined(
+                    sample.key,
+                    offset,
+                    tuple([pairs[at][0] for at in order]),
+                    places,
+                    tuple([pairs[at][1] for at in order]),
+                )
+            )
+
+    def _ordered(self, places: tuple[Place, ...]) -> tuple[tuple[Place, ...], list[int]]:
+        """The receivers by id, and which of the arrived ones each is."""
+        known = self._orders.get(places)
+        if known is None:
+            if len(self._orders) >= MOST_ORDERS:
+                self._orders.clear()
+            order = sorted(range(len(places)), key=lambda at: places[at].rx_id)
+            known = self._orders[places] = tuple([places[at] for at in order]), order
+        return known
 
     def _give_up_before(self, offset: int) -> None:
         while self._open:

@@ -45,8 +45,8 @@ class Judging:
     def judge(self, samples: Sequence[Joined]) -> tuple[Judged, npt.NDArray[np.bool_]]:
         """The samples judged, and which of them are wanted, bool (n,)."""
         limits = [self._specs.limits(sample.key.dataset) for sample in samples]
-        wanted = np.array([limit is not None for limit in limits], bool)
         columns = self._builder.build(samples)
+        wanted = columns.readable & np.array([limit is not None for limit in limits], bool)
         verdicts = judge(columns, [limit or Limits() for limit in limits])
         if not self._choice.include_rejected:
             wanted &= verdicts.reason == ACCEPTED

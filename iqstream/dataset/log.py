@@ -15,6 +15,9 @@ from iqstream.runtime.settings import Settings
 
 POLL_MS = 200
 STALLED_AFTER_S = 30.0
+BOUNDED_FETCH_WAIT_MS = 10
+FETCH_BYTES = 2 * 1024 * 1024
+"""Of one partition at a time: about a window of records."""
 
 Place: TypeAlias = Literal["earliest", "latest"] | datetime | Mapping[int, int]
 """Both ends of the log, the first record at or after a time (with zone), or offsets by partition."""
@@ -145,8 +148,11 @@ class StallWatch:
 
 
 @asynccontextmanager
-async def open_log(settings: Settings, topic: str) -> AsyncIterator[Log]:
+async def open_log(settings: Settings, topic: str, *, follow: bool = False) -> AsyncIterator[Log]:
     """The topic's log, for as long as the context lasts.
+
+    A read with an end pauses partitions that are ahead: a fetch that was sent for those at their end alone would hold
+    up the others, so it is not to be held for long.
 
     Raises:
         Unreachable: no broker answers.
@@ -156,9 +162,12 @@ async def open_log(settings: Settings, topic: str) -> AsyncIterator[Log]:
         if topic not in await admin.list_topics():
             raise UserError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic!r}; `iqstream init` makes ours.")
         described = await admin.describe_topics([topic])
-    consumer = reader_consumer(settings)
-    await consumer.start()
+    consumer = reader_consumer(
+        settings, fetch_wait_ms=500 if follow else BOUNDED_FETCH_WAIT_MS, fetch_partition_bytes=FETCH_BYTES
+    )
     try:
+        await consumer.start()
         yield Log(consumer, topic, sorted(partition["partition"] for partition in described[0]["partitions"]))
     finally:
+        await asyncio.sleep(0)  # stop() cancels and awaits a task of the client's: one that never ran would raise there
         await consumer.stop()

@@ -5,6 +5,7 @@ the receiver and the truth stay bytes: values of a whole batch become one array 
 once for all its records, and the truth of a link only where somebody asks.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -21,6 +22,8 @@ _ARRAY = b"\xdc" + FEATURE_VALUES.to_bytes(2, "big")
 _VALUE_BYTES = 9
 _RAW_BYTES = len(_ARRAY) + FEATURE_VALUES * _VALUE_BYTES
 _MOST_RECEIVERS = 100_000
+_LARGEST = 1e300
+"""`schemas.dataset.Finite`."""
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="feature_record"):
@@ -109,16 +112,19 @@ def truth_of(recording: Recording) -> Truth | None:
     return truth
 
 
-def is_whole(recording: Recording) -> bool:
-    """Whether the values are 72 doubles as every stage of ours writes them."""
-    raw = memoryview(recording.values)
-    return (
-        len(raw) == _RAW_BYTES and raw[: len(_ARRAY)] == _ARRAY and set(raw[len(_ARRAY) :: _VALUE_BYTES]) == {FLOAT64}
-    )
+def values_of(recordings: Sequence[Recording]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """The values of recordings, float64 (n, 72), and whether they are what every stage of ours writes, bool (n,).
 
-
-def values_of(recordings: list[Recording]) -> npt.NDArray[np.float64]:
-    """The values of recordings for which `is_whole`, float64 (n, 72)."""
-    raw = np.frombuffer(b"".join([recording.values for recording in recordings]), np.uint8)
-    cells = raw.reshape(-1, _RAW_BYTES)[:, len(_ARRAY) :].reshape(-1, FEATURE_VALUES, _VALUE_BYTES)
-    return np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)
+    That is an array of 72 finite doubles. Other values are NaN.
+    """
+    whole = np.array([len(memoryview(recording.values)) == _RAW_BYTES for recording in recordings], bool)
+    raw = np.frombuffer(b"".join([r.values for r, good in zip(recordings, whole, strict=True) if good]), np.uint8)
+    raw = raw.reshape(-1, _RAW_BYTES)
+    cells = raw[:, len(_ARRAY) :].reshape(-1, FEATURE_VALUES, _VALUE_BYTES)
+    read = np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)
+    good = (raw[:, : len(_ARRAY)] == np.frombuffer(_ARRAY, np.uint8)).all(axis=1)
+    good &= (cells[:, :, 0] == FLOAT64).all(axis=1) & (np.abs(read) <= _LARGEST).all(axis=1)
+    values = np.full((len(recordings), FEATURE_VALUES), np.nan)
+    values[whole] = np.where(good[:, None], read, np.nan)
+    whole[whole] = good
+    return values, whole

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -18,14 +18,14 @@ from iqstream.dataset.log import Log, Place, open_log
 from iqstream.dataset.position import Position, Positions, as_state, from_state, furthest
 from iqstream.dataset.reader import PartitionReader, Shuffle
 from iqstream.dataset.reading import emissions, runs
-from iqstream.dataset.recording import Message, Places
+from iqstream.dataset.recording import Places
 from iqstream.dataset.specs import Specs, dataset_pool, resolve
 from iqstream.dataset.splits import SPLITS, SPLITS_BY, Split, SplitBy
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.topics import FEATURES
 from schemas import Limits
-from sink.join import DatasetKey
+from sink.join import DatasetKey, SampleKey
 from sink.postgres import Pool
 
 WINDOW_RECORDS = 1024
@@ -219,16 +219,16 @@ class FeatureStream:
         async with AsyncExitStack() as stack:
             pool = None if self._limits else await stack.enter_async_context(dataset_pool(self._settings))
             key = await self._dataset_key(pool)
-            log = await stack.enter_async_context(open_log(self._settings, self.topic))
+            log = await stack.enter_async_context(open_log(self._settings, self.topic, follow=not self.bounded))
             if log.partitions != tuple(sorted(self._positions)):
                 self._positions = await self._fixed(log) | self._positions
             mine = {p: self._positions[p] for p in share_of(log.partitions, *self._shard)}
-            generations = await self._generations(log, mine, pool, key)
-            counts = _counting(generations, key)
+            replayed = await self._replayed(log, mine, pool, key)
             places = Places()
             shuffle = Shuffle(seed=self._seed, epoch=self.epoch) if self._shuffle else None
+            joins = {p: PartitionJoin(places, key, replayed) for p in mine}
             readers = {
-                p: PartitionReader(p, position, PartitionJoin(counts, places), window=self._window, shuffle=shuffle)
+                p: PartitionReader(p, position, joins[p], window=self._window, shuffle=shuffle)
                 for p, position in mine.items()
             }
             judging = Judging(Specs(pool, self._limits), self._choice)
@@ -254,26 +254,14 @@ class FeatureStream:
             for partition, start in starts.items()
         }
 
-    async def _generations(
+    async def _replayed(
         self, log: Log, mine: Mapping[int, Position], pool: Pool | None, key: DatasetKey | None
-    ) -> Generations:
-        """Of a read with an end, which generation of each sample counts."""
+    ) -> Mapping[SampleKey, int]:
+        """Of a read with an end, the generation that counts of each sample that was replayed."""
         generations = Generations()
         ends = {p: position.end for p, position in mine.items() if position.end is not None}
         if ends:
             first = {} if pool is None else await surely_first(pool, self.topic, key.dataset_id if key else None)
             starts = {p: max(mine[p].read_from, min(first.get(p, 0), ends[p])) for p in ends}
             await generations.read(log.between(starts, ends))
-        return generations
-
-
-def _counting(generations: Generations, key: DatasetKey | None) -> Callable[[Message], bool]:
-    """Whether a record counts: of the dataset that is wanted, and of the generation that counts."""
-    if key is None:
-        return generations.count
-    dataset_id, version = key
-
-    def counts(message: Message) -> bool:
-        return message.dataset_id == dataset_id and message.dataset_version == version and generations.count(message)
-
-    return counts
+        return generations.highest

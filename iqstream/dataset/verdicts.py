@@ -59,7 +59,7 @@ def judge(columns: Columns, limits: Sequence[Limits]) -> Verdicts:
         overall_confidence=_mean_over(np.clip(_mean_of(columns, "confidence_score"), 0.0, 1.0), detected),
         gdop=np.where(located, gdop, np.nan),
     )
-    for row in np.flatnonzero(close).tolist():
+    for row in np.flatnonzero(close & columns.readable).tolist():
         _ask_authority(columns, row, limits[row], verdicts)
     return verdicts
 

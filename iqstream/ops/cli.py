@@ -10,11 +10,13 @@ from iqstream.ops.commands.dataset_upkeep import cleanup, delete, verify
 from iqstream.ops.commands.datasets import datasets
 from iqstream.ops.commands.dead_letters import dead_letters_group
 from iqstream.ops.commands.demo import demo
+from iqstream.ops.commands.export import export
 from iqstream.ops.commands.generate import generate
 from iqstream.ops.commands.lag import lag
 from iqstream.ops.commands.replay import replay
 from iqstream.ops.commands.stack import down, init, status, up
 from iqstream.ops.commands.stages import extractor, producer, sink
+from iqstream.ops.commands.stream import stream
 from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.logs import configure_logs
 
@@ -35,11 +37,11 @@ def iqstream() -> None:
 
 
 for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay,
+    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay, stream,
     dead_letters_group, bench,
 ):  # fmt: skip
     iqstream.add_command(command)
-for command in (delete, verify, cleanup):
+for command in (delete, verify, cleanup, export):
     datasets.add_command(command)
 
 

@@ -73,8 +73,17 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
     )
 
 
-def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafkaConsumer:
-    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself."""
+def reader_consumer(
+    settings: Settings,
+    *,
+    group: str | None = None,
+    fetch_wait_ms: int = 500,
+    fetch_partition_bytes: int = FETCH_PARTITION_BYTES,
+) -> AIOKafkaConsumer:
+    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself.
+
+    One fetch at a time is under way, and it is held for `fetch_wait_ms` where its partitions have nothing new.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         group_id=group,
@@ -82,7 +91,8 @@ def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafka
         auto_offset_reset="none",
         isolation_level="read_committed",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
-        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        fetch_max_wait_ms=fetch_wait_ms,
+        max_partition_fetch_bytes=fetch_partition_bytes,
         **security(settings),
     )
 

@@ -23,7 +23,7 @@ SPEC = make_spec(receivers=4)
 
 
 def join_of(messages, offsets=None):
-    join = PartitionJoin(lambda message: message.generation == 0, Places())
+    join = PartitionJoin(Places(), None, {})
     log = [
         LoggedRecord(offset, message if isinstance(message, bytes) else encode(message))
         for offset, message in zip(offsets or range(len(messages)), messages, strict=True)

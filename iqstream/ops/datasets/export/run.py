@@ -1,0 +1,85 @@
+"""An export from the first row to the card."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iqstream.dataset.position import SCHEMA_SHA256
+from iqstream.dataset.splits import SPLITS_BY
+from iqstream.ops.datasets.export.card import Tally, dataset_card
+from iqstream.ops.datasets.export.rows import export_tables
+from iqstream.ops.datasets.export.selection import selection_of
+from iqstream.ops.datasets.export.writers import WRITERS, Format
+from sink.datasets import Dataset, outcome_counts_by_reason
+from sink.postgres import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    file: Path
+    card: Path
+    rows: int
+    accepted: int
+    rejected: int
+
+
+async def export_dataset(
+    pool: Pool,
+    dataset: Dataset,
+    path: Path,
+    file_format: Format,
+    *,
+    include_rejected: bool,
+    on_progress: Callable[[int, int], None],
+) -> Exported:
+    """Writes the dataset as it is at this moment, then its card; `on_progress(samples done, samples in all)`.
+
+    Raises:
+        UserError: the format's library is missing.
+        OSError: the file cannot be written.
+    """
+    spec_sha256 = dataset.spec.content_sha256()
+    tally = Tally()
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        selection = await selection_of(connection, dataset)
+        outcomes = await outcome_counts_by_reason(connection, dataset.id, dataset.version)
+        wanted = {"accepted", "rejected"} if include_rejected else {"accepted"}
+        total = sum(count.samples for count in outcomes if count.outcome in wanted)
+        done = 0
+        on_progress(done, total)
+        with WRITERS[file_format](path, metadata(dataset, spec_sha256, include_rejected=include_rejected)) as writer:
+            async for samples, table in export_tables(
+                connection, dataset, selection, include_rejected=include_rejected
+            ):
+                writer.write(table)
+                tally.add(table)
+                done += samples
+                on_progress(done, total)
+    card = path.with_suffix(".md")
+    card.write_text(
+        dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256), encoding="utf-8"
+    )
+    return Exported(
+        file=path,
+        card=card,
+        rows=tally.rows,
+        accepted=tally.outcomes["accepted"],
+        rejected=tally.outcomes["rejected"],
+    )
+
+
+def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:
+    """What a file says of itself, beside units and roles of its columns."""
+    return {
+        "dataset_id": dataset.id,
+        "dataset_version": dataset.version,
+        "name": dataset.name,
+        "spec_sha256": spec_sha256,
+        "generator_version": dataset.spec.generator_version,
+        "schema_sha256": SCHEMA_SHA256,
+        "splits": list(SPLITS_BY),
+        "rejected_samples": "figures and detected, without the 72 values" if include_rejected else "left out",
+    }

@@ -1,0 +1,100 @@
+"""The columns of an export, and of `iqstream stream --format arrow`: names, types, units, what they may be used for."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from iqstream.dataset.batch import Batch
+from schemas import FEATURE_NAMES, STATISTICS
+
+Role: TypeAlias = Literal["id", "input", "label", "quality"]
+"""`input` is what a receiver network knows; learning from `quality` would leak the label (gdop is made from it)."""
+Table: TypeAlias = dict[str, npt.NDArray[Any]]
+
+_UNITS = {"db": "dB", "dbm": "dBm", "hz": "Hz", "us": "us", "khz": "kHz", "m": "m"}
+_UNIT_OF = {
+    "psd_dbm_per_hz": "dBm/Hz",
+    "envelope_mean": "sqrt(mW)",
+    "envelope_std": "sqrt(mW)",
+    "envelope_max": "sqrt(mW)",
+    "zero_crossing_rate": "1/s",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """One column. Text columns have a width, as NumPy needs it."""
+
+    name: str
+    dtype: str
+    role: Role
+    unit: str = ""
+    meaning: str = ""
+
+
+def unit_of(feature: str) -> str:
+    """The unit in a feature's name; empty where it is a number."""
+    return _UNIT_OF.get(feature) or _UNITS.get(feature.rsplit("_", maxsplit=1)[-1], "")
+
+
+FEATURE_COLUMNS: tuple[str, ...] = tuple(f"{name}_{statistic}" for name in FEATURE_NAMES for statistic in STATISTICS)
+COLUMNS: tuple[Column, ...] = (
+    Column(name="dataset_id", dtype="U36", role="id"),
+    Column(name="dataset_version", dtype="i4", role="id"),
+    Column(name="sample_idx", dtype="i4", role="id"),
+    Column(name="outcome", dtype="U8", role="quality", meaning="accepted or rejected"),
+    Column(name="reason", dtype="U17", role="quality", meaning="why it was rejected"),
+    Column(name="split_random", dtype="U10", role="id", meaning="by hash of the sample"),
+    Column(name="split_spatial", dtype="U10", role="id", meaning="by hash of the 5 km block of the transmitter"),
+    Column(name="split_receiver_holdout", dtype="U10", role="id", meaning="of this row's receiver"),
+    Column(name="captured_at_ns", dtype="i8", role="id", unit="ns", meaning="since 1970-01-01 UTC"),
+    Column(name="tx_latitude", dtype="f8", role="label", unit="degree"),
+    Column(name="tx_longitude", dtype="f8", role="label", unit="degree"),
+    Column(name="tx_altitude_m", dtype="f8", role="label", unit="m", meaning="of the ground"),
+    Column(name="inside_network", dtype="i1", role="quality", meaning="1 or 0; -1 where it is unknown"),
+    Column(name="mean_snr_db", dtype="f8", role="quality", unit="dB", meaning="over the receivers that detected"),
+    Column(name="overall_confidence", dtype="f8", role="quality"),
+    Column(name="num_receivers_detected", dtype="i2", role="quality"),
+    Column(name="gdop", dtype="f8", role="quality", meaning="made from the transmitter's place: not an input"),
+    Column(name="weight", dtype="f8", role="quality", meaning="undoes the selection by distance; mean 1; rejected: 0"),
+    Column(name="rx_id", dtype="U64", role="input"),
+    Column(name="rx_latitude", dtype="f8", role="input", unit="degree"),
+    Column(name="rx_longitude", dtype="f8", role="input", unit="degree"),
+    Column(name="rx_altitude_m", dtype="f8", role="input", unit="m", meaning="of the ground"),
+    Column(name="rx_antenna_height_m", dtype="f8", role="input", unit="m", meaning="above the ground"),
+    Column(name="detected", dtype="?", role="input", meaning="this receiver heard the transmission"),
+    *(
+        Column(name=f"{name}_{statistic}", dtype="f8", role="input", unit=unit_of(name))
+        for name in FEATURE_NAMES
+        for statistic in STATISTICS
+    ),
+)
+NOT_STREAMED = ("split_random", "split_spatial", "split_receiver_holdout", "weight")
+"""Columns of exports alone: a stream has one `split`, and weights need the whole dataset."""
+STREAM_COLUMNS: tuple[Column, ...] = (
+    *(column for column in COLUMNS if column.name not in NOT_STREAMED),
+    Column(name="split", dtype="U10", role="id"),
+)
+
+
+def table_of_batch(batch: Batch) -> Table:
+    """The rows of a streamed batch, one per sample and receiver present, under STREAM_COLUMNS."""
+    x, y, meta = batch
+    rows, receivers = np.nonzero(x["present"])
+    table: Table = {
+        name: meta[name][rows]
+        for name in (
+            "dataset_id", "dataset_version", "sample_idx", "outcome", "reason", "captured_at_ns", "inside_network",
+            "mean_snr_db", "overall_confidence", "num_receivers_detected", "gdop", "split",
+        )
+    }  # fmt: skip
+    table |= {name: y[rows, at] for at, name in enumerate(("tx_latitude", "tx_longitude", "tx_altitude_m"))}
+    table["rx_id"] = meta["rx_ids"][rows, receivers]
+    table["detected"] = x["detected"][rows, receivers]
+    for at, name in enumerate(("rx_latitude", "rx_longitude", "rx_altitude_m", "rx_antenna_height_m")):
+        table[name] = x["receivers"][rows, receivers, at]
+    for at, name in enumerate(FEATURE_COLUMNS):
+        table[name] = x["features"][rows, receivers, at]
+    return {column.name: table[column.name].astype(column.dtype) for column in STREAM_COLUMNS}
