@@ -6,10 +6,19 @@ from pathlib import Path
 
 import yaml
 
-COMMUNITY_METRICS = frozenset(
-    {"kafka_consumergroup_group_lag", "kafka_consumergroup_group_lag_seconds", "kafka_partition_latest_offset"}
+EXPORTER_METRICS = frozenset(
+    {
+        "kafka_consumergroup_group_lag",
+        "kafka_consumergroup_group_lag_seconds",
+        "kafka_partition_latest_offset",
+        "iqstream_lag_value",
+        "iqstream_lag_seconds_to_close",
+        "iqstream_lag_group_status",
+        "iqstream_lag_expired_offsets",
+        "iqstream_lag_up",
+    }
 )
-"""Names of the lag exporter that other people's dashboards know too."""
+"""Names of the lag exporter; the first three are those that other people's dashboards know too."""
 
 
 def dashboard_expressions() -> dict[str, list[str]]:

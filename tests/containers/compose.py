@@ -48,7 +48,7 @@ class Compose:
 
     def containers(self, service: str) -> list[dict[str, object]]:
         """The containers of a service, as compose tells of them."""
-        told = self.run("ps", "--all", "--format", "json", service)
+        told = self.run("--profile", "*", "ps", "--all", "--format", "json", service)
         return [json.loads(line) for line in told.splitlines()]
 
     def down(self) -> None:

@@ -16,7 +16,7 @@ from iqstream.ops.embedded.ports import choose_ports
 from iqstream.ops.initialise import initialise
 from iqstream.runtime.settings import Settings
 from tests.containers.certificates import Authority
-from tests.containers.servers import MINIO, POSTGRES, kafka_container, on_loopback, until_ready
+from tests.containers.servers import MINIO, kafka_container, on_loopback, until_ready
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
@@ -50,7 +50,7 @@ def secured(engine, authority, tmp_path_factory) -> Settings:
     ports = choose_ports(("kafka", "postgres", "minio"))
     with (
         kafka_with_tls(ports["kafka"], folder) as kafka,
-        postgres_with_tls(ports["postgres"], folder),
+        postgres_with_tls(engine, ports["postgres"], folder),
         minio_with_tls(ports["minio"], folder),
     ):
         settings = Settings(
@@ -60,7 +60,7 @@ def secured(engine, authority, tmp_path_factory) -> Settings:
             kafka_sasl_username="iqstream",
             kafka_sasl_password=PASSWORD,
             kafka_ssl_cafile=str(authority.ca_file),
-            postgres_dsn=f"postgresql://iqstream:{PASSWORD}@127.0.0.1:{ports['postgres']}/iqstream"
+            postgres_dsn=f"postgresql://iqstream:{PASSWORD}@127.0.0.1:{ports['postgres']}/postgres"
             f"?sslmode=verify-full&sslrootcert={authority.ca_file}",
             s3_endpoint=f"127.0.0.1:{ports['minio']}",
             s3_access_key="iqstream",
@@ -89,16 +89,10 @@ def kafka_with_tls(port: int, folder: Path) -> DockerContainer:
     return kafka_container(port, **changes).with_volume_mapping(folder, IN_CONTAINER)
 
 
-def postgres_with_tls(port: int, folder: Path) -> DockerContainer:
-    """The server wants a key that is its own alone, so it gets a copy; connections without TLS are refused."""
-    own = "/var/lib/postgresql/tls"
-    script = (
-        f"mkdir -p {own} && cp {IN_CONTAINER}/server.* {own} && chown -R postgres {own} && chmod 600 {own}/*.key && "
-        "exec docker-entrypoint.sh postgres -c ssl=on "
-        f"-c ssl_cert_file={own}/server.crt -c ssl_key_file={own}/server.key"
-    )
-    container = DockerContainer(POSTGRES, entrypoint=["bash", "-c", script])
-    container.with_envs(POSTGRES_USER="iqstream", POSTGRES_DB="iqstream", POSTGRES_PASSWORD=PASSWORD)
+def postgres_with_tls(engine, port: int, folder: Path) -> DockerContainer:
+    """Connections without TLS are refused."""
+    image, _ = engine.images.build(path=str(Path(__file__).parent / "postgres_tls"), rm=True)
+    container = DockerContainer(image.id).with_envs(PASSWORD=PASSWORD)
     return on_loopback(container, 5432, port).with_volume_mapping(folder, IN_CONTAINER)
 
 

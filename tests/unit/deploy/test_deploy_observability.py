@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from iqstream.runtime.metrics import METRICS
-from tests.promql import COMMUNITY_METRICS, dashboard_expressions, metric_names, rule_expressions
+from tests.promql import EXPORTER_METRICS, dashboard_expressions, metric_names, rule_expressions
 
 PANELS = dashboard_expressions()
 RULES = rule_expressions()
@@ -23,7 +23,7 @@ def exposed():
             yield spec.name + ("_total" if spec.kind == "counter" else "")
 
 
-KNOWN = {*exposed(), *COMMUNITY_METRICS, "up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
+KNOWN = {*exposed(), *EXPORTER_METRICS, "up", "ALERTS", "process_resident_memory_bytes", "process_cpu_seconds_total"}
 RECORDED = {name for name in RULES if ":" in name}
 
 
