@@ -15,7 +15,7 @@ _LEAST_GROWTH_BINS = 4
 # Noise in the margin moves the edges of a wide band by more than its skirts hold.
 _LARGEST_GROWTH_BINS = 24
 # Share of the energy left out at either end of the 99 % occupied bandwidth (ITU-R SM.328, SM.443).
-_TAIL = 0.005
+TAIL = 0.005
 _ROLLOFF = 0.85
 # The broad mask smears by its own width, so it is used only for what the narrow one shows in fragments.
 _BROAD_ADVANTAGE = 1.5
@@ -140,7 +140,7 @@ def _measure_run(
         return 0.0, 0.0, 0.0, 0.0, 0.0
     edges = np.empty(2)
     for side in range(2):
-        level = total * (_TAIL if side == 0 else 1.0 - _TAIL)
+        level = total * (TAIL if side == 0 else 1.0 - TAIL)
         running, first_crossing, last_crossing = 0.0, float(last), float(last)
         for i in range(first, last):
             after = running + psd[i] - floor
