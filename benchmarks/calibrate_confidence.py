@@ -179,7 +179,7 @@ class Outcome(NamedTuple):
     right: bool
 
 
-def calibrate_score(chunks: int = 12_000) -> None:
+def calibrate_score(chunks: int = 8_000) -> None:
     """Greatest likelihood of each class's coefficients."""
     outcomes = in_parallel(score_outcomes, chunks)
     for kind in FrequencyClass:

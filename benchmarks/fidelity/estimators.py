@@ -9,9 +9,11 @@ from benchmarks.fidelity import plots, tables
 from benchmarks.fidelity.campaign import SNRS_DB, Cell, run_cell
 from benchmarks.fidelity.confidence import UNSEEN, Claims, Reliability, reliability, score_claims
 from benchmarks.fidelity.delay import Gain, claims_of, gains, recordings
+from benchmarks.fidelity.delay_bound import best_gain
 from benchmarks.fidelity.detection import WEAK, Share, detections, false_alarms
 from benchmarks.fidelity.exact import Exact, exact_features
 from benchmarks.fidelity.signals import KINDS
+from extractor.version import EXTRACTOR_VERSION
 
 SEED = 1
 
@@ -38,6 +40,7 @@ class Study(NamedTuple):
     score: Reliability
     delay: Reliability
     gains: list[Gain]
+    best_gain: float
 
 
 def run(executor: Executor, sizes: Sizes) -> Study:
@@ -51,6 +54,7 @@ def run(executor: Executor, sizes: Sizes) -> Study:
         executor.submit(recordings, first, min(per_block, sizes.samples - first))
         for first in range(0, sizes.samples, per_block)
     ]
+    best = executor.submit(best_gain, sizes.claims * 10, SEED)
     exact = executor.submit(exact_features, SEED)
     all_heard = [recording for future in heard for recording in future.result()]
     delay_claims, default_scores = claims_of(all_heard)
@@ -66,12 +70,14 @@ def run(executor: Executor, sizes: Sizes) -> Study:
         score=reliability(score_sets),
         delay=reliability([delay_claims]),
         gains=gains(all_heard),
+        best_gain=best.result(),
     )
 
 
 def figures(study: Study) -> dict[str, Any]:
     """The figures as JSON values, rounded to what their number of draws supports."""
     return {
+        "extractor_version": EXTRACTOR_VERSION,
         "sizes": study.sizes._asdict(),
         "cells": [_rounded(cell._asdict() | {"met": cell.met}) for cell in study.cells],
         "exact": [_rounded(e._asdict()) for e in study.exact],
@@ -84,6 +90,7 @@ def figures(study: Study) -> dict[str, Any]:
         "score": _reliability(study.score),
         "delay": _reliability(study.delay),
         "gains": [_rounded(g._asdict() | {"gain": g.gain}) for g in study.gains],
+        "best_gain": round(study.best_gain, 3),
     }
 
 

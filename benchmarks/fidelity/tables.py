@@ -175,7 +175,9 @@ def _delay(figures: Figures) -> str:
     return _paragraphs(
         "## `multipath_delay_spread_us`",
         f"Recordings of the default dataset with SNR >= {delay.LEAST_SNR_DB:g} dB: mean over the chunks against the",
-        "channel's rms delay spread.",
+        "channel's rms delay spread. Bound: a modulation that is not known tells one quadrature of the channel's",
+        "slope, and nothing in the pauses of speech; the same fit on those slopes without any noise has",
+        f"{100 * figures['best_gain']:.0f} % less error than the best constant.",
     ) + _table(head, rows)
 
 

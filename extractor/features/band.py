@@ -118,7 +118,36 @@ def _strongest_run(occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor:
         i = last
         while i < psd.size and not occupied[i]:
             i += 1
+    best_first, best_last = _trim(occupied, psd, floor, best_first, best_last, TAIL * best_excess)
     return best_first, best_last, best_excess
+
+
+@kernel
+def _trim(
+    occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor: float, first: int, last: int, least: float
+) -> tuple[int, int]:
+    """Leave out what stands apart at either end with less energy than the tail that the bandwidth leaves out."""
+    for _ in range(psd.size):
+        i, excess = first, 0.0
+        while i < last and occupied[i]:
+            excess += psd[i] - floor
+            i += 1
+        if i == last or excess >= least:
+            break
+        while not occupied[i]:
+            i += 1
+        first = i
+    for _ in range(psd.size):
+        i, excess = last, 0.0
+        while i > first and occupied[i - 1]:
+            i -= 1
+            excess += psd[i] - floor
+        if i == first or excess >= least:
+            break
+        while not occupied[i - 1]:
+            i -= 1
+        last = i
+    return first, last
 
 
 @kernel
