@@ -7,7 +7,7 @@ BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
 
-.PHONY: help setup demo test test-fast test-containers acceptance check audit docs clean
+.PHONY: help setup demo test test-fast test-containers acceptance check audit docs fidelity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -43,6 +43,9 @@ audit: setup ## known vulnerabilities of the locked dependencies (asks a service
 
 docs: setup ## write the generated reference pages
 	@$(BIN)/python -m iqstream.ops.reference --write
+
+fidelity: setup ## measure every feature against truth and write docs/fidelity.md (6 minutes on two cores)
+	@$(BIN)/python -m benchmarks.fidelity
 
 clean: ## stop the embedded servers of this folder and remove them, their data and the virtual environment
 	@if [ -x $(BIN)/iqstream ]; then $(BIN)/iqstream down; fi

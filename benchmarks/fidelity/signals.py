@@ -80,7 +80,7 @@ def voice_am(random: np.random.Generator, count: int = CHUNK) -> Signal:
 
 
 def voice_ssb(random: np.random.Generator, count: int = CHUNK) -> Signal:
-    """Upper side band of speech without pauses; its suppressed carrier is at zero, which nothing in the signal tells."""
+    """Upper side band of speech without pauses; nothing in it tells that its suppressed carrier is at zero."""
     lines = np.fft.fft(_band_noise(random, count, _speech_spectrum))
     lines[np.fft.fftfreq(count) <= 0] = 0.0
     return unit(np.fft.ifft(lines))

@@ -15,7 +15,7 @@ _LEAST_GROWTH_BINS = 4
 # Noise in the margin moves the edges of a wide band by more than its skirts hold.
 _LARGEST_GROWTH_BINS = 24
 # Share of the energy left out at either end of the 99 % occupied bandwidth (ITU-R SM.328, SM.443).
-_TAIL = 0.005
+TAIL = 0.005
 _ROLLOFF = 0.85
 # The broad mask smears by its own width, so it is used only for what the narrow one shows in fragments.
 _BROAD_ADVANTAGE = 1.5
@@ -118,7 +118,36 @@ def _strongest_run(occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor:
         i = last
         while i < psd.size and not occupied[i]:
             i += 1
+    best_first, best_last = _trim(occupied, psd, floor, best_first, best_last, TAIL * best_excess)
     return best_first, best_last, best_excess
+
+
+@kernel
+def _trim(
+    occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor: float, first: int, last: int, least: float
+) -> tuple[int, int]:
+    """Leave out what stands apart at either end with less energy than the tail that the bandwidth leaves out."""
+    for _ in range(psd.size):
+        i, excess = first, 0.0
+        while i < last and occupied[i]:
+            excess += psd[i] - floor
+            i += 1
+        if i == last or excess >= least:
+            break
+        while not occupied[i]:
+            i += 1
+        first = i
+    for _ in range(psd.size):
+        i, excess = last, 0.0
+        while i > first and occupied[i - 1]:
+            i -= 1
+            excess += psd[i] - floor
+        if i == first or excess >= least:
+            break
+        while not occupied[i - 1]:
+            i -= 1
+        last = i
+    return first, last
 
 
 @kernel
@@ -140,7 +169,7 @@ def _measure_run(
         return 0.0, 0.0, 0.0, 0.0, 0.0
     edges = np.empty(2)
     for side in range(2):
-        level = total * (_TAIL if side == 0 else 1.0 - _TAIL)
+        level = total * (TAIL if side == 0 else 1.0 - TAIL)
         running, first_crossing, last_crossing = 0.0, float(last), float(last)
         for i in range(first, last):
             after = running + psd[i] - floor

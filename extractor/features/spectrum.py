@@ -31,11 +31,21 @@ class Spectrum(NamedTuple):
     bin_hz: float
 
     @property
+    def duration_s(self) -> float:
+        """From the first segment's start to the last one's end."""
+        return (int(self.segments.shape[0]) + 1) / (2.0 * self.bin_hz)
+
+    @property
     def averages(self) -> float:
         """Number of independent averages that m Hann segments with 50 % overlap are worth."""
         count = int(self.segments.shape[0])
         # Neighbouring segments' powers correlate by (1/6)^2: Welch, IEEE Trans. Audio AU-15 (1967), 70-73.
         return count / (1.0 + 2.0 * (1.0 - 1.0 / count) / 36.0)
+
+
+# Neighbouring bins of a Hann spectrum correlate, one and two apart, by (2/3)^2 and (1/6)^2 in power: the variance of a
+# sum over many bins is that much larger than of independent ones.
+BIN_CORRELATION = 1.0 + 2.0 * (4.0 / 9.0 + 1.0 / 36.0)
 
 
 class _Workspace(threading.local):

@@ -1,0 +1,60 @@
+"""False alarms in noise alone, and the share of weak signals that are found."""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from benchmarks.fidelity.signals import CHUNK, KINDS, RATE_HZ, noise, shifted
+from extractor.features.detection import is_signal_present
+from extractor.features.noise_floor import measure_noise_floor
+from extractor.features.spectrum import measure_spectrum
+
+LARGEST_FALSE_ALARM_RATE = 0.003
+LEAST_DETECTION_RATE = 0.99
+WEAK = (("voice FM 5 kHz", -20.0), ("tone", -24.0), ("flat 50 kHz", -13.0), ("flat 120 kHz", -8.0))
+
+
+class Share(NamedTuple):
+    """How many of the chunks were said to hold a signal."""
+
+    signal: str
+    snr_db: float | None
+    chunks: int
+    present: int
+
+    @property
+    def rate(self) -> float:
+        return self.present / self.chunks
+
+    @property
+    def standard_error(self) -> float:
+        """Binomial, of the goal's rate where none or all were present."""
+        rate = min(max(self.rate, 1.0 / self.chunks), 1.0 - 1.0 / self.chunks)
+        return math.sqrt(rate * (1.0 - rate) / self.chunks)
+
+
+def false_alarms(chunks: int, seed: int) -> Share:
+    """Chunks of noise that were said to hold a signal."""
+    random = np.random.Generator(np.random.SFC64([seed, 0xA1A]))
+    pairs = np.empty(2 * CHUNK, np.float32)
+    present = 0
+    for _ in range(chunks):
+        random.standard_normal(out=pairs, dtype=np.float32)
+        spectrum = measure_spectrum(pairs.view(np.complex64), RATE_HZ)
+        assert spectrum is not None
+        present += is_signal_present(measure_noise_floor(spectrum))
+    return Share("noise", None, chunks, present)
+
+
+def detections(signal: str, snr_db: float, chunks: int, seed: int) -> Share:
+    """Chunks of a weak signal at random places that were found."""
+    random = np.random.default_rng([seed, 0xDE7, list(KINDS).index(signal)])
+    kind, present = KINDS[signal], 0
+    for _ in range(chunks):
+        offset_hz = random.uniform(-1.0, 1.0) * (0.97 * RATE_HZ / 2 - kind.reach_hz)
+        clean = shifted(kind.make(random, CHUNK), offset_hz) * 10.0 ** (snr_db / 20.0)
+        spectrum = measure_spectrum((clean + noise(random)).astype(np.complex64), RATE_HZ)
+        assert spectrum is not None
+        present += is_signal_present(measure_noise_floor(spectrum))
+    return Share(signal, snr_db, chunks, present)

@@ -1,0 +1,60 @@
+"""Features agree to 1e-9 of their scale on any CPU: kernels compiled for every x86-64, NumPy without its dispatch."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.fidelity.signals import CHUNK, KINDS, RATE_HZ, noise, rayleigh_fading, shifted
+from extractor.extract import chunk_features
+from schemas import FEATURE_NAMES
+
+ROOT = Path(__file__).parents[2]
+PROGRAM = (
+    "import sys, numpy as np; from extractor.extract import chunk_features;"
+    "np.save(sys.argv[2], chunk_features(np.load(sys.argv[1]), 200e3))"
+)
+SCALE = {"dbm": 100.0, "db": 100.0, "dbm_per_hz": 100.0, "hz": RATE_HZ, "khz": 4000.0}
+
+
+def plain_cpu():
+    dispatched = np._core._multiarray_umath.__cpu_features__
+    names = [name for name in np._core._multiarray_umath.__cpu_dispatch__ if dispatched[name]]
+    hidden = ("AVX512F", "AVX2", "AVX", "FMA", "FMA4", "AVX2_Usable", "FMA_Usable", "AVX_Usable")
+    return {
+        "NUMBA_CPU_NAME": "generic",
+        "NUMBA_CPU_FEATURES": "",
+        "NPY_DISABLE_CPU_FEATURES": " ".join(names),
+        "OPENBLAS_CORETYPE": "Nehalem",
+        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=" + ",".join(f"-{name}" for name in hidden),
+    }
+
+
+def scale_of(name):
+    return next((scale for unit, scale in SCALE.items() if name.endswith("_" + unit)), 1.0)
+
+
+def test_a_plain_cpu_gives_the_same_features(tmp_path):
+    random = np.random.default_rng(1)
+    chunks = [noise(random), np.ones(CHUNK)]
+    for kind in KINDS.values():
+        for snr_db in (-10.0, 5.0, 30.0):
+            fading = rayleigh_fading(random, 5.0) if snr_db > 0 else 1.0
+            signal = shifted(kind.make(random, CHUNK) * fading, random.uniform(-40e3, 40e3))
+            chunks.append(signal * 10 ** (snr_db / 20) + noise(random))
+    iq = np.concatenate(chunks).astype(np.complex64)
+    np.save(tmp_path / "iq.npy", iq)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", PROGRAM, tmp_path / "iq.npy", tmp_path / "features.npy"],
+        env={**os.environ, **plain_cpu()},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    difference = np.abs(np.load(tmp_path / "features.npy") - chunk_features(iq, RATE_HZ))
+    for name, differences in zip(FEATURE_NAMES, difference.T, strict=True):
+        assert differences.max() <= 1e-9 * scale_of(name), name
