@@ -15,6 +15,7 @@ from benchmarks.fidelity.longley_rice import REGIMES, Comparison, compare, longl
 from producer.diffraction import DEFAULT_EFFECTIVE_RADIUS_KM, obstruction
 from producer.fractal import fill_fractal, octave_gains, octave_keys
 from producer.noise import noise_dbm, thermal_noise_dbm
+from producer.procedural import procedural_ground
 from producer.propagation import (
     bullington_loss_db,
     clutter_loss_db,
@@ -22,7 +23,9 @@ from producer.propagation import (
     free_space_loss_db,
     knife_edge_loss_db,
 )
-from producer.terrain import Profile
+from producer.terrain import Profile, profile
+from schemas import Terrain
+from schemas.dataset import ITALY_NORTH_WEST
 
 PATHS = 400
 SMOOTH_HZ = (50e6, 145e6, 432e6)
@@ -155,6 +158,7 @@ def section(images: Path) -> str:
     """The chapter; its picture goes to `images`."""
     found = compare(PATHS)
     draw(found, images / "propagation-longley-rice.svg")
+    draw_ground(images / "propagation-ground.png")
     return "\n".join(chapter(found, f"{images.parent.name}/{images.name}"))
 
 
@@ -190,7 +194,9 @@ def chapter(found: list[Comparison], images: str) -> Iterator[str]:
     yield "horizon of flat ground it goes over to tropospheric scatter, which is not modelled here: there our loss"
     yield "keeps growing."
     yield f"\n![Ours against Longley-Rice]({images}/propagation-longley-rice.svg)\n"
-    yield "## Ground\n\n| Hurst exponent asked for | measured, 200 m to 3.2 km |\n|---|---|"
+    yield "## Ground\n\nThe default dataset's made-up ground, its receivers, and a profile from Giaveno to Milan.\n"
+    yield f"![Made-up ground]({images}/propagation-ground.png)\n"
+    yield "| Hurst exponent asked for | measured, 200 m to 3.2 km |\n|---|---|"
     for hurst in (0.7, 0.8, 0.9):
         yield f"| {hurst} | {hurst_exponent(hurst):.3f} |"
     yield ""
@@ -211,6 +217,43 @@ def draw(found: list[Comparison], path: Path) -> None:
         axes.legend(frameon=False)
         axes.grid(visible=True, alpha=0.3)
         figure.savefig(path, metadata={"Date": None})
+        plt.close(figure)
+
+
+def draw_ground(path: Path) -> None:
+    """The default terrain as a map, and the longest way between two of its receivers as a profile."""
+    mpl.use("svg")
+    from matplotlib import pyplot as plt
+
+    ground = procedural_ground(ITALY_NORTH_WEST, Terrain())
+    latitudes, longitudes = np.linspace(43.9, 46.0, 420), np.linspace(6.7, 9.7, 420)
+    heights = np.array([ground.heights_m(np.full(420, latitude), longitudes) for latitude in latitudes])
+    ends = [(r.latitude, r.longitude, r.altitude_m) for r in (ITALY_NORTH_WEST[0], ITALY_NORTH_WEST[-1])]
+    way = profile(ground, *ends, step_m=100.0)
+    with mpl.rc_context({"font.size": 8}):
+        figure, (chart, side) = plt.subplots(
+            2, 1, figsize=(6.4, 6.4), height_ratios=(4, 1), layout="constrained", dpi=110
+        )
+        colours = plt.get_cmap("terrain")(np.linspace(0.25, 1.0, 256))
+        land = mpl.colors.ListedColormap(colours)
+        land.set_under("#9ecae1")
+        shown = chart.imshow(
+            heights, origin="lower", extent=(6.7, 9.7, 43.9, 46.0), aspect=1.42, cmap=land, vmin=0.5, vmax=3000
+        )
+        figure.colorbar(shown, ax=chart, label="metres above sea level", shrink=0.8)
+        for receiver in ITALY_NORTH_WEST:
+            chart.plot(receiver.longitude, receiver.latitude, "k^", ms=5)
+            chart.annotate(
+                receiver.rx_id,
+                (receiver.longitude, receiver.latitude),
+                xytext=(4, -9 if receiver.rx_id == "giaveno" else 4),
+                textcoords="offset points",
+            )
+        bulge_m = way.distances_km * (way.distances_km[-1] - way.distances_km) * 500 / DEFAULT_EFFECTIVE_RADIUS_KM
+        side.fill_between(way.distances_km, bulge_m, way.heights_m + bulge_m, color="0.7")
+        side.plot(way.distances_km[[0, -1]], way.heights_m[[0, -1]] + 20.0, "k-", lw=0.8)
+        side.set(xlabel="km from Giaveno to Milan, over the earth's bulge", ylabel="m", ylim=(0, None))
+        figure.savefig(path, metadata={"Software": None})
         plt.close(figure)
 
 
