@@ -6,10 +6,13 @@ Run as `python -m iqstream.ops.warm` (`make setup` does).
 from pathlib import Path
 from uuid import UUID
 
+import numpy as np
+
 import extractor
 import producer
 from extractor.extract import extract_features
 from producer.synthesize import synthesize_sample
+from producer.tiles import fill_heights
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Impairments, Scenario
 
@@ -37,6 +40,9 @@ def warm() -> None:
         )
         for frame in synthesize_sample(spec, 0).frames:
             extract_features(frame.samples(), frame.sample_rate_hz)
+    posts = np.zeros((2, 2), np.uint16)
+    posts.setflags(write=False)  # as a tile that is mapped from its file
+    fill_heights(posts, 0, 0, np.zeros(1), np.zeros(1), np.zeros(1))
 
 
 if __name__ == "__main__":

@@ -6,8 +6,12 @@ import pickle
 import numpy as np
 import pytest
 
+from producer.ground import ground_of
+from producer.propagation import clutter_loss_db, delta_bullington_loss_db
 from producer.receiver import chunk_ends
 from producer.synthesize import WrongGenerator, synthesize_sample
+from producer.terrain import profile
+from producer.tiles import NO_TILES
 from schemas import Capture, Propagation, Scenario, decode, encode
 from tests.golden_digests import GOLDEN_SPECS
 from tests.producer_specs import FREE_SPACE, ONE_TAP, SHORT, ring_of, variant
@@ -104,6 +108,38 @@ def test_the_link_budget_adds_up(sample):
         assert link.noise_dbm == pytest.approx(-111.7, abs=0.1)
         assert link.arrival_delay_us == pytest.approx(link.distance_km / 0.299792458, rel=1e-8)
         assert abs(link.frequency_offset_hz - sent.frequency_offset_hz) <= 2 * 288
+
+
+def test_diffraction_and_clutter_can_be_computed_again_from_the_truth(sample):
+    """By the published functions, from the spec, the two places and the antennas."""
+    ground = ground_of(SHORT, NO_TILES)
+    for frame in sample.frames:
+        link, sent, there = frame.truth.link, frame.truth.transmitter, frame.receiver
+        way = profile(
+            ground,
+            (sent.latitude, sent.longitude, sent.altitude_m),
+            (there.latitude, there.longitude, there.altitude_m),
+            step_m=100.0,
+        )
+        heights = sent.antenna_height_m, there.antenna_height_m
+        expected = delta_bullington_loss_db(way.distances_km, way.heights_m, *heights, 144e6, 6371 * 4 / 3)
+        assert link.diffraction_loss_db == pytest.approx(expected, abs=1e-6)
+        assert link.clutter_loss_db == pytest.approx(sum(clutter_loss_db(h, 144e6, "rural") for h in heights), abs=1e-6)
+        assert link.terrain_max_m == way.heights_m.max()
+        ray_m = np.interp(
+            way.distances_km,
+            way.distances_km[[0, -1]],
+            (sent.altitude_m + heights[0], there.altitude_m + heights[1]),
+        )
+        bulge_m = way.distances_km * (way.distances_km[-1] - way.distances_km) * 500 / (6371 * 4 / 3)
+        assert link.clearance_m == pytest.approx((ray_m - bulge_m - way.heights_m).min(), abs=1e-6)
+
+
+def test_without_terrain_nothing_stands_in_the_way():
+    for frame in synthesize_sample(variant(terrain=FREE_SPACE), 5).frames:
+        link = frame.truth.link
+        assert (link.diffraction_loss_db, link.clearance_m, link.terrain_max_m) == (0.0, None, None)
+        assert frame.truth.transmitter.altitude_m == pytest.approx(2550 / 7)
 
 
 def test_without_fading_the_mean_power_is_the_budget():

@@ -1,44 +1,29 @@
 """SRTM tiles: where their posts lie, what voids become, and files that are none."""
 
 import math
+from types import SimpleNamespace
 
 import msgspec
 import numpy as np
 import pytest
 
+import sink.__main__
 from iqstream.ops.commands.generate import read_terrain
 from iqstream.runtime.errors import UserError
+from producer.service import ShardToFrames
 from producer.synthesize import synthesize_sample
 from producer.terrain import height_m
 from producer.tile_directory import BadTile, TileDirectory, read_posts, tiles_around, tiles_in
 from producer.tiles import MissingTile, tile_name, tiled_ground
-from schemas import Terrain
+from schemas import GenerationShard, Terrain, encode
 from schemas.dataset import ITALY_NORTH_WEST
 from tests.producer_specs import ring_of, variant
-
-SIDE = 1201
-REGION = [(south, west) for south in (43, 44, 45) for west in (6, 7, 8, 9)]
-
-
-def slope(south, west, side=SIDE):
-    """A plane: 10 m a degree northwards from 45 N, 300 m eastwards from 7 E, that tiles share at their edges."""
-    latitudes = south + 1 - np.arange(side) / (side - 1)
-    longitudes = west + np.arange(side) / (side - 1)
-    return np.rint(1000 * (latitudes - 40)[:, None] + 300 * longitudes[None, :]).astype(np.int16)
-
-
-def write_tile(directory, south, west, heights):
-    path = directory / f"{tile_name(south, west)}.hgt"
-    path.write_bytes(heights.astype(">i2").tobytes())
-    return path
+from tests.srtm_tiles import REGION, SIDE, plane_m, plane_posts, write_region, write_tile
 
 
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tiles")
-    for south, west in REGION:
-        write_tile(path, south, west, slope(south, west))
-    return path
+    return write_region(tmp_path_factory.mktemp("tiles"))
 
 
 def ground_in(directory, receivers=ITALY_NORTH_WEST):
@@ -73,8 +58,7 @@ def test_a_plane_over_many_tiles_is_a_plane_and_their_shared_edges_do_not_show(d
     rng, ground = np.random.default_rng(1), ground_in(directory)
     latitudes, longitudes = rng.uniform(44, 46, 4000), rng.uniform(6, 10, 4000)
     latitudes[:500], longitudes[500:1000] = 45.0, 8.0
-    plane = 1000 * (latitudes - 40) + 300 * longitudes
-    assert np.abs(ground.heights_m(latitudes, longitudes) - plane).max() < 0.51
+    assert np.abs(ground.heights_m(latitudes, longitudes) - plane_m(latitudes, longitudes)).max() < 0.51
     for across in (1e-9, -1e-9):
         assert height_m(ground, 45 + across, 7.7) == pytest.approx(height_m(ground, 45.0, 7.7), abs=1e-4)
         assert height_m(ground, 45.3, 8 + across) == pytest.approx(height_m(ground, 45.3, 8.0), abs=1e-4)
@@ -130,7 +114,7 @@ def test_a_missing_or_another_tile_is_refused_by_name(directory, tmp_path):
         TileDirectory(tmp_path).posts(tile)
     with pytest.raises(MissingTile, match=rf"{tile.name}.hgt: no tiles are given here; set IQSTREAM_TERRAIN_DIR"):
         tiles_in("").posts(tile)
-    write_tile(tmp_path, 43, 6, slope(44, 6))
+    write_tile(tmp_path, 43, 6, plane_posts(44, 6))
     with pytest.raises(MissingTile, match=rf"{tile.name}.hgt is another than the dataset's: its sha256 is"):
         TileDirectory(tmp_path).posts(tile)
 
@@ -144,9 +128,24 @@ def test_a_sample_over_tiles_depends_on_their_content_and_not_on_where_they_lie(
     here, there = (synthesize_sample(spec, 3, tiles=TileDirectory(d)) for d in (directory, tmp_path))
     assert here == there
     sent = here.frames[0].truth.transmitter
-    assert sent.altitude_m == pytest.approx(1000 * (sent.latitude - 40) + 300 * sent.longitude, abs=0.51)
+    assert sent.altitude_m == pytest.approx(plane_m(sent.latitude, sent.longitude), abs=0.51)
     with pytest.raises(MissingTile, match=r"N4\dE00\d.hgt: no tiles are given here"):
         synthesize_sample(spec, 3)
+
+
+def test_producers_and_savers_work_over_the_tiles_of_their_setting(directory, monkeypatch):
+    """The shard's frames, and those that the sink makes again when they have expired, are the same."""
+    spec = variant(terrain=read_terrain(directory, ITALY_NORTH_WEST))
+    shard = GenerationShard(spec=spec, first_idx=3, count=1)
+    record = SimpleNamespace(value=encode(shard))
+    sent = ShardToFrames(set(), tiles_in(str(directory))).apply(record)
+    given = {}
+    monkeypatch.setattr(sink.__main__, "serve", lambda worker, synthesize: given.update(synthesize=synthesize))
+    sink.__main__.serve_with_synthesis(SimpleNamespace(settings=SimpleNamespace(terrain_dir=str(directory))))
+    again = given["synthesize"](spec, 3)
+    assert [one.value for one in sent] == [encode(frame) for frame in again.frames]
+    with pytest.raises(MissingTile, match="no tiles are given here"):
+        ShardToFrames(set(), tiles_in("")).apply(record)
 
 
 def test_generate_refuses_a_directory_without_the_receivers_tiles(directory, tmp_path):

@@ -89,6 +89,45 @@ def test_inside_the_default_network_the_median_hdop_is_about_1_1():
     assert 1.0 < statistics.median(values) < 1.2
 
 
+@SEEDED
+@given(bearings=st.lists(st.floats(0, 360), min_size=3, max_size=8), far=st.floats(2, 50), turn=st.floats(0, 360))
+def test_hdop_is_of_directions_alone_and_the_same_from_every_side(bearings, far, turn):
+    """Receivers twice to fifty times as far off, and the whole picture turned."""
+
+    def around(radius_deg, turned):
+        places = []
+        for bearing in bearings:
+            a = math.radians(bearing + turned)
+            places.append((radius_deg * math.cos(a), radius_deg * math.sin(a)))
+        return hdop(0.0, 0.0, places)
+
+    near = around(1e-4, 0.0)
+    if near is not None and near < 1e3:
+        assert around(1e-4 * far, 0.0) == pytest.approx(near, rel=1e-3)
+        assert around(1e-4, turn) == pytest.approx(near, rel=1e-3)
+
+
+def test_hdop_is_the_position_error_of_arrival_times_by_their_own_error():
+    """The seven receivers, 2,000 fixes by least squares of arrival distances off by 100 m each, time unknown.
+
+    The root of the mean square of 2 x 2,000 components is known to 1 / sqrt(2 x 4,000): 4 sigma are 4.5 %.
+    """
+    east_m, north_m = 111_195 * math.cos(math.radians(45.0)), 111_195
+    places = np.array([((r.longitude - 8.2) * east_m, (r.latitude - 45.0) * north_m) for r in ITALY_NORTH_WEST])
+    flat = [(y / 111_195, x / 111_195) for x, y in places]  # the same picture on the equator, where it is true to scale
+    ranges = np.hypot(*places.T)
+    measured = ranges + np.random.default_rng(4).normal(0, 100.0, (2000, 7))
+    fixes = np.zeros((2000, 3))
+    for _ in range(6):
+        towards = fixes[:, None, :2] - places
+        distances = np.linalg.norm(towards, axis=2)
+        slopes = np.concatenate([towards / distances[..., None], np.ones((2000, 7, 1))], axis=2)
+        missing = measured - distances - fixes[:, 2:]
+        fixes += np.linalg.solve(slopes.mT @ slopes, (slopes.mT @ missing[..., None]))[..., 0]
+    error_m = math.sqrt(np.mean(np.sum(fixes[:, :2] ** 2, axis=1)))
+    assert hdop(0.0, 0.0, flat) == pytest.approx(error_m / 100.0, rel=0.05)
+
+
 def test_reasons_are_tried_in_their_order():
     """One sample misses all limits; each limit lifted brings the next reason to light."""
     spec = make_spec(receivers=5)

@@ -1,0 +1,106 @@
+"""A dataset over real tiles, from the command line's reading of them to rows and objects."""
+
+import dataclasses
+from asyncio import timeout
+
+import asyncpg
+import numpy as np
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+
+from iqstream.ops.commands.generate import read_terrain
+from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.topics import FEATURES, FRAMES
+from producer.synthesize import synthesize_sample
+from producer.tile_directory import tiles_in
+from schemas import FailureRecord, decode
+from schemas.dataset import ITALY_NORTH_WEST
+from tests.integration.pipeline import (
+    Pipeline,
+    is_complete,
+    small_spec,
+    stored_objects,
+    submit_dataset,
+    wait_for_dataset,
+)
+from tests.srtm_tiles import plane_m, write_region
+
+pytestmark = pytest.mark.stack
+SAMPLES = 6
+
+
+async def features_of(settings, spec, count):
+    """Reads `iq.features` until all records of the dataset are there."""
+    found = []
+    reader = reader_consumer(settings)
+    await reader.start()
+    try:
+        partitions = [TopicPartition(FEATURES, number) for number in range(settings.partitions)]
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        async with timeout(90):
+            while len(found) < count:
+                for records in (await reader.getmany(timeout_ms=500)).values():
+                    messages = [decode(record.value) for record in records]
+                    found += [message for message in messages if message.dataset_id == spec.dataset_id]
+    finally:
+        await reader.stop()
+    return found
+
+
+async def delete_all_frames(settings):
+    reader = reader_consumer(settings)
+    await reader.start()
+    try:
+        ends = await reader.end_offsets([TopicPartition(FRAMES, number) for number in range(settings.partitions)])
+    finally:
+        await reader.stop()
+    async with admin_client(settings) as admin:
+        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items() if end})
+
+
+async def test_frames_that_expired_are_made_again_over_the_same_tiles(settings, tmp_path):
+    """Producers and extractors end, the frames are deleted, then the sink begins: its objects are the first ones."""
+    directory = write_region(tmp_path)
+    settings = dataclasses.replace(settings, terrain_dir=str(directory))
+    spec = small_spec(SAMPLES, terrain=read_terrain(directory, ITALY_NORTH_WEST), iq_samples=2)
+    with Pipeline(settings, tmp_path / "stages.log", workers=1).running("producer", "extractor") as pipeline:
+        await submit_dataset(settings, spec)
+        assert not any(isinstance(one, FailureRecord) for one in await features_of(settings, spec, 7 * SAMPLES))
+        pipeline.stop("producer", "extractor")
+        await delete_all_frames(settings)
+        pipeline.start("sink")
+        row = await wait_for_dataset(settings, spec, is_complete)
+    assert row["failed"] == 0
+    assert row["accepted"] >= 2
+    made = {
+        f"synthetic/{spec.dataset_id}/{index}/{frame.receiver.rx_id}.npy": frame.samples()
+        for index in range(SAMPLES)
+        for frame in synthesize_sample(spec, index, tiles=tiles_in(str(directory))).frames
+    }
+    stored = await stored_objects(settings, spec)
+    assert len(stored) == 14
+    assert all(np.array_equal(iq, made[name]) for name, iq in stored.items())
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        places = await connection.fetch(
+            "SELECT tx_latitude, tx_longitude, tx_altitude_m FROM heimdall.measurement_features "
+            "WHERE dataset_id = $1::uuid",
+            spec.dataset_id,
+        )
+    finally:
+        await connection.close()
+    for place in places:
+        expected = plane_m(place["tx_latitude"], place["tx_longitude"])
+        assert place["tx_altitude_m"] == pytest.approx(expected, abs=0.51)
+
+
+async def test_a_producer_without_the_tiles_fails_each_sample_by_the_tiles_name(settings, tmp_path):
+    spec = small_spec(2, terrain=read_terrain(write_region(tmp_path), ITALY_NORTH_WEST))
+    with Pipeline(settings, tmp_path / "stages.log", workers=1).running():
+        await submit_dataset(settings, spec)
+        row = await wait_for_dataset(settings, spec, is_complete)
+    assert row["failed"] == 2
+    messages = [one.message for one in await features_of(settings, spec, 2)]
+    assert all("N4" in message and "IQSTREAM_TERRAIN_DIR" in message for message in messages)
