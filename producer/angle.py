@@ -12,11 +12,8 @@ import numpy.typing as npt
 
 from producer.elementary import F32, I32, U32, sine_cosine
 from producer.kernel import kernel
-from producer.spline import cubic, require_nodes
+from producer.spline import TILE, locate, pick, pieces_of, require_nodes
 from producer.waveform import BlockGains, every
-
-TILE = 1024
-"""Samples that are worked on while they are in the processor's first cache."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,29 +117,31 @@ def modulate(
     cosine, sine, rate, rate_slope = waveform
     counts = F32(turns_per_node * 4294967296.0)
     w, slope = F32(peak_rate), F32(peak_rate * nodes_per_us)
-    at_node = np.empty(nodes.size - 2, np.uint32)
+    pieces = pieces_of(nodes)
+    at_node = np.empty(pieces.shape[1], np.uint32)
     phase = U32(0)
-    for node in range(nodes.size - 3):
+    for node in range(at_node.size):
         at_node[node] = phase
         whole = nodes[node] + nodes[node + 3] + F32(11.0) * (nodes[node + 1] + nodes[node + 2])
         phase = U32(phase + U32(I32(counts * (whole * F32(1 / 24)))))
-    phases = np.empty(TILE, np.uint32)
+    piece, phases = np.empty(TILE, np.uint32), np.empty(TILE, np.uint32)
+    along, picked = np.empty(TILE, np.float32), np.empty((4, TILE), np.float32)
     for start in range(0, rate.size, TILE):
         stop = min(start + TILE, rate.size)
-        tile = phases[: stop - start]
-        _follow(
-            nodes, at_node, first, per_sample, start, counts, w, slope, tile, rate[start:stop], rate_slope[start:stop]
-        )
-        _oscillate(tile, cosine[start:stop], sine[start:stop])
+        size = stop - start
+        locate(first, per_sample, start, piece[:size], along[:size])
+        pick(at_node, piece[:size], phases[:size])
+        for order in range(4):
+            pick(pieces[order], piece[:size], picked[order, :size])
+        _follow(picked, along[:size], counts, w, slope, phases[:size], rate[start:stop], rate_slope[start:stop])
+        _oscillate(phases[:size], cosine[start:stop], sine[start:stop])
 
 
+# Loops over slices of their own: so the compiler knows that no index is negative, and vectorises.
 @kernel
 def _follow(
-    nodes: npt.NDArray[np.float32],
-    at_node: npt.NDArray[np.uint32],
-    first: float,
-    per_sample: float,
-    start: int,
+    pieces: npt.NDArray[np.float32],
+    along: npt.NDArray[np.float32],
     counts: np.float32,
     w: np.float32,
     slope: np.float32,
@@ -151,12 +150,9 @@ def _follow(
     rate_slope: npt.NDArray[np.float32],
 ) -> None:
     for j in range(rate.size):
-        position = first + (start + j) * per_sample
-        node = np.int64(position)
-        u = F32(position - node)
-        k0, k1, k2, k3 = cubic(nodes[node], nodes[node + 1], nodes[node + 2], nodes[node + 3])
+        u, k0, k1, k2, k3 = along[j], pieces[0, j], pieces[1, j], pieces[2, j], pieces[3, j]
         turned = u * (k0 + u * (F32(0.5) * k1 + u * (F32(1 / 3) * k2 + u * (F32(0.25) * k3))))
-        phases[j] = U32(at_node[node] + U32(I32(counts * turned)))
+        phases[j] = U32(phases[j] + U32(I32(counts * turned)))
         rate[j] = w * (k0 + u * (k1 + u * (k2 + u * k3)))
         rate_slope[j] = slope * (k1 + u * (F32(2.0) * k2 + u * (F32(3.0) * k3)))
 
@@ -207,7 +203,6 @@ def _add_block(
     begins: npt.NDArray[np.float32],
     rises: npt.NDArray[np.float32],
 ) -> None:
-    # A loop over slices of its own: so the compiler knows that no index is negative, and vectorises.
     turn_re, turn_im, ramp = tables
     a0, b0, a1, b1, a2, b2 = begins[0], begins[1], begins[2], begins[3], begins[4], begins[5]
     da0, db0, da1, db1, da2, db2 = rises[0], rises[1], rises[2], rises[3], rises[4], rises[5]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from producer.elementary import F32
 from producer.kernel import kernel
-from producer.spline import cubic, require_nodes
+from producer.spline import TILE, locate, pick, pieces_of, require_nodes
 from producer.waveform import BlockGains, every
 
 
@@ -69,37 +69,67 @@ def amplitude_following(
         curvature=np.empty(count, np.complex64),
     )
     interpolate(
-        nodes.view(np.float32),
+        np.ascontiguousarray(nodes.real),
+        np.ascontiguousarray(nodes.imag),
         per_sample,
         node_rate_hz * 1e-6,
-        waveform.value.view(np.float32),
-        waveform.slope.view(np.float32),
-        waveform.curvature.view(np.float32),
+        (waveform.value.view(np.float32), waveform.slope.view(np.float32), waveform.curvature.view(np.float32)),
     )
     return waveform
 
 
 @kernel
 def interpolate(
-    nodes: npt.NDArray[np.float32],
+    real: npt.NDArray[np.float32],
+    imaginary: npt.NDArray[np.float32],
     per_sample: float,
     nodes_per_us: float,
+    waveform: tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]],
+) -> None:
+    """Two splines and their first two derivatives at every sample, as pairs."""
+    value, slope, curvature = waveform
+    pieces = (pieces_of(real), pieces_of(imaginary))
+    piece, along = np.empty(TILE, np.uint32), np.empty(TILE, np.float32)
+    picked = (np.empty((4, TILE), np.float32), np.empty((4, TILE), np.float32))
+    for start in range(0, value.size // 2, TILE):
+        stop = min(start + TILE, value.size // 2)
+        size = stop - start
+        locate(0.0, per_sample, start, piece[:size], along[:size])
+        for part in range(2):
+            for order in range(4):
+                pick(pieces[part][order], piece[:size], picked[part][order, :size])
+        _follow(
+            picked[0],
+            picked[1],
+            along[:size],
+            F32(nodes_per_us),
+            value[2 * start : 2 * stop],
+            slope[2 * start : 2 * stop],
+            curvature[2 * start : 2 * stop],
+        )
+
+
+# Loops over slices of their own: so the compiler knows that no index is negative, and vectorises.
+@kernel
+def _follow(
+    real: npt.NDArray[np.float32],
+    imaginary: npt.NDArray[np.float32],
+    along: npt.NDArray[np.float32],
+    nodes_per_us: np.float32,
     value: npt.NDArray[np.float32],
     slope: npt.NDArray[np.float32],
     curvature: npt.NDArray[np.float32],
 ) -> None:
-    """The spline and its first two derivatives at every sample; pairs (real, imaginary)."""
-    first, second = F32(nodes_per_us), F32(nodes_per_us * nodes_per_us)
-    for i in range(value.size // 2):
-        position = i * per_sample
-        node = np.int64(position)
-        u = F32(position - node)
-        for part in range(2):
-            j = 2 * node + part
-            k0, k1, k2, k3 = cubic(nodes[j], nodes[j + 2], nodes[j + 4], nodes[j + 6])
-            value[2 * i + part] = k0 + u * (k1 + u * (k2 + u * k3))
-            slope[2 * i + part] = first * (k1 + u * (F32(2.0) * k2 + u * (F32(3.0) * k3)))
-            curvature[2 * i + part] = second * (F32(2.0) * k2 + u * (F32(6.0) * k3))
+    for j in range(along.size):
+        u = along[j]
+        a0, a1, a2, a3 = real[0, j], real[1, j], real[2, j], real[3, j]
+        b0, b1, b2, b3 = imaginary[0, j], imaginary[1, j], imaginary[2, j], imaginary[3, j]
+        value[2 * j] = a0 + u * (a1 + u * (a2 + u * a3))
+        value[2 * j + 1] = b0 + u * (b1 + u * (b2 + u * b3))
+        slope[2 * j] = nodes_per_us * (a1 + u * (F32(2.0) * a2 + u * (F32(3.0) * a3)))
+        slope[2 * j + 1] = nodes_per_us * (b1 + u * (F32(2.0) * b2 + u * (F32(3.0) * b3)))
+        curvature[2 * j] = nodes_per_us * nodes_per_us * (F32(2.0) * a2 + u * (F32(6.0) * a3))
+        curvature[2 * j + 1] = nodes_per_us * nodes_per_us * (F32(2.0) * b2 + u * (F32(6.0) * b3))
 
 
 @kernel

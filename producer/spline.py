@@ -11,9 +11,11 @@ The spline at node k is (c[k-1] + 4 c[k] + c[k+1]) / 6; sample i of a waveform l
 import numpy as np
 import numpy.typing as npt
 
-from producer.elementary import F32
-from producer.kernel import inlined
+from producer.elementary import F32, I32, U32
+from producer.kernel import kernel
 
+TILE = 1024
+"""Samples that are worked on while they are in the processor's first cache."""
 _SIXTH = F32(1 / 6)
 
 
@@ -37,13 +39,33 @@ def require_nodes(nodes: int, samples: int, nodes_per_sample: float) -> None:
         raise ValueError(f"{nodes} nodes are too few for {samples} samples: {needed} are needed")
 
 
-@inlined
-def cubic(
-    a: np.float32, b: np.float32, c: np.float32, d: np.float32
-) -> tuple[np.float32, np.float32, np.float32, np.float32]:
-    """The piece between nodes b and c as k0 + k1 u + k2 u^2 + k3 u^3, 0 <= u < 1."""
-    k0 = (a + F32(4.0) * b + c) * _SIXTH
-    k1 = F32(0.5) * (c - a)
-    k2 = F32(0.5) * (a + c) - b
-    k3 = (d - a + F32(3.0) * (b - c)) * _SIXTH
-    return k0, k1, k2, k3
+@kernel
+def pieces_of(nodes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """The cubic from each node to the next, k0 + k1 u + k2 u^2 + k3 u^3 for 0 <= u < 1; shape (4, nodes - 3)."""
+    pieces = np.empty((4, nodes.size - 3), np.float32)
+    for i in range(nodes.size - 3):
+        a, b, c, d = nodes[i], nodes[i + 1], nodes[i + 2], nodes[i + 3]
+        pieces[0, i] = (a + F32(4.0) * b + c) * _SIXTH
+        pieces[1, i] = F32(0.5) * (c - a)
+        pieces[2, i] = F32(0.5) * (a + c) - b
+        pieces[3, i] = (d - a + F32(3.0) * (b - c)) * _SIXTH
+    return pieces
+
+
+@kernel
+def locate(
+    first: float, per_sample: float, start: int, piece: npt.NDArray[np.uint32], along: npt.NDArray[np.float32]
+) -> None:
+    """On which piece the samples from `start` on lie, and how far along it, in [0, 1)."""
+    for j in range(piece.size):
+        position = first + (start + j) * per_sample
+        whole = I32(position)
+        piece[j] = U32(whole)
+        along[j] = F32(position - np.float64(whole))
+
+
+@kernel
+def pick(values: npt.NDArray[np.generic], index: npt.NDArray[np.uint32], picked: npt.NDArray[np.generic]) -> None:
+    """`picked[j] = values[index[j]]`: done ahead, so that the arithmetic on what was picked vectorises."""
+    for j in range(index.size):
+        picked[j] = values[index[j]]
