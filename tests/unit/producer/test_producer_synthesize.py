@@ -158,13 +158,15 @@ def test_a_carrier_is_a_tone_at_its_stated_offset():
         assert frequency_hz == pytest.approx(frame.truth.link.frequency_offset_hz, abs=5.0)
 
 
-@pytest.mark.parametrize("index", [0, 1, 2])
-def test_cross_correlation_recovers_the_difference_of_arrival(index):
+@pytest.mark.parametrize(
+    ("modulation", "index"), [("nbfm", 0), ("nbfm", 1), ("nbfm", 2), ("am", 0), ("ssb", 0), ("4fsk", 0)]
+)
+def test_cross_correlation_recovers_the_difference_of_arrival(modulation, index):
     """To 0.2 sample (1 us) between the nearest and the farthest receiver, no fading, SNR at least 20 dB."""
     spec = variant(
         channel=ONE_TAP,
         capture=Capture(capture_ms=250, chunk_ms=50),
-        scenario=Scenario(oscillator_ppm=0.0),
+        scenario=Scenario(oscillator_ppm=0.0, modulation=modulation),
         propagation=Propagation(shadowing_sigma_db=0.0),
         terrain=FREE_SPACE,
     )
