@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +19,8 @@ except ImportError as error:
         "apt install python3-torch; iqstream.dataset.FeatureStream gives the same as NumPy arrays"
     ) from error
 
-if TYPE_CHECKING:
-    Base = IterableDataset[tuple[dict[str, torch.Tensor], torch.Tensor, dict[str, Any]]]
-else:
-    Base = IterableDataset
 
-
-class TorchFeatureStream(Base):
+class TorchFeatureStream(IterableDataset):  # type: ignore[type-arg, unused-ignore]  # old versions are not generic
     """`(x, y, meta)` with tensors for arrays; x, y and numbers of meta share the memory of the NumPy arrays (DLPack).
 
     Use `DataLoader(dataset, batch_size=None, num_workers=n)`: the stream makes the batches itself. The partitions are
@@ -73,7 +68,7 @@ class TorchFeatureStream(Base):
 def as_tensors(
     batch: Batch, progress: Mapping[str, Any]
 ) -> tuple[dict[str, torch.Tensor], torch.Tensor, dict[str, Any]]:
-    """A batch whose numeric arrays are tensors over the same memory. Texts of meta become lists; the truth is left out."""
+    """A batch with tensors over the memory of its numeric arrays; texts become lists, the truth is left out."""
     x, y, meta = batch
     plain = {name: _tensor_or_list(values) for name, values in meta.items() if name != "truth"}
     return (
