@@ -1,7 +1,7 @@
 """Reading partitions of a topic by hand: where they begin and end, and the records in between. No group, no commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -9,6 +9,7 @@ from typing import Literal, TypeAlias
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
+from iqstream.dataset.background import Stopped
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
@@ -30,10 +31,14 @@ class OffsetExpired(Failed):
 class Log:
     """One topic's partitions."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, partitions: Sequence[int]) -> None:
+    def __init__(
+        self, consumer: AIOKafkaConsumer, topic: str, partitions: Sequence[int], stopping: Callable[[], bool]
+    ) -> None:
+        """`stopping` tells whether `fetch` is to raise `Stopped`."""
         self.topic = topic
         self.partitions = tuple(partitions)
         self._consumer = consumer
+        self._stopping = stopping
         self._paused: set[int] = set()
 
     async def offsets(self, place: Place) -> dict[int, int]:
@@ -80,6 +85,8 @@ class Log:
             OffsetExpired: Kafka has deleted the records that were to be read next.
             Failed: Kafka refuses the read.
         """
+        if self._stopping():
+            raise Stopped
         try:
             fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
         except OffsetOutOfRangeError:
@@ -148,7 +155,9 @@ class StallWatch:
 
 
 @asynccontextmanager
-async def open_log(settings: Settings, topic: str, *, follow: bool = False) -> AsyncIterator[Log]:
+async def open_log(
+    settings: Settings, topic: str, *, follow: bool = False, stopping: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Log]:
     """The topic's log, for as long as the context lasts.
 
     A read with an end pauses partitions that are ahead: a fetch that was sent for those at their end alone would hold
@@ -167,7 +176,7 @@ async def open_log(settings: Settings, topic: str, *, follow: bool = False) -> A
     )
     try:
         await consumer.start()
-        yield Log(consumer, topic, sorted(partition["partition"] for partition in described[0]["partitions"]))
+        yield Log(consumer, topic, sorted(partition["partition"] for partition in described[0]["partitions"]), stopping)
     finally:
         await asyncio.sleep(0)  # stop() cancels and awaits a task of the client's: one that never ran would raise there
         await consumer.stop()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
@@ -163,7 +163,7 @@ class FeatureStream:
             Unreachable, UserError, Failed: as iterating does.
         """
 
-        async def fix() -> AsyncGenerator[None, None]:
+        async def fix(_stopping: Callable[[], bool]) -> AsyncGenerator[None, None]:
             async with open_log(self._settings, self.topic) as log:
                 self._positions = await self._fixed(log)
             return
@@ -212,14 +212,16 @@ class FeatureStream:
             yield emission.batch
         self._positions |= emission.progress
 
-    async def _read(self) -> AsyncGenerator[Emission, None]:
+    async def _read(self, stopping: Callable[[], bool] = lambda: False) -> AsyncGenerator[Emission, None]:
         """One iteration, from the positions as they are."""
         if self._through:
             self.set_epoch(self.epoch + 1)
         async with AsyncExitStack() as stack:
             pool = None if self._limits else await stack.enter_async_context(dataset_pool(self._settings))
             key = await self._dataset_key(pool)
-            log = await stack.enter_async_context(open_log(self._settings, self.topic, follow=not self.bounded))
+            log = await stack.enter_async_context(
+                open_log(self._settings, self.topic, follow=not self.bounded, stopping=stopping)
+            )
             if log.partitions != tuple(sorted(self._positions)):
                 self._positions = await self._fixed(log) | self._positions
             mine = {p: self._positions[p] for p in share_of(log.partitions, *self._shard)}
