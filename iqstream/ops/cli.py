@@ -6,6 +6,7 @@ import click
 
 from iqstream import __version__
 from iqstream.ops.commands.datasets import datasets
+from iqstream.ops.commands.dead_letters import dead_letters_group
 from iqstream.ops.commands.demo import demo
 from iqstream.ops.commands.generate import generate
 from iqstream.ops.commands.lag import lag
@@ -33,6 +34,7 @@ def iqstream() -> None:
 
 for command in (
     demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay,
+    dead_letters_group,
 ):  # fmt: skip
     iqstream.add_command(command)
 

@@ -14,6 +14,7 @@ from iqstream.ops.replay.job import feature_partitions, run_replay
 from iqstream.ops.replay.lane import LaneResult
 from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.run import wanted_samples
+from iqstream.ops.replay.sources import replayable
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES
 from producer.synthesize import synthesize_sample
@@ -34,7 +35,7 @@ async def replay(settings, spec, *, samples=None, version=None, as_version=None,
         begun, resumed = await begin_replay(
             pool,
             source,
-            wanted_samples(source, samples),
+            await replayable(pool, source, wanted_samples(source, samples)),
             as_version=as_version,
             lanes=await feature_partitions(settings),
         )

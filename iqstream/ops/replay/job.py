@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.lag.figures import Ends
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.ops.replay.lane import Extract, LaneJob, LaneResult, lane_of, run_lane
-from iqstream.ops.replay.register import Replay, finish_replay, stored_samples
+from iqstream.ops.replay.register import Replay, check_wanted, finish_replay, stored_samples
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
@@ -90,7 +90,8 @@ async def run_replay(
         finally:
             publishing.cancel()
             await asyncio.wait([publishing])
-        while (await progress.read()).stored < len(replay.samples):  # noqa: ASYNC110  # the sink is another process
+        while (await progress.read()).stored < len(replay.samples):  # the sink is another process
+            await check_wanted(pool, replay)
             await asyncio.sleep(REFRESH_S)
     await finish_replay(pool, replay)
     return result

@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 
 from iqstream.ops.replay.samples import SampleRanges
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Failed, UserError
 from sink.datasets import Dataset, insert_dataset
 from sink.join import DatasetKey
 from sink.postgres import Connection, Pool, lock_datasets
@@ -96,6 +96,17 @@ async def finish_replay(pool: Pool, replay: Replay) -> None:
         replay.dataset_version,
         replay.generation,
     )
+
+
+async def check_wanted(pool: Pool, replay: Replay) -> None:
+    """Raises Failed once the dataset is cancelled or deleted: the sink will not store what is left."""
+    status = await pool.fetchval(
+        "SELECT status FROM heimdall.datasets WHERE id = $1 AND version = $2",
+        UUID(replay.dataset_id),
+        replay.dataset_version,
+    )
+    if status in {"cancelled", "deleted"}:
+        raise Failed(f"the dataset was {status} while it was replayed: the sink drops what is left of its records")
 
 
 async def stored_samples(pool: Pool | Connection, replay: Replay) -> int:

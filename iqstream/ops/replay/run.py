@@ -13,7 +13,7 @@ from iqstream.ops.replay.lane import LaneResult
 from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.report import outcomes_of, plan_document, plan_lines, result_document, result_lines
 from iqstream.ops.replay.samples import SampleRanges
-from iqstream.ops.replay.sources import make_plan
+from iqstream.ops.replay.sources import make_plan, replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from producer.synthesize import synthesize_sample
@@ -43,7 +43,7 @@ async def show_plan(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_
         Unreachable: Kafka does not answer.
     """
     source = await find_dataset(pool, asked.dataset, version=asked.version)
-    samples = wanted_samples(source, asked.samples)
+    samples = await replayable(pool, source, wanted_samples(source, asked.samples))
     plan = await make_plan(pool, source, samples, await frames_ends(settings))
     if as_json:
         click.echo(json.dumps(plan_document(source, samples, asked.as_version, plan)))
@@ -60,7 +60,7 @@ async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *
         Failed: the replay could not be finished.
     """
     source = await find_dataset(pool, asked.dataset, version=asked.version)
-    samples = wanted_samples(source, asked.samples)
+    samples = await replayable(pool, source, wanted_samples(source, asked.samples))
     replay, resumed = await begin_replay(
         pool, source, samples, as_version=asked.as_version, lanes=await feature_partitions(settings)
     )

@@ -13,6 +13,7 @@ from aiokafka import TopicPartition
 
 from iqstream.ops.lag.figures import Ends
 from iqstream.ops.replay.samples import SampleRanges
+from iqstream.runtime.errors import UserError
 from sink.datasets import Dataset
 from sink.join import SampleKey
 from sink.postgres import Connection, Pool
@@ -57,11 +58,28 @@ def source_of(dataset: Dataset, sample_idx: int, lineage: Mapping[str, Mapping[s
             lineage=proved,
         )
     if dataset.recorded:
-        return Gone(
-            sample_idx=sample_idx,
-            reason="no frame of it could be read" if lineage is not None else "it is not decided yet",
-        )
+        return Gone(sample_idx=sample_idx, reason="no frame of it could be read")
     return GeneratedAgain(sample_idx=sample_idx)
+
+
+async def replayable(pool: Pool, dataset: Dataset, samples: SampleRanges) -> SampleRanges:
+    """The samples that can be processed again: of recordings those that are decided, the others may yet come.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not dataset.recorded:
+        return samples
+    rows = await pool.fetch(
+        "SELECT sample_idx FROM heimdall.sample_outcomes WHERE dataset_id = $1 AND dataset_version = $2 "
+        "AND $3::int4multirange @> sample_idx",
+        UUID(dataset.id),
+        dataset.version,
+        samples.to_sql(),
+    )
+    if not rows:
+        raise UserError(f"dataset {dataset.name!r}: none of these samples is decided yet, so none can be replayed")
+    return SampleRanges.of(row["sample_idx"] for row in rows)
 
 
 async def read_sources(connection: Pool | Connection, dataset: Dataset, indices: Sequence[int]) -> list[Source]:

@@ -1,0 +1,183 @@
+"""`iqstream dead-letters`: records that could not be processed."""
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+from iqstream.ops.dead_letters.letter import DeadLetter, parse_origin
+from iqstream.ops.dead_letters.read import Filter, Retry, dead_letters, find_letter, retries_by_origin
+from iqstream.ops.dead_letters.report import (
+    Listing,
+    letter_document,
+    letter_lines,
+    listing_document,
+    print_listing,
+)
+from iqstream.ops.dead_letters.retry import Refused, Retried, retry_letters
+from iqstream.ops.positions.target import parse_instant
+from iqstream.ops.reach import postgres_pool
+from iqstream.ops.replay.report import result_document, result_lines
+from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.settings import Settings, load_settings
+from sink.postgres import Pool
+
+T = TypeVar("T")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def filter_options(command: Callable[..., None]) -> Callable[..., None]:
+    """The options that say which letters are meant."""
+    for option in reversed(
+        (
+            click.option("--stage", type=click.Choice(["producer", "extractor", "sink"]), help="Kept by this stage."),
+            click.option("--topic", metavar="NAME", help="Records of this topic."),
+            click.option("--error", metavar="CLASS", help="Of this error, as the list names it."),
+            click.option("--since", metavar="T", help="Kept at this time or later: 2026-11-25T14:30:00Z."),
+            click.option("--until", metavar="T", help="Kept before this time."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+@click.group("dead-letters", epilog="Example: iqstream dead-letters list --stage extractor")
+def dead_letters_group() -> None:
+    """List, show and retry records that could not be processed."""
+
+
+@dead_letters_group.command("list", epilog="Example: iqstream dead-letters list --since 2026-11-25T00:00:00Z")
+@filter_options
+@click.option(
+    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Letters to show, newest first."
+)
+@json_option
+def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
+    """Count the dead letters by stage, topic and error, and list the newest."""
+    wanted = _filter(named)
+    listing = _with_pool(lambda settings, pool: _listing(settings, pool, wanted))
+    if as_json:
+        click.echo(json.dumps(listing_document(listing)))
+    else:
+        print_listing(Console(highlight=False), listing, limit)
+
+
+@dead_letters_group.command("show", epilog="Example: iqstream dead-letters show iq.frames:3:128 --raw frame.bin")
+@click.argument("origin", metavar="TOPIC:PARTITION:OFFSET")
+@click.option("--raw", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the bytes there.")
+@json_option
+def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
+    """Show a dead letter: what was wrong, whose it is, and its fields or its first bytes."""
+    wanted = parse_origin(origin)
+
+    async def find(settings: Settings, pool: Pool) -> tuple[DeadLetter | None, list[Retry]]:
+        retries = await retries_by_origin(pool)
+        return await find_letter(settings, pool, wanted), retries.get(wanted, [])
+
+    letter, retries = _with_pool(find)
+    if letter is None:
+        raise UserError(f"there is no dead letter of {wanted}: `iqstream dead-letters list` shows what there is")
+    if raw is not None:
+        _write_new(raw, letter.value)
+    if as_json:
+        click.echo(json.dumps(letter_document(letter, retries)))
+    else:
+        click.echo("\n".join(letter_lines(letter, retries)))
+
+
+@dead_letters_group.command(
+    "retry",
+    epilog="""\b
+Examples:
+  iqstream dead-letters retry iq.frames:3:128
+  iqstream dead-letters retry --all --error Malformed
+""",
+)
+@click.argument("origins", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that match the options and were not retried yet.")
+@filter_options
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
+@json_option
+def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json: bool, **named: str | None) -> None:
+    """Process the samples of dead letters again, each as a whole, after what was wrong is mended."""
+    if bool(origins) == every:
+        raise UserError("name the dead letters to retry, or add --all")
+    wanted = {parse_origin(origin) for origin in origins}
+    chosen = _filter(named)
+
+    async def run(settings: Settings, pool: Pool) -> tuple[list[Retried], list[Refused]]:
+        listing = await _listing(settings, pool, chosen)
+        lines = [line for line in listing.lines if (not line.retries if every else line.origin in wanted)]
+        unknown = sorted(wanted - {line.origin for line in lines})
+        if unknown:
+            raise UserError(f"there is no dead letter of {', '.join(map(str, unknown))}")
+        return await retry_letters(settings, pool, lines, workers=workers or os.cpu_count() or 1)
+
+    retried, refused = _with_pool(run)
+    if as_json:
+        click.echo(json.dumps(_retry_document(retried, refused)))
+    else:
+        _print_retried(retried, refused)
+    if origins and refused:
+        raise Failed(f"{sum(one.letters for one in refused)} dead letters could not be retried")
+
+
+def _print_retried(retried: list[Retried], refused: list[Refused]) -> None:
+    for one in retried:
+        click.echo("\n".join(result_lines(one.source, one.replay, one.result, one.outcomes)))
+    for other in refused:
+        click.echo(f"{other.letters} dead letters cannot be retried: {other.reason}")
+    if not retried and not refused:
+        click.echo("There is nothing to retry.")
+
+
+def _retry_document(retried: list[Retried], refused: list[Refused]) -> dict[str, Any]:
+    return {
+        "replays": [result_document(one.replay, one.result, one.outcomes) for one in retried],
+        "refused": [{"letters": one.letters, "reason": one.reason} for one in refused],
+    }
+
+
+async def _listing(settings: Settings, pool: Pool, wanted: Filter) -> Listing:
+    retries = await retries_by_origin(pool)
+    listing = Listing()
+    async for letter in dead_letters(settings, pool):
+        if wanted.takes(letter):
+            listing.add(letter, retries.get(letter.origin, []))
+    return listing
+
+
+def _filter(named: dict[str, str | None]) -> Filter:
+    since, until = named["since"], named["until"]
+    return Filter(
+        stage=named["stage"],
+        topic=named["topic"],
+        error=named["error"],
+        since=None if since is None else parse_instant(since, "--since"),
+        until=None if until is None else parse_instant(until, "--until"),
+    )
+
+
+def _write_new(path: Path, value: bytes) -> None:
+    try:
+        with path.open("xb") as file:
+            file.write(value)
+    except FileExistsError:
+        raise UserError(f"--raw: {path} exists already") from None
+    except OSError as error:
+        raise UserError(f"--raw: {path} cannot be written: {error.strerror}") from None
+
+
+def _with_pool(work: Callable[[Settings, Pool], Awaitable[T]]) -> T:
+    settings = load_settings()
+
+    async def run() -> T:
+        async with postgres_pool(settings) as pool:
+            return await work(settings, pool)
+
+    return asyncio.run(run())

@@ -1,0 +1,89 @@
+"""Trying dead letters again: their samples are replayed whole, and the letters marked with the replay."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from iqstream.ops.dead_letters.letter import Origin
+from iqstream.ops.dead_letters.report import Line
+from iqstream.ops.replay.job import feature_partitions
+from iqstream.ops.replay.lane import LaneResult
+from iqstream.ops.replay.register import Replay, begin_replay
+from iqstream.ops.replay.report import outcomes_of
+from iqstream.ops.replay.run import replay_and_show
+from iqstream.ops.replay.samples import SampleRanges
+from iqstream.ops.replay.sources import replayable
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import Settings
+from sink.datasets import Dataset, find_dataset
+from sink.join import DatasetKey, SampleKey
+from sink.postgres import Pool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """The samples of some letters, of one dataset, replayed."""
+
+    source: Dataset
+    replay: Replay
+    result: LaneResult
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Letters that cannot be tried again."""
+
+    letters: int
+    reason: str
+
+
+async def retry_letters(
+    settings: Settings, pool: Pool, lines: Sequence[Line], *, workers: int
+) -> tuple[list[Retried], list[Refused]]:
+    """Replays the samples of letters, dataset by dataset; letters that name none are refused.
+
+    Raises:
+        Failed: a replay could not be finished; run again, it goes on.
+        Unreachable: Kafka does not answer.
+    """
+    origins: defaultdict[DatasetKey, dict[SampleKey, list[Origin]]] = defaultdict(dict)
+    for line in lines:
+        for sample in line.samples:
+            origins[sample.dataset].setdefault(sample, []).append(line.origin)
+    strangers = sum(not line.samples for line in lines)
+    refused = [Refused(letters=strangers, reason="they do not say of which sample they are")] if strangers else []
+    retried = []
+    for key, samples in sorted(origins.items()):
+        try:
+            source = await find_dataset(pool, key.dataset_id, version=key.dataset_version)
+            replay, _resumed = await begin_replay(
+                pool,
+                source,
+                await replayable(pool, source, SampleRanges.of(sample.sample_idx for sample in samples)),
+                as_version=None,
+                lanes=await feature_partitions(settings),
+            )
+        except UserError as error:
+            letters = len({origin for found in samples.values() for origin in found})
+            refused.append(Refused(letters=letters, reason=str(error)))
+            continue
+        await _mark(pool, replay, samples)
+        result = await replay_and_show(settings, pool, replay, source, workers=workers)
+        outcomes = await outcomes_of(pool, replay)
+        retried.append(Retried(source=source, replay=replay, result=result, outcomes=outcomes))
+    return retried, refused
+
+
+async def _mark(pool: Pool, replay: Replay, samples: Mapping[SampleKey, Sequence[Origin]]) -> None:
+    await pool.executemany(
+        "INSERT INTO heimdall.dead_letter_retries "
+        '(topic, partition, "offset", dataset_id, dataset_version, sample_idx, generation) '
+        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        [
+            (*origin, UUID(sample.dataset_id), sample.dataset_version, sample.sample_idx, replay.generation)
+            for sample, origins in samples.items()
+            for origin in origins
+        ],
+    )

@@ -1,0 +1,236 @@
+"""Moving a stage on real servers: every flag, the way back, refusal while it runs, and fencing when forced."""
+
+import asyncio
+import json
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
+from click.testing import CliRunner
+
+from iqstream.ops.cli import iqstream
+from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
+from iqstream.runtime.transactions import transactional_id
+from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+from tests.integration.replays import fetch, records_by_generation, stored
+
+pytestmark = pytest.mark.stack
+SAMPLES = 16
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings, tmp_path_factory):
+    pipeline = Pipeline(settings, tmp_path_factory.mktemp("stages") / "stages.log", workers=1)
+    with pipeline.running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def spec(settings, pipeline):
+    """A complete dataset, and stages that have stopped."""
+
+    async def complete():
+        await submit_dataset(settings, made)
+        await wait_for_dataset(settings, made, is_complete)
+        await wait_until(lambda: drained(settings))
+
+    made = small_spec(SAMPLES)
+    started_at = datetime.now(UTC)
+    asyncio.run(complete())
+    pipeline.stop()
+    return made, started_at
+
+
+def run(pipeline, *arguments, fails=False):
+    """`iqstream replay ... --json`; the document, or the message of a user's error."""
+    given = CliRunner().invoke(
+        iqstream, ["replay", *arguments, "--json"], env=pipeline.environment(), standalone_mode=False
+    )
+    if fails:
+        assert isinstance(given.exception, UserError), given
+        return str(given.exception)
+    assert given.exception is None, given
+    return json.loads(given.stdout)
+
+
+def targets(document):
+    return {TopicPartition(p["topic"], p["partition"]): p["target"] for p in document["partitions"]}
+
+
+async def offsets(settings, group, topic):
+    async with admin_client(settings) as admin:
+        return {p: o for p, o in (await committed_offsets(admin, group)).items() if p.topic == topic}
+
+
+async def ends_of(settings, topic):
+    async with admin_client(settings) as admin:
+        return await partition_ends(admin, await partition_leaders(admin, [topic]))
+
+
+async def drained(settings):
+    """Whether extractor and sink stand at their topics' ends."""
+    for group, topic in ((EXTRACTOR_GROUP, FRAMES), (SINK_GROUP, FEATURES)):
+        known = await ends_of(settings, topic)
+        if await offsets(settings, group, topic) != {p: end.end for p, end in known.items()}:
+            return False
+    return True
+
+
+async def wait_until(so, deadline_s=60):
+    async with asyncio.timeout(deadline_s):
+        while not await so():
+            await asyncio.sleep(0.2)
+
+
+async def frame_keys(settings, partition, end):
+    """Offset and key of every frame of a partition."""
+    reader = reader_consumer(settings)
+    await reader.start()
+    try:
+        reader.assign([partition])
+        reader.seek(partition, (await reader.beginning_offsets([partition]))[partition])
+        found = []
+        while await reader.position(partition) < end:
+            for records in (await reader.getmany(timeout_ms=300)).values():
+                found += [(record.offset, record.key) for record in records]
+        return found
+    finally:
+        await reader.stop()
+
+
+def test_a_dry_run_moves_nothing_and_names_the_dataset_that_it_touches(settings, pipeline, spec):
+    before = asyncio.run(offsets(settings, EXTRACTOR_GROUP, FRAMES))
+    document = run(pipeline, "--stage", "extractor", "--to-earliest")
+    assert asyncio.run(offsets(settings, EXTRACTOR_GROUP, FRAMES)) == before
+    assert targets(document) == {p: e.log_start for p, e in asyncio.run(ends_of(settings, FRAMES)).items()}
+    (touched,) = [d for d in document["datasets"] if d["dataset_id"] == spec[0].dataset_id]
+    assert (touched["samples"], touched["status"]) == (SAMPLES, "complete")
+    assert document["projected_s"] > 0
+
+
+@pytest.mark.parametrize("stage", ["producer", "extractor", "sink"])
+def test_every_stage_goes_to_the_start_and_its_export_brings_it_back(settings, pipeline, spec, stage, tmp_path):
+    way_back = tmp_path / "back.csv"
+    before = targets(run(pipeline, "--stage", stage, "--to-current"))
+    moved = run(pipeline, "--stage", stage, "--to-earliest", "--export", str(way_back), "--execute")
+    after = targets(run(pipeline, "--stage", stage, "--to-current"))
+    assert (
+        after
+        == targets(moved)
+        == dict.fromkeys(before, 0)
+        | {TopicPartition(p["topic"], p["partition"]): p["log_start"] for p in moved["partitions"]}
+    )
+    assert after != before
+    run(pipeline, "--stage", stage, "--from-file", str(way_back), "--execute")
+    assert targets(run(pipeline, "--stage", stage, "--to-current")) == before
+
+
+def test_the_sinks_kafka_offsets_follow_its_rows(settings, pipeline, spec, tmp_path):
+    way_back = tmp_path / "back.csv"
+    run(pipeline, "--stage", "sink", "--to-earliest", "--export", str(way_back), "--execute")
+    assert set(asyncio.run(offsets(settings, SINK_GROUP, FEATURES)).values()) == {0}
+    run(pipeline, "--stage", "sink", "--from-file", str(way_back), "--execute")
+
+
+def test_an_offset_in_the_middle_of_a_sample_is_rounded_down_to_its_first_frame(settings, pipeline, spec):
+    known = asyncio.run(ends_of(settings, FRAMES))
+    partition = max(known, key=lambda p: known[p].end - known[p].log_start)
+    keys = asyncio.run(frame_keys(settings, partition, known[partition].end))
+    firsts = {}
+    for offset, key in keys:
+        firsts.setdefault(key, offset)
+    for offset, key in keys[-9:-1]:
+        document = run(
+            pipeline, "--stage", "extractor", "--to-offset", str(offset), "--topic", f"{FRAMES}:{partition.partition}"
+        )
+        assert targets(document) == {partition: firsts[key]}
+
+
+def test_relative_targets_and_times_lead_where_they_say(settings, pipeline, spec):
+    known = asyncio.run(ends_of(settings, FRAMES))
+    ends = {p: end.end for p, end in known.items()}
+    starts = {p: end.log_start for p, end in known.items()}
+    assert targets(run(pipeline, "--stage", "extractor", "--to-latest")) == ends
+    assert targets(run(pipeline, "--stage", "extractor", "--shift-by", "0")) == ends
+    assert targets(run(pipeline, "--stage", "extractor", "--by-duration", "PT0S")) == ends
+    assert targets(run(pipeline, "--stage", "extractor", "--by-duration", "P900D")) == starts
+    since = run(pipeline, "--stage", "extractor", "--to-datetime", spec[1].isoformat())
+    assert sum(p["records"] for p in since["partitions"]) == SAMPLES * len(spec[0].receivers)
+    shifted = run(pipeline, "--stage", "extractor", "--shift-by", "-5")
+    assert all(0 <= ends[p] - 5 - target < 7 + 5 or target == starts[p] for p, target in targets(shifted).items())
+
+
+def test_what_is_out_of_range_is_clamped_with_a_warning(settings, pipeline, spec):
+    document = run(pipeline, "--stage", "extractor", "--to-offset", "1000000000")
+    assert targets(document) == {p: e.high_watermark for p, e in asyncio.run(ends_of(settings, FRAMES)).items()}
+    assert all("past the end" in p["warnings"][0] for p in document["partitions"])
+
+
+def test_an_export_is_not_written_over_another(pipeline, spec, tmp_path):
+    way_back = tmp_path / "back.csv"
+    way_back.write_text("the only way back")
+    says = run(pipeline, "--stage", "sink", "--to-latest", "--export", str(way_back), "--execute", fails=True)
+    assert "exists already" in says
+    assert way_back.read_text() == "the only way back"
+
+
+async def test_an_owner_in_the_middle_of_a_transaction_cannot_commit_over_the_move(settings, pipeline, spec):
+    partition = TopicPartition(FRAMES, 0)
+    before = await offsets(settings, EXTRACTOR_GROUP, FRAMES)
+    owner = transactional_producer(settings, transactional_id(EXTRACTOR_GROUP, partition))
+    await owner.start()
+    try:
+        await owner.begin_transaction()
+        await owner.send_offsets_to_transaction({partition: 1}, EXTRACTOR_GROUP)
+        await asyncio.to_thread(
+            run, pipeline, "--stage", "extractor", "--to-current", "--topic", f"{FRAMES}:0", "--execute"
+        )
+        with pytest.raises(KafkaError):
+            await owner.commit_transaction()
+    finally:
+        await owner.stop()
+    assert await offsets(settings, EXTRACTOR_GROUP, FRAMES) == before
+
+
+def test_a_stage_that_runs_is_refused_and_when_forced_its_owner_is_fenced(settings, pipeline, spec):
+    """The whole topic again under the eyes of the running owners: doubles for readers, none in the rows."""
+    made = spec[0]
+    pipeline.start()
+    asyncio.run(wait_until(lambda: active(settings)))
+    before = asyncio.run(stored(settings, made))
+    says = run(pipeline, "--stage", "extractor", "--to-earliest", "--execute", fails=True)
+    assert "the extractor runs" in says
+    epochs = asyncio.run(owner_epochs(settings))
+    for stage in ("extractor", "sink"):
+        run(pipeline, "--stage", stage, "--to-earliest", "--execute", "--force")
+    assert all(epoch > epochs[partition] for partition, epoch in asyncio.run(owner_epochs(settings)).items())
+
+    async def again():
+        seen = await records_by_generation(settings, made)
+        return set(seen[0].values()) == {2} and await drained(settings)
+
+    asyncio.run(wait_until(again, deadline_s=90))
+    assert asyncio.run(stored(settings, made)) == before
+    following = small_spec(4)
+    asyncio.run(submit_dataset(settings, following))
+    asyncio.run(wait_for_dataset(settings, following, is_complete))
+
+
+async def active(settings):
+    async with admin_client(settings) as admin:
+        members = 0
+        for group in (EXTRACTOR_GROUP, SINK_GROUP):
+            (response,) = await admin.describe_consumer_groups([group])
+            members += response.groups[0][2] == "Stable"
+        return members == 2
+
+
+async def owner_epochs(settings):
+    rows = await fetch(
+        settings, 'SELECT partition, owner_epoch FROM heimdall.stream_offsets WHERE "group" = $1', SINK_GROUP
+    )
+    return {row["partition"]: row["owner_epoch"] for row in rows}

@@ -1,0 +1,64 @@
+"""What a dead letter says of itself."""
+
+from datetime import UTC, datetime
+
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqstream.ops.dead_letters.letter import Origin, parse_origin, read_letter
+from iqstream.ops.dead_letters.read import Filter
+from iqstream.ops.dead_letters.report import hexdump
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.records import dead_letter
+from sink.join import SampleKey
+
+ID = "00000000-0000-4000-8000-000000000001"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SHARD = (("schema", b"generation_shard"), ("dataset_version", b"2"), ("samples", b"3"), ("generation", b"0"))
+FRAME = (("schema", b"iq_frame"), ("dataset_version", b"2"), ("generation", b"0"), ("rx_id", b"torino"))
+
+
+def letter(stage, key, headers, value=b"bytes"):
+    record = ConsumerRecord("iq.frames", 3, 128, 0, 0, key, value, None, 0, 0, headers)
+    sent = dead_letter(record, stage=stage, error=ValueError("what was wrong"))
+    return read_letter(sent.value, sent.headers, NOW)
+
+
+def test_what_a_stage_keeps_is_read_back():
+    read = letter("extractor", f"{ID}:7".encode(), FRAME)
+    assert (read.origin, read.stage, read.error) == (Origin("iq.frames", 3, 128), "extractor", "ValueError")
+    assert (read.message, read.value, read.headers) == ("what was wrong", b"bytes", FRAME)
+
+
+def test_a_frames_letter_is_about_its_sample_and_a_shards_about_all_of_its_samples():
+    assert letter("extractor", f"{ID}:7".encode(), FRAME).samples() == (SampleKey(ID, 2, 7),)
+    assert letter("producer", f"{ID}:7".encode(), SHARD).samples() == tuple(SampleKey(ID, 2, i) for i in (7, 8, 9))
+
+
+@given(st.binary(max_size=60), st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_size=4))
+def test_whatever_a_stranger_sends_can_be_read_and_is_about_nobody(key, headers):
+    assert letter("extractor", key, tuple(headers)).samples() == ()
+
+
+def test_a_record_that_no_stage_kept_is_passed_over():
+    assert read_letter(b"", [("origin", b"iq.frames:0:1")], NOW) is None
+
+
+@pytest.mark.parametrize("text", ["iq.frames:3", "iq.frames:a:1", "iq.frames:1:-1", ""])
+def test_what_is_no_origin_is_refused(text):
+    with pytest.raises(UserError, match="topic:partition:offset"):
+        parse_origin(text)
+
+
+def test_a_filters_until_is_left_out_and_its_since_is_not():
+    one = letter("sink", b"", ())
+    assert Filter(since=NOW).takes(one)
+    assert not Filter(until=NOW).takes(one)
+
+
+def test_a_hexdump_shows_the_first_bytes_and_says_how_many_are_left():
+    lines = hexdump(bytes(range(32)) * 10)
+    assert lines[0] == "  00000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f  |................|"
+    assert lines[-1] == "  and 64 more bytes: --raw FILE writes all"
