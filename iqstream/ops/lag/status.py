@@ -52,9 +52,8 @@ def judge(  # noqa: PLR0911  # a rule, a return: their order is what they say
     if len(observed) < MIN_COMMITS or backlog <= allowed_backlog:
         return "OK"
     last = observed[-1]
-    span_ms = last.at_ms - observed[0].at_ms
     silent_ms = now_ms - max(last.at_ms, first_unread_ms or 0)
-    if silent_ms > max(span_ms, STOP_AFTER_AT_LEAST_MS):
+    if silent_ms > max(_span_ms(observed), STOP_AFTER_AT_LEAST_MS):
         return "STOP"
     if _went_back([observation.offset for observation in observed]):
         return "REWIND"
@@ -65,6 +64,12 @@ def judge(  # noqa: PLR0911  # a rule, a return: their order is what they say
     if all(after.backlog >= before.backlog for before, after in pairwise(observed)):
         return "WARN"
     return "OK"
+
+
+def _span_ms(observed: Sequence[Observation]) -> int:
+    """How long the commits span at their usual distance: the median. A pause between them does not stretch it."""
+    distances = sorted(after.at_ms - before.at_ms for before, after in pairwise(observed))
+    return distances[(len(distances) - 1) // 2] * len(distances)
 
 
 def _went_back(offsets: Sequence[int]) -> bool:
