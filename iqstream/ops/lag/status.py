@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
+from iqstream.ops.lag.history import usual_distance_ms
+
 Status: TypeAlias = Literal["OK", "UNKNOWN", "WARN", "REWIND", "STALL", "STOP"]
 
 EXIT_CODES: Mapping[Status, int] = {"OK": 0, "UNKNOWN": 3, "WARN": 1, "REWIND": 2, "STALL": 2, "STOP": 2}
@@ -67,9 +69,8 @@ def judge(  # noqa: PLR0911  # a rule, a return: their order is what they say
 
 
 def _span_ms(observed: Sequence[Observation]) -> int:
-    """How long the commits span at their usual distance: the median. A pause between them does not stretch it."""
-    distances = sorted(after.at_ms - before.at_ms for before, after in pairwise(observed))
-    return distances[(len(distances) - 1) // 2] * len(distances)
+    """How long the commits span at their usual distance. A pause between them does not stretch it."""
+    return usual_distance_ms([observation.at_ms for observation in observed]) * (len(observed) - 1)
 
 
 def _went_back(offsets: Sequence[int]) -> bool:
