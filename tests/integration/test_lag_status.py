@@ -21,10 +21,12 @@ from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.exporter import LastReading, keep_reading
 from iqstream.ops.lag.metrics import LAG_METRICS
+from iqstream.ops.lag.offsets import member_count
 from iqstream.ops.lag.read import lag_reader
 from iqstream.ops.lag.verdict import exit_code
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
+from iqstream.runtime.kafka_protocol import leave_group
 from iqstream.runtime.settings import PREFIX
 from tests.integration.lag_scene import Scene
 
@@ -70,6 +72,20 @@ async def test_commits_in_transactions_count_where_they_were_committed(scene):
         await scene.commit_in_transaction(1, abort=True)
     found = await scene.partition_lag()
     assert (found.commits, found.committed, found.backlog, found.status) == (3, 30, 20, "OK")
+
+
+async def test_members_of_a_group_are_counted(scene):
+    async with admin_client(scene.settings) as admin:
+        assert await member_count(admin, scene.group) == 0
+        consumer = member_consumer(scene.settings, group=scene.group, instance_id=f"{scene.group}-0")
+        await consumer.start()
+        consumer.subscribe([scene.topic])
+        async with asyncio.timeout(30):
+            while not consumer.assignment():
+                await asyncio.sleep(0.05)
+        assert await member_count(admin, scene.group) == 1
+        await consumer.stop()
+        await leave_group(admin, scene.group, [f"{scene.group}-0"])
 
 
 async def test_a_group_that_is_not_there_is_unknown_and_no_error(scene):

@@ -18,6 +18,7 @@ from iqstream.ops.lag.advise import (
     keda_yaml,
 )
 from iqstream.ops.lag.figures import GroupLag
+from iqstream.ops.lag.offsets import member_count
 from iqstream.ops.lag.read import read_lag
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client
@@ -83,10 +84,9 @@ def _recordings_per_sample(group: GroupLag) -> int:
 async def _members(settings: Settings) -> int:
     async with admin_client(settings) as admin:
         try:
-            described = await admin.describe_consumer_groups([EXTRACTOR_GROUP])
+            return await member_count(admin, EXTRACTOR_GROUP)
         except KafkaError as error:
             raise Failed(f"members of {EXTRACTOR_GROUP} cannot be read: {type(error).__name__} {error}") from None
-    return sum(len(members) for answer in described for *_, members, _operations in answer.groups)
 
 
 def _fetch(address: str) -> str:

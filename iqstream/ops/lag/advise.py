@@ -96,7 +96,7 @@ def advice_comment(advice: Advice) -> str:
     rate = f"{advice.samples_per_s:g} samples/s ({recordings_per_s:g} recordings/s)"
     lines = [
         f"{advice.extractors} extractors hold {rate} at {UTILISATION:.0%} load.",
-        f"A recording costs {advice.cost.seconds * 1000:.2f} ms of one core: {advice.cost.source}.",
+        f"A recording costs {advice.cost.seconds * 1000:.2f} ms of an extractor: {advice.cost.source}.",
     ]
     if not advice.enough_partitions:
         lines.append(

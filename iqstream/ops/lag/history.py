@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 WINDOW_COMMITS = 10
 MIN_DISTANCE_MS = 1_000
@@ -69,6 +70,12 @@ class PolledWindow:
     def enough(self) -> bool:
         """Whether a status can be judged from it."""
         return len(self._looks) == WINDOW_COMMITS
+
+
+def usual_distance_ms(times_ms: Sequence[int]) -> int:
+    """The median time between commits, the lower of two: a pause among them does not move it. 0 for a single one."""
+    distances = sorted(after - before for before, after in pairwise(times_ms))
+    return distances[(len(distances) - 1) // 2] if distances else 0
 
 
 def position_at(commits: Sequence[Commit], at_ms: float) -> int | None:

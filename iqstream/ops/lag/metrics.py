@@ -43,7 +43,11 @@ LAG_METRICS: tuple[MetricSpec, ...] = (
         "0 OK, 1 UNKNOWN, 2 WARN (lag never fell), 3 REWIND, 4 STALL, 5 STOP.",
     ),
     _gauge("iqstream_lag_group_status", ("group",), "The worst status of a group's partitions, by the same numbers."),
-    _gauge("iqstream_lag_consumed_offsets_per_second", _TOPIC, "How fast a group reads, over up to a minute."),
+    _gauge(
+        "iqstream_lag_consumed_offsets_per_second",
+        _TOPIC,
+        "How fast a group reads: mean of some 15 s.",
+    ),
     _gauge("iqstream_lag_produced_offsets_per_second", _TOPIC, "How fast its input grows, over the same time."),
     _gauge(
         "iqstream_lag_seconds_to_close", _TOPIC, "Backlog over net rate; no series while the backlog does not shrink."

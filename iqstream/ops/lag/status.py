@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
+from iqstream.ops.lag.history import usual_distance_ms
+
 Status: TypeAlias = Literal["OK", "UNKNOWN", "WARN", "REWIND", "STALL", "STOP"]
 
 EXIT_CODES: Mapping[Status, int] = {"OK": 0, "UNKNOWN": 3, "WARN": 1, "REWIND": 2, "STALL": 2, "STOP": 2}
@@ -52,9 +54,8 @@ def judge(  # noqa: PLR0911  # a rule, a return: their order is what they say
     if len(observed) < MIN_COMMITS or backlog <= allowed_backlog:
         return "OK"
     last = observed[-1]
-    span_ms = last.at_ms - observed[0].at_ms
     silent_ms = now_ms - max(last.at_ms, first_unread_ms or 0)
-    if silent_ms > max(span_ms, STOP_AFTER_AT_LEAST_MS):
+    if silent_ms > max(_span_ms(observed), STOP_AFTER_AT_LEAST_MS):
         return "STOP"
     if _went_back([observation.offset for observation in observed]):
         return "REWIND"
@@ -65,6 +66,11 @@ def judge(  # noqa: PLR0911  # a rule, a return: their order is what they say
     if all(after.backlog >= before.backlog for before, after in pairwise(observed)):
         return "WARN"
     return "OK"
+
+
+def _span_ms(observed: Sequence[Observation]) -> int:
+    """How long the commits span at their usual distance. A pause between them does not stretch it."""
+    return usual_distance_ms([observation.at_ms for observation in observed]) * (len(observed) - 1)
 
 
 def _went_back(offsets: Sequence[int]) -> bool:

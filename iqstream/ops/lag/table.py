@@ -10,6 +10,7 @@ from rich.text import Text
 from iqstream.ops.datasets.watch import duration
 from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total
 from iqstream.ops.lag.retention import risk
+from iqstream.ops.lag.status import MIN_COMMITS
 from iqstream.ops.lag.value import Value
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 
@@ -90,7 +91,7 @@ def topic_words(group: GroupLag, topic: TopicLag) -> str:
         if any(p.state != "no offset" for p in topic.partitions):
             return "unknown"
         return f"no committed offset{_init_hint(group, topic)}"
-    return ", ".join([*_total_words(total, topic.values), *_transaction_words(topic)])
+    return ", ".join([*_total_words(total, topic.values), *_history_words(topic), *_transaction_words(topic)])
 
 
 def _init_hint(group: GroupLag, topic: TopicLag) -> str:
@@ -128,6 +129,12 @@ def _velocity_words(total: Total) -> list[str]:
         return [f"{total.velocity.consumed_per_s:.1f}/s read", f"closes in {duration(total.eta_s)}"]
     growth = -total.velocity.net_per_s
     return [f"grows by {growth:.1f}/s" if growth > 0 else "does not move"]
+
+
+def _history_words(topic: TopicLag) -> list[str]:
+    """That OK says little, where a group has hardly begun to commit."""
+    young = [p for p in topic.partitions if p.state == "behind" and p.status == "OK" and p.commits < MIN_COMMITS]
+    return [f"{len(young)} partitions with too few commits to judge"] if young else []
 
 
 def _transaction_words(topic: TopicLag) -> list[str]:

@@ -9,10 +9,16 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.ops.lag.figures import NO_TREND, Trend
-from iqstream.ops.lag.history import Commit, position_at
+from iqstream.ops.lag.history import Commit, position_at, usual_distance_ms
 from iqstream.ops.lag.offsets import offsets_at
 from iqstream.ops.lag.status import Observation, judge
-from iqstream.ops.lag.velocity import RATE_WINDOW_S, Velocity, velocity
+from iqstream.ops.lag.velocity import (
+    LONGEST_WINDOW_S,
+    RATE_WINDOW_COMMITS,
+    RATE_WINDOW_S,
+    Velocity,
+    velocity,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +51,9 @@ def times_to_ask(followed: Followed, now_ms: float, allowed_backlog: int) -> lis
 
 
 def _rate_start_ms(followed: Followed, now_ms: float) -> int:
-    return max(int(now_ms - RATE_WINDOW_S * 1000), followed.commits[0].at_ms)
+    usual_s = usual_distance_ms([commit.at_ms for commit in followed.commits]) / 1000
+    window_s = min(max(RATE_WINDOW_S, RATE_WINDOW_COMMITS * usual_s), LONGEST_WINDOW_S)
+    return max(int(now_ms - window_s * 1000), followed.commits[0].at_ms)
 
 
 async def ends_by_time(

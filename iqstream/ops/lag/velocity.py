@@ -3,8 +3,11 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-RATE_WINDOW_S = 60.0
+RATE_WINDOW_S = 15.0
 """Rates are means over this long, or over the known commits where they reach less far back."""
+RATE_WINDOW_COMMITS = 3
+"""And over at least so many usual distances of commits: a group that commits once a minute would read in jumps."""
+LONGEST_WINDOW_S = 300.0
 SHORTEST_S = 1.0
 """Over less there is no rate."""
 

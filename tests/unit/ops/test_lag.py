@@ -316,6 +316,17 @@ def test_figures_that_are_not_exact_say_so():
     assert "15 behind, at most 15 recordings" in lag_line(reading_of(lag_of(0, 0, 15)))
 
 
+def test_where_ok_rests_on_hardly_any_commit_it_says_so():
+    few, many = Trend(status="OK", commits=1, velocity=None), Trend(status="OK", commits=3, velocity=None)
+    behind = Ends(log_start=0, end=15, high_watermark=15)
+    partitions = [
+        partition_lag(n, committed=0, ends=behind, unread=None, now_ms=NOW_MS, trend=trend)
+        for n, trend in enumerate((few, many))
+    ]
+    assert "1 partitions with too few commits to judge" in lag_line(reading_of(*partitions))
+    assert "too few" not in lag_line(reading_of(partitions[1]))
+
+
 def test_a_group_with_several_topics_has_a_line_for_all_of_them():
     one = reading_of(lag_of(0, 0, 15)).groups[0]
     group = replace(one, topics=(one.topics[0], replace(one.topics[0], topic="other")))

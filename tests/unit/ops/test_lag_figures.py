@@ -170,6 +170,18 @@ def test_ends_are_asked_for_as_seldom_as_the_figures_allow():
     assert times_to_ask(followed(backlog=1), NOW_MS + 600_000, 2) == [int(NOW_MS) + 540_000]
 
 
+def test_rates_are_of_the_last_seconds_where_a_group_commits_often():
+    """It read nothing for a minute, then everything in ten seconds: it is not as slow as the mean of both."""
+    now = int(NOW_MS)
+    often = [Commit(at_ms=now - 300_000, offset=0)] + [
+        Commit(at_ms=now - 10_000 + n * 2_000, offset=n * 100) for n in range(5)
+    ]
+    one = followed(commits=often, committed=400, end=1_000)
+    assert min(times_to_ask(one, NOW_MS, 10_000)) == now - 15_000
+    rates = trend(HERE, one, {(HERE, now - 15_000): 1_000}, NOW_MS, 2).velocity
+    assert (rates.consumed_per_s, rates.produced_per_s) == (400 / 15, 0.0)
+
+
 def test_rates_are_means_since_the_start_of_the_window():
     ended = {(HERE, int(NOW_MS) - 40_000): 200, (HERE, int(NOW_MS) - 20_000): 220}
     rates = trend(HERE, followed(), ended, NOW_MS, 2).velocity

@@ -81,6 +81,14 @@ def test_a_consumer_that_died_with_no_backlog_is_found_although_its_last_commits
     assert status_of(died, backlog=5_000, first_unread_ms=NOW_MS - 5 * MINUTE_MS) == "STOP"
 
 
+def test_a_pause_between_commits_does_not_put_off_a_stop():
+    """The first offsets were set an hour before the group began to work; then it died."""
+    set_up = commits([0], [0], last_ms=NOW_MS - 60 * MINUTE_MS)
+    observed = [*set_up, *commits([40, 80], [60, 20], every_ms=1_000, last_ms=NOW_MS)]
+    assert status_of(observed, now_ms=NOW_MS + 29_999) == "OK"
+    assert status_of(observed, now_ms=NOW_MS + 30_001) == "STOP"
+
+
 def test_a_consumer_that_restarts_and_catches_up_is_ok_at_every_moment():
     """Commits every second, 20 s of restart, then larger steps: the gap and the spike of lag are no trouble."""
     before = commits([100, 110, 120, 130], [0, 0, 0, 0], every_ms=1_000, last_ms=NOW_MS)
