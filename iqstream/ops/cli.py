@@ -1,22 +1,49 @@
 """The command line: which commands there are, and how an error becomes a message and an exit code."""
 
+import importlib
 import sys
 
 import click
 
 from iqstream import __version__
-from iqstream.ops.commands.bench import bench
-from iqstream.ops.commands.datasets import datasets
-from iqstream.ops.commands.demo import demo
-from iqstream.ops.commands.generate import generate
-from iqstream.ops.commands.lag import lag
-from iqstream.ops.commands.stack import down, init, status, up
-from iqstream.ops.commands.stages import extractor, producer, sink
 from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.logs import configure_logs
 
+_MODULES = {
+    "bench": "bench",
+    "datasets": "datasets",
+    "demo": "demo",
+    "down": "stack",
+    "extractor": "stages",
+    "generate": "generate",
+    "init": "stack",
+    "lag": "lag",
+    "producer": "stages",
+    "sink": "stages",
+    "status": "stack",
+    "up": "stack",
+}
+"""Where each command is, under `iqstream.ops.commands`, and under its own name there."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+class Commands(click.Group):
+    """Imports a command when it is asked for: a stage's start need not wait for a plotting library."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """All names."""
+        return sorted(_MODULES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The command of that name."""
+        if cmd_name not in _MODULES:
+            return None
+        module = importlib.import_module(f"iqstream.ops.commands.{_MODULES[cmd_name]}")
+        command = getattr(module, cmd_name)
+        assert isinstance(command, click.Command)  # noqa: S101  # the table says so
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="iqstream")
 def iqstream() -> None:
     """Training data for locating radio transmitters, as a stream.
@@ -29,12 +56,6 @@ def iqstream() -> None:
       iqstream demo                    the whole job on embedded servers
       iqstream generate --help         a dataset of your own
     """  # noqa: D301  # \b is click's mark for text that is not to be rewrapped
-
-
-for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, bench,
-):  # fmt: skip
-    iqstream.add_command(command)
 
 
 def main() -> None:

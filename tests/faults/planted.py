@@ -6,7 +6,7 @@ import signal
 import sys
 from uuid import uuid4
 
-from iqstream.ops.bench import campaign, ground, load, server_faults, worker_faults
+from iqstream.ops.bench import ground, load, server_faults, worker_faults
 from iqstream.ops.bench.campaign import bench_spec, disturb
 from iqstream.ops.bench.faults import KINDS, Kind
 from iqstream.ops.bench.ground import Fault, Recovery, gone_on, now_s
@@ -15,7 +15,7 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
 from sink.datasets import list_datasets, set_status
 
-SAMPLES = 60
+SAMPLES = 40
 
 
 class Planted:
@@ -36,7 +36,6 @@ class Planted:
         for module in (ground, server_faults, worker_faults):
             self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 40.0)
         self.monkeypatch.setattr(load, "STUCK_AFTER_S", 25.0)
-        self.monkeypatch.setattr(campaign, "SAMPLES_IN_FLIGHT", SAMPLES)
         steps = [(Fault(kind=kind, pick=0.5, hold_s=1.0),) for kind in kinds]
         try:
             result = await disturb(
