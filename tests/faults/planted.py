@@ -34,8 +34,8 @@ class Planted:
             name = f"{stage} frozen in mid-batch"
             self.monkeypatch.setitem(KINDS, name, Kind(weight=1, hold_s=(0, 0), inject=freezer(stage, freeze)))
         for module in (ground, server_faults, worker_faults):
-            self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 40.0)
-        self.monkeypatch.setattr(load, "STUCK_AFTER_S", 25.0)
+            self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 120.0 if bug == "none" else 60.0)
+        self.monkeypatch.setattr(load, "STUCK_AFTER_S", 90.0 if bug == "none" else 40.0)
         steps = [(Fault(kind=kind, pick=0.5, hold_s=1.0),) for kind in kinds]
         try:
             result = await disturb(
@@ -65,7 +65,7 @@ def freezer(stage, place):
 
     async def freeze(ground, fault) -> Recovery:
         place.with_suffix(f".{stage}").touch()
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while not (frozen := list(place.parent.glob(f"{place.name}.frozen-*"))):
                 await asyncio.sleep(0.05)
         began_s, pid = now_s(), int(frozen[0].name.rpartition("-")[2])
@@ -75,7 +75,7 @@ def freezer(stage, place):
             await asyncio.sleep(max(0.0, SESSION_TIMEOUT_MS / 1000 + 3 - (now_s() - began_s)))
         finally:
             os.kill(pid, signal.SIGCONT)
-        await ground.watch.went_on(ground.watch.partitions(stage), deadline_s=40)
+        await ground.watch.went_on(ground.watch.partitions(stage), deadline_s=120)
         return recovery
 
     return freeze
