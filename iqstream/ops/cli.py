@@ -5,23 +5,34 @@ import sys
 import click
 
 from iqstream import __version__
-from iqstream.ops.commands.bench import bench
-from iqstream.ops.commands.dataset_upkeep import cleanup, delete, verify
-from iqstream.ops.commands.datasets import datasets
-from iqstream.ops.commands.dead_letters import dead_letters_group
-from iqstream.ops.commands.demo import demo
-from iqstream.ops.commands.export import export
-from iqstream.ops.commands.generate import generate
-from iqstream.ops.commands.lag import lag
-from iqstream.ops.commands.replay import replay
-from iqstream.ops.commands.stack import down, init, status, up
-from iqstream.ops.commands.stages import extractor, producer, sink
-from iqstream.ops.commands.stream import stream
+from iqstream.ops.commands.lazy import LazyGroup
 from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.logs import configure_logs
 
+_MODULES = {
+    "bench": "bench",
+    "datasets": "datasets",
+    "dead-letters": "dead_letters",
+    "demo": "demo",
+    "down": "stack",
+    "extractor": "stages",
+    "generate": "generate",
+    "init": "stack",
+    "lag": "lag",
+    "producer": "stages",
+    "replay": "replay",
+    "sink": "stages",
+    "status": "stack",
+    "stream": "stream",
+    "up": "stack",
+}
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+
+@click.group(
+    cls=LazyGroup,
+    modules=_MODULES,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="iqstream")
 def iqstream() -> None:
     """Training data for locating radio transmitters, as a stream.
@@ -34,15 +45,6 @@ def iqstream() -> None:
       iqstream demo                    the whole job on embedded servers
       iqstream generate --help         a dataset of your own
     """  # noqa: D301  # \b is click's mark for text that is not to be rewrapped
-
-
-for command in (
-    demo, up, down, status, init, producer, extractor, sink, generate, datasets, lag, replay, stream,
-    dead_letters_group, bench,
-):  # fmt: skip
-    iqstream.add_command(command)
-for command in (delete, verify, cleanup, export):
-    datasets.add_command(command)
 
 
 def main() -> None:

@@ -1,12 +1,13 @@
-"""Requests of Kafka's protocol that the client library does not make: static membership and topic ids."""
+"""Requests of Kafka's protocol that the client library does not make, or whose answers it does not look at whole."""
 
 from io import BytesIO
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
+from aiokafka.errors import NotCoordinatorForGroupError, for_code
 from aiokafka.protocol.api import RequestStruct, Response
+from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.types import (
     Array,
     Boolean,
@@ -191,6 +192,28 @@ async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
     error = for_code(response.error_code)
     if response.error_code:
         raise error(f"not a member of the current generation of {coordinator.group_id}")
+
+
+async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+    """How far the consumer's group is on a partition; None where it has no offset there.
+
+    The client's own call takes a coordinator that is still loading (after a restart of the broker) for a group without
+    offsets.
+
+    Raises:
+        KafkaError: the coordinator does not answer for the group, or not yet.
+    """
+    coordinator = consumer._coordinator  # noqa: SLF001
+    await coordinator.ensure_coordinator_known()
+    request = OffsetFetchRequest(coordinator.group_id, [(partition.topic, [partition.partition])])
+    response = await coordinator._send_req(request)  # noqa: SLF001
+    answers = [answer for _topic, partitions in response.topics for answer in partitions]
+    code = response.error_code or next((error for *_, error in answers), 0)
+    if code:
+        if code == NotCoordinatorForGroupError.errno:
+            coordinator.coordinator_dead()  # it is looked up again
+        raise for_code(code)(f"offset of {coordinator.group_id} on {partition.topic}-{partition.partition}")
+    return next((offset for _partition, offset, _metadata, _error in answers if offset >= 0), None)
 
 
 async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: list[str]) -> None:

@@ -14,7 +14,7 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transactional_producer
-from iqstream.runtime.kafka_protocol import confirm_membership
+from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter
 from iqstream.runtime.settings import Settings
@@ -105,13 +105,13 @@ class TransactionalTransform:
         # 2. Ends the former owner's transaction, if one is open, and fences it.
         await self._producer.start()
         # 3. Now nobody else can move it.
-        offset = await self._consumer.committed(self._partition)
+        offset = await committed_offset(self._consumer, self._partition)
         if offset is None:
             raise Failed(
                 f"group {self._group} has no offset on {self._partition.topic}-{self._partition.partition}: "
                 "run `iqstream init`, which sets it on a topic that it makes"
             )
-        self._position = int(offset)
+        self._position = offset
         return self._position
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:

@@ -6,7 +6,7 @@ import signal
 import sys
 from uuid import uuid4
 
-from iqstream.ops.bench import campaign, ground, load, server_faults, worker_faults
+from iqstream.ops.bench import ground, load, server_faults, worker_faults
 from iqstream.ops.bench.campaign import bench_spec, disturb
 from iqstream.ops.bench.faults import KINDS, Kind
 from iqstream.ops.bench.ground import Fault, Recovery, gone_on, now_s
@@ -15,7 +15,7 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
 from sink.datasets import list_datasets, set_status
 
-SAMPLES = 60
+SAMPLES = 40
 
 
 class Planted:
@@ -34,9 +34,8 @@ class Planted:
             name = f"{stage} frozen in mid-batch"
             self.monkeypatch.setitem(KINDS, name, Kind(weight=1, hold_s=(0, 0), inject=freezer(stage, freeze)))
         for module in (ground, server_faults, worker_faults):
-            self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 40.0)
-        self.monkeypatch.setattr(load, "STUCK_AFTER_S", 25.0)
-        self.monkeypatch.setattr(campaign, "SAMPLES_IN_FLIGHT", SAMPLES)
+            self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 120.0 if bug == "none" else 60.0)
+        self.monkeypatch.setattr(load, "STUCK_AFTER_S", 90.0 if bug == "none" else 40.0)
         steps = [(Fault(kind=kind, pick=0.5, hold_s=1.0),) for kind in kinds]
         try:
             result = await disturb(
@@ -66,7 +65,7 @@ def freezer(stage, place):
 
     async def freeze(ground, fault) -> Recovery:
         place.with_suffix(f".{stage}").touch()
-        async with asyncio.timeout(40):
+        async with asyncio.timeout(120):
             while not (frozen := list(place.parent.glob(f"{place.name}.frozen-*"))):
                 await asyncio.sleep(0.05)
         began_s, pid = now_s(), int(frozen[0].name.rpartition("-")[2])
@@ -76,7 +75,7 @@ def freezer(stage, place):
             await asyncio.sleep(max(0.0, SESSION_TIMEOUT_MS / 1000 + 3 - (now_s() - began_s)))
         finally:
             os.kill(pid, signal.SIGCONT)
-        await ground.watch.went_on(ground.watch.partitions(stage), deadline_s=40)
+        await ground.watch.went_on(ground.watch.partitions(stage), deadline_s=120)
         return recovery
 
     return freeze

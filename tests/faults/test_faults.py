@@ -1,10 +1,13 @@
 """A seeded run of faults against the whole pipeline on servers of its own: nothing may come of it."""
 
+import pytest
+
 from iqstream.ops.bench.campaign import run_campaign
 from iqstream.ops.bench.faults import KINDS
 from iqstream.ops.bench.plan import plan_faults
 from iqstream.ops.bench.report import markdown
 
+pytestmark = pytest.mark.stack
 SEED = 7
 ONE_OF_EACH = (
     "producer worker killed",
@@ -23,12 +26,13 @@ ONE_OF_EACH = (
 )
 
 
+@pytest.mark.timeout(900)
 async def test_whatever_is_killed_frozen_or_cut_off_nothing_is_lost_doubled_or_different(tmp_path):
     steps = plan_faults(len(ONE_OF_EACH), SEED, ONE_OF_EACH)
     result = await run_campaign(tmp_path / "bench", steps, seed=SEED, tell=print)
     print(markdown(result))
     assert {recovery.kind for step in result.steps for recovery in step} == set(ONE_OF_EACH)
-    assert result.verdict.samples >= 300
+    assert result.verdict.samples >= 100
     assert result.problems() == []
 
 

@@ -164,7 +164,9 @@ def test_ctrl_c_ends_watching_and_leaves_the_dataset_running(settings, tmp_path,
 def commands(group=command_line, path=()):
     """Every command, groups included, as its words."""
     yield path
-    for name, command in group.commands.items():
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        command = group.get_command(context, name)
         if isinstance(command, click.Group):
             yield from commands(command, (*path, name))
         else:

@@ -25,8 +25,9 @@ from schemas import Capture, DatasetSpec
 log = logging.getLogger(__name__)
 
 WORKERS = dict.fromkeys(STAGES, 2)
-SAMPLES = 100
-SAMPLES_IN_FLIGHT = 150
+SAMPLES = 30
+SAMPLES_IN_FLIGHT = 120
+SUBMIT_EVERY_S = 2.0
 
 Tell = Callable[[str], None]
 
@@ -105,7 +106,7 @@ async def disturb(
     began_s = time.monotonic()
     async with Stages(servers.stage_settings(), log_path, WORKERS, command) as stages:
         undisturbed = await _undisturbed(servers.settings, spec, tell)
-        load = Load(servers.settings, spec, in_flight=SAMPLES_IN_FLIGHT)
+        load = Load(servers.settings, spec, in_flight=SAMPLES_IN_FLIGHT, every_s=SUBMIT_EVERY_S)
         async with Watch(servers.settings).running() as watch:
             async with load.running():
                 ground = Ground(servers=servers, stages=stages, watch=watch, spec=spec)
@@ -127,7 +128,7 @@ async def disturb(
 
 async def _undisturbed(settings: Callable[[], Settings], spec: DatasetSpec, tell: Tell) -> str:
     tell(f"{spec.samples} samples undisturbed, to compare with")
-    load = Load(settings, spec, in_flight=0)
+    load = Load(settings, spec, in_flight=0, every_s=0.0)
     await load.submit_another()
     await load.all_complete()
     return await dataset_digest(settings(), load.specs[0].dataset_id)

@@ -25,12 +25,20 @@ _DECIDED = """SELECT COALESCE(sum(accepted + rejected + failed), 0) AS decided,
 class Load:
     """Datasets of one spec, submitted whenever little of the earlier ones is left."""
 
-    def __init__(self, settings: Callable[[], Settings], spec: DatasetSpec, *, in_flight: int) -> None:
-        """`in_flight`: samples to keep submitted and undecided, at least."""
+    def __init__(self, settings: Callable[[], Settings], spec: DatasetSpec, *, in_flight: int, every_s: float) -> None:
+        """How much work to keep up.
+
+        Args:
+            settings: the way to the servers now.
+            spec: of every dataset.
+            in_flight: submit another one while fewer samples than this are undecided.
+            every_s: but not more often than this, so that the machine has room for starting processes.
+        """
         self.specs: list[DatasetSpec] = []
         self._settings = settings
         self._spec = spec
         self._in_flight = in_flight
+        self._every_s = every_s
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Load"]:
@@ -81,6 +89,7 @@ class Load:
             figures = await self._figures()
             if figures is not None and self.samples - figures[0] < self._in_flight:
                 await self.submit_another()
+                await asyncio.sleep(self._every_s)
             await asyncio.sleep(POLL_S)
 
     async def _figures(self) -> tuple[int, int] | None:

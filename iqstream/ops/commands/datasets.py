@@ -9,6 +9,7 @@ import click
 import msgspec
 from rich.console import Console
 
+from iqstream.ops.commands.lazy import LazyGroup
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import resume
 from iqstream.ops.datasets.watch import watch_dataset
@@ -32,9 +33,13 @@ name_argument = click.argument("dataset", metavar="NAME-OR-ID")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.group(epilog="Example: iqstream datasets show 'Test IQ Generation'")
+@click.group(
+    cls=LazyGroup,
+    modules={"cleanup": "dataset_upkeep", "delete": "dataset_upkeep", "export": "export", "verify": "dataset_upkeep"},
+    epilog="Example: iqstream datasets show 'Test IQ Generation'",
+)
 def datasets() -> None:
-    """List, show, watch, resume, cancel, verify and delete datasets."""
+    """List, show, watch, resume, cancel, verify, export and delete datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")

@@ -47,11 +47,11 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 @click.group("dead-letters", epilog="Example: iqstream dead-letters list --stage extractor")
-def dead_letters_group() -> None:
+def dead_letters() -> None:
     """List, show and retry records that could not be processed."""
 
 
-@dead_letters_group.command("list", epilog="Example: iqstream dead-letters list --since 2026-11-25T00:00:00Z")
+@dead_letters.command("list", epilog="Example: iqstream dead-letters list --since 2026-11-25T00:00:00Z")
 @filter_options
 @click.option(
     "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Letters to show, newest first."
@@ -67,7 +67,7 @@ def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
         print_listing(Console(highlight=False), listing, limit)
 
 
-@dead_letters_group.command("show", epilog="Example: iqstream dead-letters show iq.frames:3:128 --raw frame.bin")
+@dead_letters.command("show", epilog="Example: iqstream dead-letters show iq.frames:3:128 --raw frame.bin")
 @click.argument("origin", metavar="TOPIC:PARTITION:OFFSET")
 @click.option("--raw", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the bytes there.")
 @json_option
@@ -90,7 +90,7 @@ def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
         click.echo("\n".join(letter_lines(letter, retries)))
 
 
-@dead_letters_group.command(
+@dead_letters.command(
     "retry",
     epilog="""\b
 Examples:

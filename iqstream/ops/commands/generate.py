@@ -17,7 +17,6 @@ from iqstream.ops.receivers_file import read_receivers
 from iqstream.ops.room import check_room_for
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
-from producer.tile_directory import tiles_around
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
 from schemas.dataset import ITALY_NORTH_WEST, Modulations, parse_frequency_hz
@@ -149,6 +148,8 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
     Raises:
         UserError: the tile of a receiver is missing, or a file is no tile.
     """
+    from producer.tile_directory import tiles_around  # brings the producer's kernels
+
     try:
         tiles = tiles_around(directory, receivers, Scenario().margin_deg)
     except ValueError as error:

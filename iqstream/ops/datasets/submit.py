@@ -1,5 +1,6 @@
 """Submission: a dataset's row first, then its shards, each exactly once however often it is resumed."""
 
+import asyncio
 from collections.abc import Iterator
 from itertools import islice
 
@@ -8,6 +9,7 @@ from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka_protocol import committed_offset
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
@@ -16,6 +18,7 @@ from sink.postgres import Pool
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
+POSITION_DEADLINE_S = 30.0
 
 
 async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
@@ -90,7 +93,14 @@ async def _published(settings: Settings, group: str, place: TopicPartition) -> i
     await reader.start()
     try:
         reader.assign([place])
-        return await reader.committed(place) or 0
+        async with asyncio.timeout(POSITION_DEADLINE_S):
+            while True:
+                try:
+                    return await committed_offset(reader, place) or 0
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                    await asyncio.sleep(0.2)  # the broker has just started: to take that for 0 would double all shards
     finally:
         await reader.stop()
 
