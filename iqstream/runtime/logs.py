@@ -23,10 +23,11 @@ def configure_logs(
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Redacted(JsonLines() if log_format == "json" else TextLines(), secrets))
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for noisy in ("aiokafka", "asyncio", "urllib3", "numba", "alembic", "sqlalchemy"):
+    for noisy in ("asyncio", "numba", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # the shell handles what these warn of (retries, fencing, lost brokers) and logs it in its own words
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    # what these warn of (retries, fencing, lost servers) is handled where they are used, and told in our own words
+    for handled in ("aiokafka", "urllib3"):
+        logging.getLogger(handled).setLevel(logging.CRITICAL)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:
