@@ -131,7 +131,8 @@ class ObjectStore:
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
         except InvalidResponseError:
             raise Unreachable(
-                f"what answers at {self._endpoint} does not speak S3. Check IQSTREAM_S3_ENDPOINT and IQSTREAM_S3_SECURE."
+                f"what answers at {self._endpoint} does not speak S3. "
+                "Check IQSTREAM_S3_ENDPOINT and IQSTREAM_S3_SECURE."
             ) from None
         except ServerError as error:
             raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {error}") from None
