@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 
+import asyncpg
+from aiokafka.errors import KafkaError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -11,11 +13,13 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from iqstream.ops.datasets.progress import Progress, progress_reader
+from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.settings import Settings
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
+OUTAGE_ALLOWED_S = 120.0
 
 
 class Rate:
@@ -41,15 +45,45 @@ class Rate:
         return remaining / rate if rate else None
 
 
+class Outages:
+    """A server that is away for a while does not end the watching: the stages wait for it, too."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    def note(self, now_s: float, error: Exception) -> None:
+        """A reading that failed.
+
+        Raises:
+            Unreachable: none has succeeded for too long.
+        """
+        self._since_s = now_s if self._since_s is None else self._since_s
+        if now_s - self._since_s > OUTAGE_ALLOWED_S:
+            raise Unreachable(
+                f"no progress can be read for {OUTAGE_ALLOWED_S:.0f} s ({type(error).__name__}: {error}). The dataset "
+                "goes on when the servers are back: `iqstream datasets watch` shows it again."
+            ) from None
+
+    def end(self) -> None:
+        """A reading that succeeded."""
+        self._since_s = None
+
+
 async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
     """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading."""
     console = console or Console()
     async with progress_reader(settings) as reader:
         display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
         with display:
-            rate = Rate()
+            rate, outages = Rate(), Outages()
             while True:
-                progress = await reader.read(dataset_id)
+                try:
+                    progress = await reader.read(dataset_id)
+                except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    outages.note(time.monotonic(), error)
+                    await asyncio.sleep(REFRESH_S)
+                    continue
+                outages.end()
                 rate.add(time.monotonic(), progress.dataset.decided)
                 display.show(progress, rate)
                 if progress.finished:
