@@ -13,7 +13,7 @@ import numpy.typing as npt
 import urllib3
 from minio import Minio
 from minio.deleteobjects import DeleteObject
-from minio.error import S3Error
+from minio.error import InvalidResponseError, S3Error, ServerError
 
 from iqstream.runtime.errors import Failed, Unreachable
 
@@ -142,6 +142,13 @@ class ObjectStore:
                     f"object store at {self._endpoint} has no bucket {BUCKET}: run `iqstream init`, which makes it"
                 ) from None
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
+        except InvalidResponseError:
+            raise Unreachable(
+                f"what answers at {self._endpoint} does not speak S3. "
+                "Check IQSTREAM_S3_ENDPOINT and IQSTREAM_S3_SECURE."
+            ) from None
+        except ServerError as error:
+            raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {error}") from None
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None)
             if isinstance(reason, urllib3.exceptions.SSLError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -70,10 +71,8 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
             },
         )
     except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
-        raise Unreachable(
-            f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path} does not answer "
-            f"({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
-        ) from None
+        where = f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path}"
+        raise Unreachable(f"{where} {_refusal(error)}") from None
     try:
         yield pool
     finally:
@@ -81,6 +80,20 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
             await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
         except TimeoutError:
             pool.terminate()
+
+
+def _refusal(error: Exception) -> str:
+    """Why there is no connection, and what to look at."""
+    match error:
+        case ssl.SSLError():
+            return f"is not trusted: {error.args[-1]}. Check sslmode and sslrootcert in IQSTREAM_POSTGRES_DSN."
+        case FileNotFoundError():
+            return "cannot be checked: a certificate file that IQSTREAM_POSTGRES_DSN names is not there."
+        case asyncpg.InvalidAuthorizationSpecificationError():
+            return f"refuses us: {error}. Check user, password and sslmode in IQSTREAM_POSTGRES_DSN."
+    return (
+        f"does not answer ({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

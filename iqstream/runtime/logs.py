@@ -25,10 +25,10 @@ def configure_logs(
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for noisy in ("asyncio", "numba", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    # we handle what these warn of (retries, fencing, lost servers) and log it in our own words
-    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
-    for retrying in ("urllib3", "asyncpg.pool"):
-        logging.getLogger(retrying).setLevel(logging.ERROR)
+    # what these warn of (retries, fencing, lost servers) is handled where they are used, and told in our own words
+    for handled in ("aiokafka", "urllib3"):
+        logging.getLogger(handled).setLevel(logging.CRITICAL)
+    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -188,6 +188,21 @@ def test_a_database_certificate_of_another_authority_is_refused(run, secured, au
     assert "certificate verify failed" in told
 
 
+def test_a_database_whose_authority_is_not_there_to_ask_is_told(run, secured, authority):
+    code, told = run(
+        "datasets", "list", postgres_dsn=secured.postgres_dsn.replace(str(authority.ca_file), "/absent.crt")
+    )
+    assert code == 3, told
+    assert "certificate file" in told
+
+
+def test_a_database_connection_without_tls_is_refused(run, secured):
+    code, told = run("datasets", "list", postgres_dsn=secured.postgres_dsn.split("?")[0] + "?sslmode=disable")
+    assert code == 3, told
+    assert "no encryption" in told
+    assert "sslmode" in told
+
+
 def test_a_wrong_database_password_is_told_and_not_shown(run, secured):
     code, told = run("datasets", "list", postgres_dsn=secured.postgres_dsn.replace(PASSWORD, "falsch-123"))
     assert code == 3, told
@@ -201,6 +216,13 @@ def test_an_object_store_whose_certificate_is_not_trusted_is_told_so(run, anothe
     assert code == 3, told
     assert "no TLS connection" in told
     assert "IQSTREAM_S3_CAFILE" in told
+
+
+def test_an_object_store_that_is_spoken_to_without_tls_is_told_so(run):
+    code, told = run("init", s3_secure=False, s3_cafile="")
+    assert code == 3, told
+    assert "does not speak S3" in told
+    assert "IQSTREAM_S3_SECURE" in told
 
 
 def test_a_wrong_key_of_the_object_store_is_told_and_not_shown(run):

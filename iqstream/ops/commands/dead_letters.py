@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 
 from iqstream.ops.dead_letters.letter import DeadLetter, parse_origin
-from iqstream.ops.dead_letters.read import Filter, Retry, dead_letters, find_letter, retries_by_origin
+from iqstream.ops.dead_letters.read import Filter, Retry, find_letter, read_letters, retries_by_origin
 from iqstream.ops.dead_letters.report import (
     Listing,
     letter_document,
@@ -146,7 +146,7 @@ def _retry_document(retried: list[Retried], refused: list[Refused]) -> dict[str,
 async def _listing(settings: Settings, pool: Pool, wanted: Filter) -> Listing:
     retries = await retries_by_origin(pool)
     listing = Listing()
-    async for letter in dead_letters(settings, pool):
+    async for letter in read_letters(settings, pool):
         if wanted.takes(letter):
             listing.add(letter, retries.get(letter.origin, []))
     return listing

@@ -20,6 +20,7 @@ from iqstream.runtime.settings import Settings
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
+OUTAGE_ALLOWED_S = 120.0
 
 
 class Rate:
@@ -45,26 +46,53 @@ class Rate:
         return remaining / rate if rate else None
 
 
+class Outages:
+    """A server that is away for a while does not end the watching: the stages wait for it, too."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    def note(self, now_s: float, error: Exception) -> None:
+        """A reading that failed.
+
+        Raises:
+            Unreachable: none has succeeded for too long.
+        """
+        self._since_s = now_s if self._since_s is None else self._since_s
+        if now_s - self._since_s > OUTAGE_ALLOWED_S:
+            raise Unreachable(
+                f"no progress can be read for {OUTAGE_ALLOWED_S:.0f} s ({type(error).__name__}: {error}). The dataset "
+                "goes on when the servers are back: `iqstream datasets watch` shows it again."
+            ) from None
+
+    def end(self) -> None:
+        """A reading that succeeded."""
+        self._since_s = None
+
+
 async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
     """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading.
 
     A server that goes away meanwhile is waited for: the dataset goes on when it is back, and so does the display.
 
     Raises:
-        Unreachable: a server does not answer at the start.
+        Unreachable: a server does not answer at the start, or stays away for too long.
     """
     console = console or Console()
     async with progress_reader(settings) as reader:
         display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
         with display:
-            rate = Rate()
+            rate, outages = Rate(), Outages()
             progress: Progress | None = None
             while True:
                 try:
                     progress = await reader.read(dataset_id)
+                    outages.end()
                 except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                    outages.note(time.monotonic(), error)
                     if progress is None:
-                        raise Unreachable(f"progress cannot be read: {type(error).__name__}: {error}") from None
+                        await asyncio.sleep(REFRESH_S)
+                        continue
                     away = f"a server does not answer, {type(error).__name__}: {error}"
                     progress = replace(progress, obstacles=(away,))
                 rate.add(time.monotonic(), progress.dataset.decided)

@@ -54,7 +54,7 @@ class Retry:
     """How the sample stands now; None where it is not decided by this retry yet."""
 
 
-async def dead_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
+async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
     """Every dead letter, each once, in the order in which they were kept.
 
     Raises:
@@ -76,7 +76,7 @@ async def dead_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLett
 
 async def find_letter(settings: Settings, pool: Pool, origin: Origin) -> DeadLetter | None:
     """The dead letter of a record."""
-    async for letter in dead_letters(settings, pool):
+    async for letter in read_letters(settings, pool):
         if letter.origin == origin:
             return letter
     return None

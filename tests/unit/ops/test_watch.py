@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.datasets.progress import reckon
-from iqstream.ops.datasets.watch import Rate, duration, outcome_line
+from iqstream.ops.datasets.watch import OUTAGE_ALLOWED_S, Outages, Rate, duration, outcome_line
+from iqstream.runtime.errors import Unreachable
 from sink.datasets import Dataset
 
 
@@ -61,3 +62,13 @@ def test_the_last_line_has_the_true_numbers():
     assert outcome_line(progress) == "Generation complete: 95 samples, 90 IQ samples saved to MinIO"
     cancelled = reckon(dataset(accepted=5, status="cancelled"), 0, 0)
     assert outcome_line(cancelled) == "Test: cancelled at 5 of 100 samples"
+
+
+def test_watching_outlasts_an_outage_and_ends_with_one_that_does_not_end():
+    outages = Outages()
+    outages.note(0.0, OSError("away"))
+    outages.note(OUTAGE_ALLOWED_S, OSError("away"))
+    outages.end()
+    outages.note(OUTAGE_ALLOWED_S + 1, OSError("away again"))
+    with pytest.raises(Unreachable, match="away still"):
+        outages.note(2 * OUTAGE_ALLOWED_S + 2, OSError("away still"))
