@@ -21,11 +21,11 @@ SEED = 1
 class Sizes(NamedTuple):
     """How much of everything: the document's by default."""
 
-    draws: int = 100
+    draws: int = 50
     noise_chunks: int = 100_000
-    weak_chunks: int = 400
-    claims: int = 400
-    samples: int = 300
+    weak_chunks: int = 300
+    claims: int = 200
+    samples: int = 200
 
 
 class Study(NamedTuple):
