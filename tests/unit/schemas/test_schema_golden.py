@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgpack
 import pytest
 
 from schemas import UnknownSchema, decode, encode
@@ -56,3 +57,12 @@ def test_writing_golden_files_adds_and_never_overwrites(tmp_path: Path) -> None:
     assert kept.read_bytes() == b"as it was"
     assert {path.stem for path in written} == set(bytes_to_write()) - {kept.stem}
     assert write_missing(tmp_path) == []
+
+
+def test_bytes_from_before_a_field_was_added_are_read() -> None:
+    """What they do not say has the default that says so."""
+    entries = msgpack.unpackb(golden_bytes("iq_frame-1-ci8"))
+    del entries["truth"]["receiver"]
+    for name in ("modulation_depth", "sideband", "mean_power_db", "occupied_bandwidth_hz"):
+        del entries["truth"]["transmitter"][name]
+    assert decode(msgpack.packb(entries)) == GOLDEN["iq_frame-1-ci8"]
