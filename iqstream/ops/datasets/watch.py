@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import deque
 
+import asyncpg
+from aiokafka.errors import KafkaError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -13,6 +15,7 @@ from rich.text import Text
 from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.runtime.settings import Settings
 
+AWAY = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
@@ -42,14 +45,25 @@ class Rate:
 
 
 async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
-    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading."""
+    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading.
+
+    While Kafka or PostgreSQL is away it waits, as the stages do, and says so.
+    """
     console = console or Console()
     async with progress_reader(settings) as reader:
         display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
         with display:
-            rate = Rate()
+            rate, waits = Rate(), False
             while True:
-                progress = await reader.read(dataset_id)
+                try:
+                    progress = await reader.read(dataset_id)
+                except AWAY as error:
+                    if not waits:
+                        console.print(f"waiting: a server does not answer ({type(error).__name__})", highlight=False)
+                    waits = True
+                    await asyncio.sleep(REFRESH_S)
+                    continue
+                waits = False
                 rate.add(time.monotonic(), progress.dataset.decided)
                 display.show(progress, rate)
                 if progress.finished:
