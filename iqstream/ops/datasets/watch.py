@@ -17,6 +17,7 @@ from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.settings import Settings
 
+_AWAY = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
@@ -88,7 +89,7 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
                 try:
                     progress = await reader.read(dataset_id)
                     outages.end()
-                except (KafkaError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+                except _AWAY as error:
                     outages.note(time.monotonic(), error)
                     if progress is None:
                         await asyncio.sleep(REFRESH_S)
