@@ -1,9 +1,10 @@
 """Submission: a dataset's row first, then its shards, each exactly once however often it is resumed."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
@@ -15,6 +16,7 @@ from sink.postgres import Pool
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
+_PLACE = TopicPartition(JOBS, 0)
 
 
 async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
@@ -33,34 +35,65 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
 
 
 async def publish_shards(settings: Settings, spec: DatasetSpec) -> None:
-    """Publishes what is not published yet. How far it got is committed with the shards, in one transaction.
+    """Publishes what is not published yet."""
+    async with shard_publisher(settings, spec) as publisher:
+        while await publisher.publish(SHARDS_PER_TRANSACTION):
+            pass
+
+
+class ShardPublisher:
+    """Publishes a dataset's shards in order, each exactly once."""
+
+    def __init__(self, producer: AIOKafkaProducer, spec: DatasetSpec, published: int) -> None:
+        self._producer = producer
+        self._spec = spec
+        self._published = published
+        self._pending = islice(shards(spec), published, None)
+
+    @property
+    def samples(self) -> int:
+        """Published so far, by earlier submitters too."""
+        return min(self._published * SAMPLES_PER_SHARD, self._spec.samples)
+
+    async def publish(self, count: int) -> int:
+        """Publishes the next shards, with how far it got in the same transaction; how many there were."""
+        batch = list(islice(self._pending, count))
+        if not batch:
+            return 0
+        async with self._producer.transaction():
+            sent = [
+                await self._producer.send(
+                    JOBS,
+                    encode(shard),
+                    key=sample_key(self._spec.dataset_id, shard.first_idx),
+                    headers=headers(shard),
+                )
+                for shard in batch
+            ]
+            for acknowledged in sent:
+                await acknowledged
+            published = self._published + len(batch)
+            await self._producer.send_offsets_to_transaction({_PLACE: published}, _group(self._spec))
+        self._published = published
+        return len(batch)
+
+
+@asynccontextmanager
+async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterator[ShardPublisher]:
+    """A publisher that goes on where an earlier one of the same dataset ended.
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
-    group = f"submit-{spec.dataset_id}"
-    place = TopicPartition(JOBS, 0)
-    producer = transactional_producer(settings, group)
+    producer = transactional_producer(settings, _group(spec))
     await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
     try:
-        published = await _published(settings, group, place)
-        pending = islice(shards(spec), published, None)
-        while batch := list(islice(pending, SHARDS_PER_TRANSACTION)):
-            async with producer.transaction():
-                sent = [
-                    await producer.send(
-                        JOBS,
-                        encode(shard),
-                        key=sample_key(spec.dataset_id, shard.first_idx),
-                        headers=headers(shard),
-                    )
-                    for shard in batch
-                ]
-                for acknowledged in sent:
-                    await acknowledged
-                published += len(batch)
-                await producer.send_offsets_to_transaction({place: published}, group)
+        yield ShardPublisher(producer, spec, await _published(settings, _group(spec), _PLACE))
     finally:
         await producer.stop()
+
+
+def _group(spec: DatasetSpec) -> str:
+    return f"submit-{spec.dataset_id}"
 
 
 async def _published(settings: Settings, group: str, place: TopicPartition) -> int:
