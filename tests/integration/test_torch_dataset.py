@@ -35,8 +35,8 @@ def test_loader_workers_share_an_epoch_out_and_another_number_of_them_goes_on(se
     ended = subprocess.run(
         [sys.executable, "-m", "tests.integration.torch_process",
          json.dumps({"topic": topic, "site_packages": torch_path})],
-        env=Pipeline(settings, tmp_path / "log").environment(), capture_output=True, text=True, timeout=120,
-        check=False,
+        env=Pipeline(settings, tmp_path / "log").environment(),
+        capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stderr
     told = json.loads(ended.stdout.splitlines()[-1])

@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import signal
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -10,6 +12,7 @@ from uuid import uuid4
 import click
 import msgspec
 
+from iqstream.ops.datasets.continuous import Tick, generate_continuously
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
@@ -19,7 +22,27 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
-from schemas.dataset import ITALY_NORTH_WEST, Modulations, parse_frequency_hz
+from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, Modulations, parse_frequency_hz
+
+MAX_RATE_PER_S = 10_000.0
+LINE_EVERY_S = 5.0
+
+
+class Rate(click.ParamType[float]):
+    """`5/s` or `5`, per second."""
+
+    name = "rate"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Samples per second of the text."""
+        text = str(value).removesuffix("/s").strip()
+        try:
+            rate = float(text)
+        except ValueError:
+            rate = 0.0
+        if not 0 < rate <= MAX_RATE_PER_S:
+            self.fail(f"{value!r} is not a rate: write 5/s, more than 0 and at most {MAX_RATE_PER_S:g}", param, ctx)
+        return rate
 
 
 class Frequency(click.ParamType[float]):
@@ -42,7 +65,7 @@ class Frequency(click.ParamType[float]):
     "--min-snr 3 --min-receivers 3 --max-gdop 50 --watch"
 )
 @click.option("--name", required=True, help="The dataset's name; one in use is refused.")
-@click.option("--samples", type=click.IntRange(min=1), required=True, help="Samples to generate.")
+@click.option("--samples", type=click.IntRange(min=1), help="Samples to generate; with --continuous at most.")
 @click.option("--frequency", type=Frequency(), default="144MHz", show_default=True, help="Carrier: 144MHz, 144e6.")
 @click.option("--min-snr", type=float, default=3.0, show_default=True, help="Lowest mean SNR to accept, dB.")
 @click.option(
@@ -82,10 +105,14 @@ class Frequency(click.ParamType[float]):
 )
 @click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
+@click.option(
+    "--continuous", is_flag=True, help="Submit at --rate until Ctrl-C, held back while the stages lag behind."
+)
+@click.option("--rate", type=Rate(), metavar="N/s", help="Samples per second, with --continuous: 5/s, 0.5/s.")
 @click.option("--json", "as_json", is_flag=True, help="Print the dataset's id and settings as JSON.")
 def generate(  # click passes options by name
     name: str,
-    samples: int,
+    samples: int | None,
     frequency: float,
     min_snr: float,
     min_receivers: int,
@@ -98,13 +125,19 @@ def generate(  # click passes options by name
     terrain: Path | None,
     reuse_name: bool,  # noqa: FBT001
     watch: bool,  # noqa: FBT001
+    continuous: bool,  # noqa: FBT001
+    rate: float | None,
     as_json: bool,  # noqa: FBT001
 ) -> None:
     """Submit a dataset: its samples are generated, extracted, filtered and stored by the running stages."""
+    if continuous != (rate is not None) or (continuous and watch):
+        raise UserError("--continuous and --rate go together, and without --watch")
+    if samples is None and not continuous:
+        raise UserError("--samples: how many? Or --continuous --rate N/s")
     network = read_receivers(receivers) if receivers else ITALY_NORTH_WEST
     spec = make_spec(
         name=name,
-        samples=samples,
+        samples=samples or MAX_SAMPLES,
         frequency_hz=frequency,
         seed=seed,
         iq_samples=iq_samples,
@@ -116,6 +149,9 @@ def generate(  # click passes options by name
     )
     settings = load_settings()
     check_room_for(spec, settings)
+    if rate is not None:
+        asyncio.run(_generate_continuously(settings, spec, rate, reuse_name=reuse_name, as_json=as_json))
+        return
     try:
         asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
     except KeyboardInterrupt:
@@ -160,3 +196,38 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
 async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
     async with postgres_pool(settings) as pool:
         await submit(settings, pool, spec, reuse_name=reuse_name)
+
+
+async def _generate_continuously(
+    settings: Settings, spec: DatasetSpec, rate: float, *, reuse_name: bool, as_json: bool
+) -> None:
+    """Until SIGTERM or Ctrl-C; a line of JSON, or of words, every few seconds."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    lines = _TickLines(spec, as_json=as_json)
+    async with postgres_pool(settings) as pool:
+        submitted = await generate_continuously(
+            settings, pool, spec, rate, reuse_name=reuse_name, stop=stop, on_tick=lines.show
+        )
+    if not as_json:
+        click.echo(f"Submitted {submitted} samples in all: {spec.name!r}, dataset {spec.dataset_id}")
+
+
+class _TickLines:
+    """Prints the first tick, then one every few seconds."""
+
+    def __init__(self, spec: DatasetSpec, *, as_json: bool) -> None:
+        self._spec = spec
+        self._as_json = as_json
+        self._next_s = 0.0
+
+    def show(self, tick: Tick) -> None:
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + LINE_EVERY_S
+        if self._as_json:
+            click.echo(json.dumps({"dataset_id": self._spec.dataset_id} | msgspec.to_builtins(tick)))
+        else:
+            held_back = ", held back" if tick.held_back else ""
+            click.echo(f"{self._spec.name}: submitted {tick.submitted}, backlog {tick.backlog} samples{held_back}")

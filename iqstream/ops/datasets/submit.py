@@ -1,10 +1,11 @@
 """Submission: a dataset's row first, then its shards, each exactly once however often it is resumed."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from itertools import islice
 
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
@@ -19,6 +20,7 @@ from sink.postgres import Pool
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
 POSITION_DEADLINE_S = 30.0
+_PLACE = TopicPartition(JOBS, 0)
 
 
 async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
@@ -55,37 +57,67 @@ async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
 
 
 async def publish_shards(settings: Settings, spec: DatasetSpec) -> int:
-    """Publishes what is not published yet; how many shards these were.
+    """Publishes what is not published yet; how many shards these were."""
+    published = 0
+    async with shard_publisher(settings, spec) as publisher:
+        while count := await publisher.publish(SHARDS_PER_TRANSACTION):
+            published += count
+    return published
 
-    How far it got is committed with the shards, in one transaction.
+
+class ShardPublisher:
+    """Publishes a dataset's shards in order, each exactly once."""
+
+    def __init__(self, producer: AIOKafkaProducer, spec: DatasetSpec, published: int) -> None:
+        self._producer = producer
+        self._spec = spec
+        self._published = published
+        self._pending = islice(shards(spec), published, None)
+
+    @property
+    def samples(self) -> int:
+        """Published so far, by earlier submitters too."""
+        return min(self._published * SAMPLES_PER_SHARD, self._spec.samples)
+
+    async def publish(self, count: int) -> int:
+        """Publishes the next shards, with how far it got in the same transaction; how many there were."""
+        batch = list(islice(self._pending, count))
+        if not batch:
+            return 0
+        async with self._producer.transaction():
+            sent = [
+                await self._producer.send(
+                    JOBS,
+                    encode(shard),
+                    key=sample_key(self._spec.dataset_id, shard.first_idx),
+                    headers=headers(shard),
+                )
+                for shard in batch
+            ]
+            for acknowledged in sent:
+                await acknowledged
+            published = self._published + len(batch)
+            await self._producer.send_offsets_to_transaction({_PLACE: published}, _group(self._spec))
+        self._published = published
+        return len(batch)
+
+
+@asynccontextmanager
+async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterator[ShardPublisher]:
+    """A publisher that goes on where an earlier one of the same dataset ended.
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
-    group = f"submit-{spec.dataset_id}"
-    place = TopicPartition(JOBS, 0)
-    producer = transactional_producer(settings, group)
+    producer = transactional_producer(settings, _group(spec))
     await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
     try:
-        before = published = await _published(settings, group, place)
-        pending = islice(shards(spec), before, None)
-        while batch := list(islice(pending, SHARDS_PER_TRANSACTION)):
-            async with producer.transaction():
-                sent = [
-                    await producer.send(
-                        JOBS,
-                        encode(shard),
-                        key=sample_key(spec.dataset_id, shard.first_idx),
-                        headers=headers(shard),
-                    )
-                    for shard in batch
-                ]
-                for acknowledged in sent:
-                    await acknowledged
-                published += len(batch)
-                await producer.send_offsets_to_transaction({place: published}, group)
+        yield ShardPublisher(producer, spec, await _published(settings, _group(spec), _PLACE))
     finally:
         await producer.stop()
-    return published - before
+
+
+def _group(spec: DatasetSpec) -> str:
+    return f"submit-{spec.dataset_id}"
 
 
 async def _published(settings: Settings, group: str, place: TopicPartition) -> int:

@@ -1,0 +1,210 @@
+"""A dataset out of the running pipeline: streamed, exported, trained on, and growing while somebody follows it."""
+
+import asyncio
+import csv
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import asyncpg
+import numpy as np
+import psutil
+import pyarrow.ipc
+import pyarrow.parquet
+import pytest
+
+from iqstream.dataset import FeatureStream
+from schemas import FEATURE_NAMES, STATISTICS, Limits
+from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+
+pytestmark = pytest.mark.stack
+SAMPLES = 60
+EXAMPLE = Path(__file__).parents[2] / "examples" / "train_position.py"
+LIMITS = Limits(max_gdop=3.0)
+"""Some are rejected."""
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings, tmp_path_factory):
+    with Pipeline(settings, tmp_path_factory.mktemp("stages") / "stages.log", workers=1).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def spec(settings, pipeline):
+    spec = small_spec(SAMPLES, limits=LIMITS)
+
+    async def make():
+        await submit_dataset(settings, spec)
+        await wait_for_dataset(settings, spec, is_complete)
+
+    asyncio.run(make())
+    return spec
+
+
+@pytest.fixture(scope="module")
+def stored(settings, spec):
+    """The accepted rows by sample."""
+
+    async def read():
+        connection = await asyncpg.connect(settings.postgres_dsn)
+        try:
+            return await connection.fetch(
+                "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1::uuid", spec.dataset_id
+            )
+        finally:
+            await connection.close()
+
+    return {row["sample_idx"]: row for row in asyncio.run(read())}
+
+
+@pytest.fixture
+def run(pipeline, tmp_path):
+    def run_command(*arguments, shell=None):
+        words = [sys.executable, "-m", "iqstream", *arguments]
+        return subprocess.run(
+            ["sh", "-c", shell, "sh", *words] if shell else words,
+            env=pipeline.environment(), cwd=tmp_path, capture_output=True, timeout=90, check=False,
+        )  # fmt: skip
+
+    return run_command
+
+
+def test_the_stream_has_the_samples_figures_and_values_of_the_rows(settings, spec, stored):
+    samples = {meta["sample_idx"]: (x, y, meta) for x, y, meta in FeatureStream(spec.dataset_id, settings=settings)}
+    assert samples.keys() == stored.keys()
+    assert 0 < len(samples) < SAMPLES
+    for index, (x, y, meta) in samples.items():
+        row = stored[index]
+        assert y.tolist() == [row["tx_latitude"], row["tx_longitude"], row["tx_altitude_m"]]
+        assert meta["gdop"] == pytest.approx(row["gdop"], rel=1e-9)
+        assert meta["mean_snr_db"] == pytest.approx(row["mean_snr_db"], rel=1e-9)
+        assert meta["num_receivers_detected"] == row["num_receivers_detected"]
+        receivers = {one["rx_id"]: one for one in map(json.loads, row["receiver_features"])}
+        for rx_id, values in zip(meta["rx_ids"], x["features"].tolist(), strict=True):
+            by_name = receivers[rx_id]
+            assert values == [by_name[name][statistic] for name in FEATURE_NAMES for statistic in STATISTICS]
+
+
+def test_held_out_receivers_appear_in_their_split_alone(settings, spec):
+    seen = {}
+    for split in ("train", "validation", "test"):
+        stream = FeatureStream(spec.dataset_id, split=split, split_by="receiver-holdout", settings=settings)
+        x, _, meta = next(iter(stream))
+        seen[split] = {rx_id for rx_id, there in zip(meta["rx_ids"], x["present"], strict=True) if there}
+        assert np.isnan(x["features"][~x["present"]]).all()
+    assert sorted(rx_id for rx_ids in seen.values() for rx_id in rx_ids) == sorted(r.rx_id for r in spec.receivers)
+
+
+def test_ndjson_and_arrow_carry_the_same_samples(run, spec, stored):
+    lines = [json.loads(line) for line in run("stream", "--dataset", spec.dataset_id).stdout.splitlines()]
+    assert {line["sample_idx"] for line in lines} == stored.keys()
+    table = pyarrow.ipc.open_stream(run("stream", "--dataset", spec.dataset_id, "--format", "arrow").stdout).read_all()
+    assert table.num_rows == len(stored) * len(spec.receivers)
+    first = table.slice(0, 1).to_pylist()[0]
+    line = next(line for line in lines if line["sample_idx"] == first["sample_idx"])
+    receiver = next(one for one in line["receivers"] if one["rx_id"] == first["rx_id"])
+    assert first["snr_db_mean"] == receiver["features"]["snr_db"]["mean"]
+    limited = run("stream", "--dataset", spec.dataset_id, "--include-rejected", "--limit", "7")
+    assert len(limited.stdout.splitlines()) == 7
+
+
+def test_a_reader_that_has_had_enough_is_no_error(run, spec):
+    ended = run("stream", "--dataset", spec.dataset_id, shell='"$@" | head -n 1')
+    assert len(ended.stdout.splitlines()) == 1
+    assert ended.stderr == b""
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "npz", "csv"])
+def test_an_export_has_every_row_with_units_splits_and_a_card(run, tmp_path, spec, stored, file_format):
+    path = tmp_path / f"set.{file_format}"
+    asked = ("datasets", "export", spec.dataset_id, "--format", file_format, "--output", str(path))
+    ended = run(*asked, "--include-rejected", "--json")
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert (told["accepted"], told["rejected"]) == (len(stored), SAMPLES - len(stored))
+    rows, metadata = read_export(path)
+    assert len(rows) == told["rows"] == SAMPLES * len(spec.receivers)
+    assert metadata["spec_sha256"] == spec.content_sha256()
+    streamed = {meta["sample_idx"]: meta["split"] for _, _, meta in stream_of(spec, run)}
+    for row in rows:
+        index = int(row["sample_idx"])
+        assert (row["outcome"] == "accepted") == (index in stored)
+        if index in stored:
+            receivers = {one["rx_id"]: one for one in map(json.loads, stored[index]["receiver_features"])}
+            assert float(row["snr_db_mean"]) == receivers[row["rx_id"]]["snr_db"]["mean"]
+            assert row["split_spatial"] == streamed[index]
+        else:
+            assert row["snr_db_mean"] in {None, ""} or np.isnan(row["snr_db_mean"])
+            assert float(row["weight"]) == 0
+    card = path.with_suffix(".md").read_text()
+    assert f"{len(stored)} accepted samples" in card
+    assert spec.content_sha256() in card
+    refused = run(*asked)
+    assert refused.returncode == 2
+    assert b"--force" in refused.stderr
+
+
+def stream_of(spec, run):
+    lines = run("stream", "--dataset", spec.dataset_id, "--split-by", "spatial").stdout.splitlines()
+    return [(None, None, json.loads(line)) for line in lines]
+
+
+def read_export(path):
+    if path.suffix == ".parquet":
+        table = pyarrow.parquet.read_table(path)
+        assert table.schema.field("gdop").metadata[b"role"] == b"quality"
+        assert table.schema.field("snr_db_mean").metadata == {b"unit": b"dB", b"role": b"input"}
+        return table.to_pylist(), json.loads(table.schema.metadata[b"iqstream"])
+    if path.suffix == ".csv":
+        described = json.loads(path.with_name(f"{path.name}-metadata.json").read_text())
+        return list(csv.DictReader(path.open(newline=""))), described["iqstream"]
+    with np.load(path, allow_pickle=False) as arrays:
+        columns = {name: arrays[name] for name in arrays.files}
+    names, values = columns.pop("feature_names").tolist(), columns.pop("features")
+    metadata = json.loads(columns.pop("metadata").item())
+    columns |= {name: values[:, at] for at, name in enumerate(names)}
+    return [{name: column[at] for name, column in columns.items()} for at in range(len(values))], metadata
+
+
+def test_the_example_trains_and_prints_both_errors(pipeline, spec):
+    ended = subprocess.run(
+        [sys.executable, str(EXAMPLE), spec.dataset_id, "--json"],
+        env=pipeline.environment() | {"PYTHONPATH": str(EXAMPLE.parents[1])},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert 0 < told["model_median_km"] < 200
+    assert 0 < told["centroid_median_km"] < 200
+    assert told["train_samples"] > told["test_samples"] > 0
+
+
+async def test_continuous_generation_feeds_a_follower_with_bounded_memory_and_lag(settings, pipeline, tmp_path):
+    name = f"continuous {tmp_path.name}"
+    service = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "iqstream", "generate", "--name", name, "--continuous", "--rate", "4/s",
+        "--capture-ms", "50", "--iq-samples", "0", "--json", env=pipeline.environment(), stdout=subprocess.PIPE,
+    )  # fmt: skip
+    told = json.loads(await asyncio.wait_for(service.stdout.readline(), 60))
+    stream = FeatureStream(told["dataset_id"], end=None, include_rejected=True, settings=settings)
+    seen, memory = [], []
+    samples = aiter(stream)
+    async with asyncio.timeout(120):
+        while len(seen) < 60:
+            seen.append((await anext(samples)).meta["sample_idx"])
+            memory.append(psutil.Process().memory_info().rss)
+    service.send_signal(signal.SIGINT)
+    assert await asyncio.wait_for(service.wait(), 60) == 0
+    assert len(seen) == len(set(seen))
+    assert memory[-1] - memory[10] < 32 * 1024 * 1024
+    spec = small_spec(1, dataset_id=told["dataset_id"])
+    row = await wait_for_dataset(settings, spec, is_complete)
+    assert row["requested"] == row["accepted"] + row["rejected"] + row["failed"]
+    async with asyncio.timeout(60):
+        while len(seen) < row["requested"]:
+            seen.append((await anext(samples)).meta["sample_idx"])
+    await samples.aclose()
+    assert sorted(seen) == list(range(row["requested"]))
