@@ -28,14 +28,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the features and the channel, and write docs/fidelity.md.")
     parser.add_argument("--out", type=Path, default=ROOT / "docs", help="folder to write to (default docs)")
     parser.add_argument("--quick", action="store_true", help="a tenth of the draws: a draft")
+    parser.add_argument("--render", action="store_true", help="write the document anew from the JSON, measure nothing")
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 1)
     given = parser.parse_args()
     began = time.monotonic()
     images = given.out / "images" / "fidelity"
     images.mkdir(parents=True, exist_ok=True)
     sizes = estimators.Sizes(10, 4_000, 40, 40, 30) if given.quick else estimators.Sizes()
-    with ProcessPoolExecutor(given.processes) as executor:
-        figures = estimators.figures(estimators.run(executor, sizes))
+    if given.render:
+        figures = json.loads((given.out / "fidelity.json").read_text())
+    else:
+        with ProcessPoolExecutor(given.processes) as executor:
+            figures = estimators.figures(estimators.run(executor, sizes))
     document = [TITLE, estimators.chapter(figures, images)]
     document += [text for name in SECTIONS if (text := other_section(name, images))]
     (given.out / "fidelity.json").write_text(json.dumps(figures, indent=1) + "\n")

@@ -58,7 +58,7 @@ def run(executor: Executor, sizes: Sizes) -> Study:
     exact = executor.submit(exact_features, SEED)
     all_heard = [recording for future in heard for recording in future.result()]
     delay_claims, default_scores = claims_of(all_heard)
-    score_sets = [default_scores, *(f.result() for f in scores)]
+    score_sets = [f.result() for f in scores]
     parts = [f.result() for f in alarms]
     return Study(
         sizes=sizes,
@@ -66,7 +66,7 @@ def run(executor: Executor, sizes: Sizes) -> Study:
         exact=exact.result(),
         false_alarms=Share("noise", None, sum(p.chunks for p in parts), sum(p.present for p in parts)),
         detections=[f.result() for f in weak],
-        scores=score_sets,
+        scores=[default_scores, *score_sets],
         score=reliability(score_sets),
         delay=reliability([delay_claims]),
         gains=gains(all_heard),

