@@ -121,7 +121,8 @@ def resume_command(dataset: str) -> None:
         found = await find_dataset(pool, dataset)
         if found.status not in {"submitting", "running"}:
             raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
-        return found, await resume(settings, pool, found.spec)
+        interrupted = found.status == "submitting"  # one that runs was submitted whole, or grows at its own rate
+        return found, await resume(settings, pool, found.spec) if interrupted else 0
 
     found, shards = _with_pool(go_on)
     click.echo(f"Resumed {found.name!r}: {shards} shards more." if shards else f"{found.name!r} was submitted whole.")

@@ -26,7 +26,7 @@ def commands(program):
         for block in blocks(page, "", "sh", "bash", "console", "shell"):
             for line in block.replace("\\\n", " ").splitlines():
                 if (match := _PROMPT.match(line)) and match[1].strip() == program:
-                    command = re.split(r"\s+(?:#|[|&;<>])", line[match.start(1) :])[0]
+                    command = re.split(r"\s+#|\s*[|&;<>]", line[match.start(1) :])[0]
                     found.append(pytest.param(command.strip(" &"), id=f"{page.name}: {command[:60]}"))
     return found
 
