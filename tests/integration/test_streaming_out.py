@@ -66,7 +66,7 @@ def run(pipeline, tmp_path):
         words = [sys.executable, "-m", "iqstream", *arguments]
         return subprocess.run(
             ["sh", "-c", shell, "sh", *words] if shell else words,
-            env=pipeline.environment(), cwd=tmp_path, capture_output=True, timeout=90, check=False,
+            env=pipeline.environment(), cwd=tmp_path, capture_output=True, timeout=240, check=False,
         )  # fmt: skip
 
     return run_command
