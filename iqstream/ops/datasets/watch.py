@@ -80,6 +80,9 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
                 try:
                     progress = await reader.read(dataset_id)
                 except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():  # Ctrl-C: a client took it for an outage
+                        raise asyncio.CancelledError from None
                     outages.note(time.monotonic(), error)
                     await asyncio.sleep(REFRESH_S)
                     continue
