@@ -90,6 +90,9 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
                     progress = await reader.read(dataset_id)
                     outages.end()
                 except _AWAY as error:
+                    task = asyncio.current_task()
+                    if task is not None and task.cancelling():  # Ctrl-C: a client took it for an outage
+                        raise asyncio.CancelledError from None
                     outages.note(time.monotonic(), error)
                     if progress is None:
                         await asyncio.sleep(REFRESH_S)
