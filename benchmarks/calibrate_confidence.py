@@ -104,7 +104,7 @@ class Heard(NamedTuple):
     slopes: list[delay.Slope]
 
 
-def calibrate_delay(samples: int = 1000) -> None:
+def calibrate_delay(samples: int = 6000) -> None:
     """Fit the estimate on the mean over a recording, the odds on single chunks."""
     recordings = in_parallel(delays, samples)
     strong = [r for r in recordings if r.snr_db >= 20.0 and r.slopes]

@@ -25,7 +25,7 @@ class Sizes(NamedTuple):
     noise_chunks: int = 100_000
     weak_chunks: int = 300
     claims: int = 200
-    samples: int = 200
+    samples: int = 1600
 
 
 class Study(NamedTuple):

@@ -12,10 +12,10 @@ OFFSET_TOLERANCE_HZ = 50.0
 # Each class: how many times the SNR's error exceeds its theory; the same for the offset; and the chance of a right
 # band. Fitted by benchmarks/calibrate_confidence.py, part "score", for the greatest likelihood.
 COEFFICIENTS: dict[FrequencyClass, tuple[float, float, float]] = {
-    FrequencyClass.TONE: (1.01, 1.27, 1.0),
-    FrequencyClass.FM: (6.54, 0.826, 1.0),
-    FrequencyClass.NARROW: (1.01, 1.72, 0.989),
-    FrequencyClass.WIDE: (8.09, 1.24, 1.0),
+    FrequencyClass.TONE: (1.0, 0.477, 1.0),
+    FrequencyClass.FM: (0.339, 1.068, 1.0),
+    FrequencyClass.NARROW: (1.193, 1.891, 0.9935),
+    FrequencyClass.WIDE: (8.077, 1.175, 1.0),
 }
 
 

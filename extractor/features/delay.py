@@ -27,11 +27,11 @@ _LEAST_TAU_US = 0.05
 # with noise added for 10 to 50 dB. With r = min(root of tau^2, LARGEST_ROOT_US), v the relative variation of the power
 # over the blocks and g = 1 / (1 + (sigma / WEIGHT_SIGMA_US2)^2): tau = PRIOR_TAU_US + FIT . terms, for the least error
 # of the mean over a recording; and the odds of |error| <= 0.3 us of one chunk, ODDS . odds_terms.
-PRIOR_TAU_US = 1.033
-FIT = (-0.395, 0.429, -0.402, 0.363)
+PRIOR_TAU_US = 1.028
+FIT = (-0.374, 0.423, -0.39, 0.378)
 LARGEST_ROOT_US = 2.2
 WEIGHT_SIGMA_US2 = 3.0
-ODDS = (0.83, -0.735, 1.446, -0.793, -0.309)
+ODDS = (0.284, -0.345, 0.961, -0.453, -0.208)
 
 # A chunk says nothing when its frequency moves hardly more than noise alone moves it (a carrier, a pause), or with
 # power ripple that neither noise nor FM explains (no constant envelope: AM, SSB, noise-like signals).
