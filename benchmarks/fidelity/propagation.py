@@ -232,7 +232,7 @@ def draw_ground(path: Path) -> None:
     way = profile(ground, *ends, step_m=100.0)
     with mpl.rc_context({"font.size": 8}):
         figure, (chart, side) = plt.subplots(
-            2, 1, figsize=(6.4, 6.4), height_ratios=(4, 1), layout="constrained", dpi=110
+            2, 1, figsize=(6.4, 6.4), height_ratios=(4, 1), layout="constrained", dpi=80
         )
         colours = plt.get_cmap("terrain")(np.linspace(0.25, 1.0, 256))
         land = mpl.colors.ListedColormap(colours)
