@@ -164,7 +164,7 @@ WHERE_0 = " WHERE sample_idx = 0 AND dataset_id = '{id}'"
         ),
         (
             "UPDATE heimdall.sample_outcomes SET lineage = jsonb_set(lineage, '{{torino,crc32}}', '1') " + WHERE_0,
-            "a new synthesis for torino has crc32",
+            "the frame of torino has expired, and its synthesis has crc32",
         ),
         (
             "UPDATE heimdall.datasets SET accepted = accepted - 1, rejected = rejected + 1 WHERE id = '{id}'",
