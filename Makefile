@@ -18,7 +18,7 @@ demo: setup ## the whole job on embedded servers: 200 samples, live, then what w
 	@$(BIN)/iqstream demo
 
 test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
-	@$(BIN)/python -m pytest tests --ignore tests/acceptance --ignore tests/containers
+	@$(BIN)/python -m pytest tests --ignore tests/containers -m "not acceptance"
 
 test-fast: setup ## unit tests: no servers, under a minute
 	@$(BIN)/python -m pytest tests/unit
@@ -26,8 +26,8 @@ test-fast: setup ## unit tests: no servers, under a minute
 test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/containers
 
-acceptance: setup ## the main job at full size: 1,000 samples, verified step by step
-	@$(BIN)/python -m pytest tests/acceptance --timeout 3000
+acceptance: setup ## the main job at full size: 1,000 samples, verified step by step; the longer fault tests
+	@$(BIN)/python -m pytest tests/acceptance tests/faults -m acceptance --timeout 3000
 
 check: setup ## style, types, layers, generated files
 	@$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from iqstream.runtime.topics import FRAMES
 from schemas import Capture
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.acceptance, pytest.mark.timeout(900)]
 RETENTION_BYTES = 32 * 1024 * 1024
 """Of a partition: 80 frames of half a second; the dataset has more than twelve partitions hold."""
 SAMPLES = 150

@@ -12,7 +12,7 @@ from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.kafka import admin_client
 from tests.integration.pipeline import STAGES, Pipeline, digest, is_complete, small_spec, wait_for_dataset
 
-pytestmark = [pytest.mark.stack, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.stack, pytest.mark.acceptance, pytest.mark.timeout(900)]
 READERS_AND_WRITERS = {"iq.frames": ("producer", "extractor"), "iq.features": STAGES}
 
 
