@@ -176,7 +176,7 @@ async def test_recordings_that_have_expired_are_missing_and_their_rows_stand(set
     await expire_frames(settings)
     replayed = await replay(settings, spec)
     assert sorted(index for index, _reason in replayed.result.missing) == [0, 1]
-    assert all("ingest their files again" in reason for _index, reason in replayed.result.missing)
+    assert all("ingest its file again" in reason for _index, reason in replayed.result.missing)
     assert await stored(settings, spec) == before
 
 
