@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
-import msgspec
 from aiokafka import ConsumerRecord
 
-from iqstream.dataset.recording import NO_TRUTH, Failure, read_message
+from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import SampleKey
@@ -53,7 +52,7 @@ class Generations:
     def _note(self, value: bytes) -> None:
         try:
             message = read_message(value)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return
         if message.generation == 0:
             return

@@ -9,9 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-import msgspec
-
-from iqstream.dataset.recording import NO_TRUTH, Failure, Message, Place, Places, Recording, read_message
+from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, Message, Place, Places, Recording, read_message
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import DatasetKey, SampleKey
 
@@ -93,7 +91,7 @@ class PartitionJoin:
             try:
                 message = read_message(value)
                 place = place_of(message) if type(message) is Recording else None
-            except (msgspec.DecodeError, RecursionError):
+            except UNREADABLE:
                 self.left_out["unreadable"] += 1
                 continue
             if (

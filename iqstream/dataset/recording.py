@@ -75,8 +75,10 @@ class _Position(msgspec.Struct, frozen=True, gc=False):
 Message: TypeAlias = Recording | Failure
 NO_TRUTH = b"\xc0"
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading something else than a message of ours may raise."""
 read_message = msgspec.msgpack.Decoder(Recording | Failure).decode
-"""The message in a record's value. Raises msgspec.DecodeError for anything else."""
+"""The message in a record's value. Raises one of UNREADABLE for anything else."""
 _read_receiver = msgspec.msgpack.Decoder(Receiver).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
 _read_truth = msgspec.msgpack.Decoder(Truth | None).decode
@@ -89,7 +91,7 @@ class Places:
         self._known: dict[bytes, Place] = {}
 
     def of(self, recording: Recording) -> Place:
-        """The recording's receiver. Raises msgspec.DecodeError where it is none."""
+        """The recording's receiver. Raises one of UNREADABLE where it is none."""
         description = bytes(recording.receiver)
         place = self._known.get(description)
         if place is None:
@@ -102,7 +104,7 @@ class Places:
 
 
 def transmitter_of(recording: Recording) -> _Transmitter | None:
-    """Where the transmitter stood; None for a real recording. Raises msgspec.DecodeError."""
+    """Where the transmitter stood; None for a real recording. Raises one of UNREADABLE."""
     return None if bytes(recording.truth) == NO_TRUTH else _read_position(recording.truth).transmitter
 
 

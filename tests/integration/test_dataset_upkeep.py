@@ -7,7 +7,6 @@ import json
 import asyncpg
 import numpy as np
 import pytest
-from aiokafka.admin import RecordsToDelete
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
@@ -19,6 +18,7 @@ from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, PRODUCER_GROUP
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+from tests.integration.replays import expire_frames
 
 pytestmark = pytest.mark.stack
 SAMPLES, IQ_SAMPLES = 12, 3
@@ -199,12 +199,7 @@ def test_an_object_that_is_another_or_missing_or_too_many_is_found_and_named(set
 
 
 def test_frames_that_have_expired_are_synthesised_again_and_prove_the_same(settings, made, run):
-    async def expire():
-        async with admin_client(settings) as admin:
-            ends = await partition_ends(admin, await partition_leaders(admin, [FRAMES]))
-            await admin.delete_records({p: RecordsToDelete(before_offset=end.end) for p, end in ends.items()})
-
-    asyncio.run(expire())
+    asyncio.run(expire_frames(settings))
     code, told = run("verify", made[0].dataset_id, "--recompute", "3")
     assert code == 0
     assert f"{IQ_SAMPLES * 7} frames had expired and were synthesised again" in told

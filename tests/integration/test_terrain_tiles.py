@@ -7,11 +7,10 @@ import asyncpg
 import numpy as np
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.admin import RecordsToDelete
 
 from iqstream.ops.commands.generate import read_terrain
-from iqstream.runtime.kafka import admin_client, reader_consumer
-from iqstream.runtime.topics import FEATURES, FRAMES
+from iqstream.runtime.kafka import reader_consumer
+from iqstream.runtime.topics import FEATURES
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 from schemas import FailureRecord, decode
@@ -24,6 +23,7 @@ from tests.integration.pipeline import (
     submit_dataset,
     wait_for_dataset,
 )
+from tests.integration.replays import expire_frames
 from tests.srtm_tiles import plane_m, write_region
 
 pytestmark = pytest.mark.stack
@@ -49,17 +49,6 @@ async def features_of(settings, spec, count):
     return found
 
 
-async def delete_all_frames(settings):
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
-        ends = await reader.end_offsets([TopicPartition(FRAMES, number) for number in range(settings.partitions)])
-    finally:
-        await reader.stop()
-    async with admin_client(settings) as admin:
-        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items() if end})
-
-
 async def test_frames_that_expired_are_made_again_over_the_same_tiles(settings, tmp_path):
     """Producers and extractors end, the frames are deleted, then the sink begins: its objects are the first ones."""
     directory = write_region(tmp_path)
@@ -69,7 +58,7 @@ async def test_frames_that_expired_are_made_again_over_the_same_tiles(settings, 
         await submit_dataset(settings, spec)
         assert not any(isinstance(one, FailureRecord) for one in await features_of(settings, spec, 7 * SAMPLES))
         pipeline.stop("producer", "extractor")
-        await delete_all_frames(settings)
+        await expire_frames(settings)
         pipeline.start("sink")
         row = await wait_for_dataset(settings, spec, is_complete)
     assert row["failed"] == 0

@@ -181,9 +181,10 @@ def test_a_failed_sample_holds_up_no_restart_even_before_all_of_it_has_come():
 
 
 def test_a_record_that_is_none_is_passed_over_and_its_sample_stays_open():
-    join, done = join_of([b"\xc1", encode(SPEC), *whole_sample(SPEC, 0)])
+    no_text = encode(feature_record(SPEC, 0)).replace(b"feature_record", b"feature_\xa7ecord")
+    join, done = join_of([b"\xc1", encode(SPEC), no_text, *whole_sample(SPEC, 0)])
     assert [sample.key.sample_idx for sample in done] == [0]
-    assert join.left_out["unreadable"] == 2
+    assert join.left_out["unreadable"] == 3
 
 
 def test_a_sample_whose_records_are_lost_is_given_up_and_frees_the_restart():
