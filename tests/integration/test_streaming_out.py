@@ -160,7 +160,8 @@ def read_export(path):
         return table.to_pylist(), json.loads(table.schema.metadata[b"iqstream"])
     if path.suffix == ".csv":
         described = json.loads(path.with_name(f"{path.name}-metadata.json").read_text())
-        return list(csv.DictReader(path.open(newline=""))), described["iqstream"]
+        with path.open(newline="") as file:
+            return list(csv.DictReader(file)), described["iqstream"]
     with np.load(path, allow_pickle=False) as arrays:
         columns = {name: arrays[name] for name in arrays.files}
     names, values = columns.pop("feature_names").tolist(), columns.pop("features")
