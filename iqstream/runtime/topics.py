@@ -1,5 +1,6 @@
 """The four topics and the three groups: their names, settings and whether a cluster has them so."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -29,6 +30,8 @@ GROUP_OF_TOPIC: Mapping[str, str] = {
 FRAME_LIMIT_BYTES = 1024 * 1024 + 12
 """Kafka's default `max.message.bytes`: a full-size frame fits."""
 DEAD_LETTER_LIMIT_BYTES = 16 * 1024 * 1024
+KNOWN_WITHIN_S = 15.0
+"""How long a topic that was just made may take to be known."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +82,7 @@ async def ensure_topics(admin: AIOKafkaAdminClient, settings: Settings) -> Topic
     created = [spec for spec in wanted if spec.name not in existing]
     if created:
         await _create(admin, created, settings.replication_factor)
-    cluster_id, ids = await topic_ids(admin, [spec.name for spec in wanted])
+    cluster_id, ids = await _known_ids(admin, [spec.name for spec in wanted])
     mismatches = await _mismatches(admin, [spec for spec in wanted if spec.name in existing])
     return TopicsReport(
         cluster_id=cluster_id,
@@ -87,6 +90,23 @@ async def ensure_topics(admin: AIOKafkaAdminClient, settings: Settings) -> Topic
         created=tuple(spec.name for spec in created),
         mismatches=tuple(mismatches),
     )
+
+
+async def _known_ids(admin: AIOKafkaAdminClient, names: Sequence[str]) -> tuple[str, Mapping[str, UUID]]:
+    """The cluster's id and the topics'. A topic that was just made may not be known to every broker yet.
+
+    Raises:
+        Failed: one stays unknown.
+    """
+    deadline_s = asyncio.get_running_loop().time() + KNOWN_WITHIN_S
+    while True:
+        cluster_id, ids = await topic_ids(admin, list(names))
+        missing = [name for name in names if name not in ids]
+        if not missing:
+            return cluster_id, ids
+        if asyncio.get_running_loop().time() > deadline_s:
+            raise Failed(f"topic {missing[0]} was made, but Kafka does not know it after {KNOWN_WITHIN_S:.0f} s")
+        await asyncio.sleep(0.1)
 
 
 async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replication_factor: int) -> None:

@@ -21,6 +21,7 @@ _AWAY = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.Inter
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
+OBSTACLE_AFTER_S = 8.0
 OUTAGE_ALLOWED_S = 120.0
 
 
@@ -45,6 +46,18 @@ class Rate:
         """None while nothing moves."""
         rate = self.per_second()
         return remaining / rate if rate else None
+
+
+class Lasting:
+    """Obstacles that last: a stage that is just starting is none yet."""
+
+    def __init__(self) -> None:
+        self._since_s: dict[str, float] = {}
+
+    def of(self, now_s: float, obstacles: tuple[str, ...]) -> tuple[str, ...]:
+        """Those of a reading that every reading of the last seconds had."""
+        self._since_s = {obstacle: self._since_s.get(obstacle, now_s) for obstacle in obstacles}
+        return tuple(o for o, since_s in self._since_s.items() if now_s - since_s >= OBSTACLE_AFTER_S)
 
 
 class Outages:
@@ -83,7 +96,7 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
     async with progress_reader(settings) as reader:
         display = LiveDisplay(console) if console.is_terminal else LineDisplay(console)
         with display:
-            rate, outages = Rate(), Outages()
+            rate, outages, lasting = Rate(), Outages(), Lasting()
             progress: Progress | None = None
             while True:
                 try:
@@ -99,8 +112,9 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
                         continue
                     away = f"a server does not answer, {type(error).__name__}: {error}"
                     progress = replace(progress, obstacles=(away,))
-                rate.add(time.monotonic(), progress.dataset.decided)
-                display.show(progress, rate)
+                now_s = time.monotonic()
+                rate.add(now_s, progress.dataset.decided)
+                display.show(replace(progress, obstacles=lasting.of(now_s, progress.obstacles)), rate)
                 if progress.finished:
                     break
                 await asyncio.sleep(REFRESH_S)

@@ -8,7 +8,15 @@ from hypothesis import strategies as st
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.datasets.progress import reckon
-from iqstream.ops.datasets.watch import OUTAGE_ALLOWED_S, Outages, Rate, duration, outcome_line
+from iqstream.ops.datasets.watch import (
+    OBSTACLE_AFTER_S,
+    OUTAGE_ALLOWED_S,
+    Lasting,
+    Outages,
+    Rate,
+    duration,
+    outcome_line,
+)
 from iqstream.runtime.errors import Unreachable
 from sink.datasets import Dataset
 
@@ -50,6 +58,14 @@ def test_the_time_to_go_is_the_rest_over_the_rate():
     rate.add(0, 0)
     rate.add(10, 50)
     assert rate.eta_s(25) == 5
+
+
+def test_an_obstacle_is_shown_once_it_lasts_and_never_after_it_is_gone():
+    lasting = Lasting()
+    assert lasting.of(0, ("no sink",)) == ()
+    assert lasting.of(OBSTACLE_AFTER_S, ("no sink", "no producer")) == ("no sink",)
+    assert lasting.of(OBSTACLE_AFTER_S + 1, ("no producer",)) == ()
+    assert lasting.of(2 * OBSTACLE_AFTER_S + 1, ("no producer", "no sink")) == ("no producer",)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(5.4, "5 s"), (65, "1 min 05 s"), (7260, "2 h 01 min")])
