@@ -1,5 +1,6 @@
 """What replays' tests share: a dataset as it is stored, its records on Kafka, expiry, and running a replay."""
 
+import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
@@ -8,7 +9,7 @@ from aiokafka.admin import RecordsToDelete
 
 from extractor.service import feature_record
 from iqstream.ops.datasets.feature_records import feature_records
-from iqstream.ops.lag.offsets import committed_offsets
+from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.replay.job import feature_partitions, run_replay
 from iqstream.ops.replay.lane import LaneResult
@@ -16,7 +17,7 @@ from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.run import wanted_samples
 from iqstream.ops.replay.sources import replayable
 from iqstream.runtime.kafka import admin_client
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
 from producer.synthesize import synthesize_sample
 from schemas import FeatureRecord
 from sink.datasets import find_dataset
@@ -111,6 +112,31 @@ async def expire_frames(settings):
     async with admin_client(settings) as admin:
         done = await committed_offsets(admin, EXTRACTOR_GROUP)
         await admin.delete_records({p: RecordsToDelete(offset) for p, offset in done.items() if p.topic == FRAMES})
+
+
+async def offsets(settings, group, topic):
+    async with admin_client(settings) as admin:
+        return {p: o for p, o in (await committed_offsets(admin, group)).items() if p.topic == topic}
+
+
+async def ends_of(settings, topic):
+    async with admin_client(settings) as admin:
+        return await partition_ends(admin, await partition_leaders(admin, [topic]))
+
+
+async def drained(settings):
+    """Whether extractor and sink stand at their topics' ends."""
+    for group, topic in ((EXTRACTOR_GROUP, FRAMES), (SINK_GROUP, FEATURES)):
+        known = await ends_of(settings, topic)
+        if await offsets(settings, group, topic) != {p: end.end for p, end in known.items()}:
+            return False
+    return True
+
+
+async def wait_until(so, deadline_s=120):
+    async with asyncio.timeout(deadline_s):
+        while not await so():
+            await asyncio.sleep(0.2)
 
 
 async def records_by_generation(settings, spec, version=1):

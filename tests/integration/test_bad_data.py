@@ -7,14 +7,12 @@ from dataclasses import replace
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.ops.embedded import stack
-from iqstream.ops.initialise import initialise
 from iqstream.runtime.invalid_share import ENOUGH
 from iqstream.runtime.kafka import reader_consumer, transactional_producer
-from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
+from tests.embedded_servers import embedded_servers
 from tests.hostile_wire import bit_flips, hostile_messages
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
@@ -24,14 +22,8 @@ pytestmark = pytest.mark.stack
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """Servers of its own: bytes that are no message would meet whatever else is tested on the same topics."""
-    state_dir = tmp_path_factory.mktemp("bad-data") / ".iqstream"
-    stack.up(state_dir)
-    try:
-        servers = load_settings(only_embedded(state_dir, {}))
-        asyncio.run(initialise(servers))
+    with embedded_servers(tmp_path_factory.mktemp("bad-data")) as servers:
         yield servers
-    finally:
-        stack.down(state_dir)
 
 
 def corpus():

@@ -10,15 +10,13 @@ import pytest
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
-from iqstream.ops.embedded import stack
-from iqstream.ops.initialise import initialise
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.ops.reach import object_store
 from iqstream.runtime.kafka import admin_client
-from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, PRODUCER_GROUP
+from tests.embedded_servers import embedded_servers
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
-from tests.integration.replays import expire_frames
+from tests.integration.replays import drained, expire_frames, wait_until
 
 pytestmark = pytest.mark.stack
 SAMPLES, IQ_SAMPLES = 12, 3
@@ -27,14 +25,8 @@ SAMPLES, IQ_SAMPLES = 12, 3
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory):
     """Servers that no other test's datasets are on: what may be cleaned up depends on all of them."""
-    state_dir = tmp_path_factory.mktemp("upkeep") / ".iqstream"
-    stack.up(state_dir)
-    try:
-        servers = load_settings(only_embedded(state_dir, {}))
-        asyncio.run(initialise(servers))
+    with embedded_servers(tmp_path_factory.mktemp("upkeep")) as servers:
         yield servers
-    finally:
-        stack.down(state_dir)
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +40,7 @@ def made(settings, tmp_path_factory):
             await submit_dataset(settings, spec)
         for spec in specs:
             await wait_for_dataset(settings, spec, is_complete)
+        await wait_until(lambda: drained(settings))
 
     with pipeline.running():
         asyncio.run(make())

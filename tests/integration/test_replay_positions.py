@@ -10,13 +10,12 @@ from aiokafka.errors import KafkaError
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
-from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
-from tests.integration.replays import fetch, records_by_generation, stored
+from tests.integration.replays import drained, ends_of, fetch, offsets, records_by_generation, stored, wait_until
 
 pytestmark = pytest.mark.stack
 SAMPLES = 16
@@ -59,31 +58,6 @@ def run(pipeline, *arguments, fails=False):
 
 def targets(document):
     return {TopicPartition(p["topic"], p["partition"]): p["target"] for p in document["partitions"]}
-
-
-async def offsets(settings, group, topic):
-    async with admin_client(settings) as admin:
-        return {p: o for p, o in (await committed_offsets(admin, group)).items() if p.topic == topic}
-
-
-async def ends_of(settings, topic):
-    async with admin_client(settings) as admin:
-        return await partition_ends(admin, await partition_leaders(admin, [topic]))
-
-
-async def drained(settings):
-    """Whether extractor and sink stand at their topics' ends."""
-    for group, topic in ((EXTRACTOR_GROUP, FRAMES), (SINK_GROUP, FEATURES)):
-        known = await ends_of(settings, topic)
-        if await offsets(settings, group, topic) != {p: end.end for p, end in known.items()}:
-            return False
-    return True
-
-
-async def wait_until(so, deadline_s=120):
-    async with asyncio.timeout(deadline_s):
-        while not await so():
-            await asyncio.sleep(0.2)
 
 
 async def frame_keys(settings, partition, end):
