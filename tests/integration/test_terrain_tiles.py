@@ -6,14 +6,12 @@ from asyncio import timeout
 import asyncpg
 import numpy as np
 import pytest
-from aiokafka import TopicPartition
 
 from iqstream.ops.commands.generate import read_terrain
-from iqstream.runtime.kafka import reader_consumer
-from iqstream.runtime.topics import FEATURES
+from iqstream.ops.datasets.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
-from schemas import FailureRecord, decode
+from schemas import FailureRecord
 from schemas.dataset import ITALY_NORTH_WEST
 from tests.integration.pipeline import (
     Pipeline,
@@ -31,21 +29,11 @@ SAMPLES = 6
 
 
 async def features_of(settings, spec, count):
-    """Reads `iq.features` until all records of the dataset are there."""
+    """The dataset's records on `iq.features`, once all are there."""
     found = []
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
-        partitions = [TopicPartition(FEATURES, number) for number in range(settings.partitions)]
-        reader.assign(partitions)
-        await reader.seek_to_beginning(*partitions)
-        async with timeout(90):
-            while len(found) < count:
-                for records in (await reader.getmany(timeout_ms=500)).values():
-                    messages = [decode(record.value) for record in records]
-                    found += [message for message in messages if message.dataset_id == spec.dataset_id]
-    finally:
-        await reader.stop()
+    async with timeout(90):
+        while len(found) < count:
+            found = [record async for record in feature_records(settings, spec.dataset_id)]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 from schemas import DatasetSpec
 from sink.datasets import get_dataset, set_status
+
+log = logging.getLogger(__name__)
 
 STAGES = {"producer": (PRODUCER_GROUP, 1), "extractor": (EXTRACTOR_GROUP, 2), "sink": (SINK_GROUP, 1)}
 """Group and workers of each stage: one extractor works while the other is killed and comes back."""
@@ -74,8 +77,8 @@ async def stages(
         IqstreamError: a stage could not go on.
     """
     stop, kill = asyncio.Event(), asyncio.Event()
-    with log_path.open("a", encoding="utf-8", buffering=1) as log:
-        configure_logs("text", stream=log)
+    with log_path.open("a", encoding="utf-8", buffering=1) as log_file:
+        configure_logs("text", stream=log_file)
         supervisors = [
             asyncio.create_task(
                 supervise(
@@ -85,7 +88,7 @@ async def stages(
                     settings=settings,
                     stop=stop,
                     kill=kill,
-                    log_file=log,
+                    log_file=log_file,
                     environ=environ,
                     on_start=extractors.started if stage == "extractor" else None,
                 )
@@ -94,9 +97,11 @@ async def stages(
         ]
         owner = asyncio.current_task()
 
-        def on_end(_task: asyncio.Task[None]) -> None:
+        def on_end(supervisor: asyncio.Task[None]) -> None:
             if not stop.is_set() and owner is not None:
                 owner.cancel()  # a stage has ended by itself: nothing will ever finish
+            elif not supervisor.cancelled() and (error := supervisor.exception()) is not None:
+                log.warning("a stage did not stop in order: %s", error)
 
         for supervisor in supervisors:
             supervisor.add_done_callback(on_end)
@@ -109,5 +114,11 @@ async def stages(
             raise
         finally:
             stop.set()
-            await asyncio.gather(*supervisors, return_exceptions=True)
-            configure_logs("text")
+            try:
+                await asyncio.wait(supervisors)
+            except asyncio.CancelledError:  # interrupted while they stop: at once, and still none is left behind
+                kill.set()
+                await asyncio.wait(supervisors)
+                raise
+            finally:
+                configure_logs("text")
