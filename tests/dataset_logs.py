@@ -1,33 +1,27 @@
 """Logs of feature records as a partition holds them, and readers that are stopped and started again."""
 
-from dataclasses import dataclass
+from bisect import bisect_left
 
 import numpy as np
 
 from iqstream.dataset.join import PartitionJoin
 from iqstream.dataset.position import Position
 from iqstream.dataset.reader import PartitionReader, Shuffle
+from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from schemas import encode
 from tests.sink_samples import make_spec, whole_sample
-
-
-@dataclass(frozen=True)
-class LoggedRecord:
-    """As much of a Kafka record as a reader looks at."""
-
-    offset: int
-    value: bytes
 
 
 def interleaved_log(rng, samples, *, spec=None, first_offset=0):
     """Records of whole samples, neighbours interleaved, with gaps between offsets as transaction markers leave them."""
     spec = spec or make_spec(samples=max(samples, 1), receivers=3)
     keyed = [(index + rng.uniform(0, 3), record) for index in range(samples) for record in whole_sample(spec, index)]
-    offset, log = first_offset, []
+    offset, log = first_offset, Records([], [])
     for _, record in sorted(keyed, key=lambda pair: pair[0]):
         offset += int(rng.integers(1, 4))
-        log.append(LoggedRecord(offset, encode(record)))
+        log.offsets.append(offset)
+        log.values.append(encode(record))
     return log, offset + 1
 
 
@@ -37,13 +31,12 @@ def read(log, position, *, window, seed, stop_after, rng):
     join = PartitionJoin(Places(), None, {})
     reader = PartitionReader(3, position, join, window=window, shuffle=shuffle)
     given: list[int] = []
-    records = [record for record in log if record.offset >= position.read_from]
-    at = 0
+    at = bisect_left(log.offsets, position.read_from)
     while position.end > position.window:
         size = int(rng.integers(1, 12))
-        piece = records[at : at + size]
+        piece = Records(log.offsets[at : at + size], log.values[at : at + size])
         at += size
-        more = records[at].offset if at < len(records) else position.end
+        more = log.offsets[at] if at < len(log.offsets) else position.end
         for run in reader.feed(piece, more):
             for passed in range(run.skip, len(run.order)):
                 given.append(run.samples[run.order[passed]].key.sample_idx)

@@ -6,15 +6,12 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 import asyncpg
-from aiokafka import ConsumerRecord
 
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import SampleKey
 from sink.postgres import Pool
-
-_FIRST = ("generation", b"0")
 
 
 @dataclass(slots=True)
@@ -37,12 +34,11 @@ class Generations:
         self.highest: dict[SampleKey, int] = {}
         """Of replayed samples; all others count in generation 0."""
 
-    async def read(self, batches: AsyncIterable[Sequence[ConsumerRecord]]) -> None:
+    async def read(self, batches: AsyncIterable[Sequence[bytes | None]]) -> None:
         """Looks through everything that a bounded read will read; a failed replay leaves the older result standing."""
-        async for records in batches:
-            for record in records:
-                if _FIRST not in record.headers:
-                    self._note(record.value or b"")
+        async for values in batches:
+            for value in values:
+                self._note(value or b"")
         for key, replays in self._replays.items():
             whole = [generation for generation, replay in replays.items() if replay.whole]
             if whole:

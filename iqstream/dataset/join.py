@@ -6,9 +6,10 @@ it, and nothing here depends on when records were fetched or on what was read be
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import NamedTuple
 
+from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, Message, Place, Places, Recording, read_message
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import DatasetKey, SampleKey
@@ -18,13 +19,6 @@ GIVEN_UP_AFTER_OFFSETS = 65_536
 MOST_ORDERS = 10_000
 LIVE_GRACE_NS = 10_000_000_000
 """A real recording's sample goes without the receivers that others of its dataset have overtaken by this much."""
-
-
-class LogRecord(Protocol):
-    """What is read of a Kafka record."""
-
-    offset: int
-    value: bytes | None
 
 
 class Joined(NamedTuple):
@@ -78,7 +72,7 @@ class PartitionJoin:
         self.left_out = Counter[str]()
         """What did not become samples: `unreadable` records, `failed` and `incomplete` samples."""
 
-    def take(self, records: Sequence[LogRecord]) -> list[Joined]:  # noqa: C901, PLR0912  # the hot loop saves calls
+    def take(self, records: Records) -> list[Joined]:  # noqa: C901, PLR0912  # the hot loop saves calls
         """Adds records; the samples that they completed, in the order of completion.
 
         The receivers of a sample mostly stand together, so the sample of the record before is tried first.
@@ -86,8 +80,8 @@ class PartitionJoin:
         done: list[Joined] = []
         place_of, replayed, dataset = self._places.of, self._replayed, self._dataset
         sample, sample_idx, dataset_id, version = None, -1, "", -1
-        for record in records:
-            value = record.value or b""
+        for offset, stored in zip(records.offsets, records.values, strict=True):
+            value = stored or b""
             try:
                 message = read_message(value)
                 place = place_of(message) if type(message) is Recording else None
@@ -109,7 +103,7 @@ class PartitionJoin:
                     sample = None
                     continue
                 if sample is None:
-                    sample = self._begin(key, record.offset)
+                    sample = self._begin(key, offset)
             elif message.generation != counts:
                 continue
             if place is None:
@@ -122,12 +116,12 @@ class PartitionJoin:
                 recordings[place] = (message, value)
                 if sample.live:
                     self._live.add(sample.key)
-                    self._overtake(message, record.offset, done)
+                    self._overtake(message, offset, done)
                     if sample.key not in self._open:  # a straggler: its own sample was overdue
                         sample = None
                         continue
             if len(sample.recordings) + len(sample.failed) >= sample.expected:
-                self._close(sample, record.offset, done)
+                self._close(sample, offset, done)
                 sample = None
         return done
 

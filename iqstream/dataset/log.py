@@ -1,24 +1,26 @@
 """Reading partitions of a topic by hand: where they begin and end, and the records in between. No group, no commits."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Literal, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from iqstream.dataset.background import Stopped
+from iqstream.dataset.fetcher import EARLIEST, LATEST, Chunk, Fetcher
 from iqstream.runtime.errors import Failed, Unreachable, UserError
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, request_client
 from iqstream.runtime.settings import Settings
 
-POLL_MS = 200
+POLL_S = 0.05
 STALLED_AFTER_S = 30.0
-BOUNDED_FETCH_WAIT_MS = 10
+FETCH_WAIT_MS = 500
+FETCH_PARTITION_BYTES = 1024 * 1024
 FETCH_BYTES = 2 * 1024 * 1024
-"""Of one partition at a time: about a window of records."""
+"""Of all partitions at a time."""
 
 Place: TypeAlias = Literal["earliest", "latest"] | datetime | Mapping[int, int]
 """Both ends of the log, the first record at or after a time (with zone), or offsets by partition."""
@@ -32,35 +34,49 @@ class Log:
     """One topic's partitions."""
 
     def __init__(
-        self, consumer: AIOKafkaConsumer, topic: str, partitions: Sequence[int], stopping: Callable[[], bool]
+        self,
+        fetcher: Fetcher,
+        topic: str,
+        partitions: Sequence[int],
+        stopping: Callable[[], bool],
     ) -> None:
         """`stopping` tells whether `fetch` is to raise `Stopped`."""
         self.topic = topic
         self.partitions = tuple(partitions)
-        self._consumer = consumer
+        self._fetcher = fetcher
         self._stopping = stopping
-        self._paused: set[int] = set()
 
     async def offsets(self, place: Place) -> dict[int, int]:
-        """The offset of a place in every partition; what is not committed yet lies behind the end."""
-        places = [TopicPartition(self.topic, partition) for partition in self.partitions]
-        ends = {tp.partition: offset for tp, offset in (await self._consumer.end_offsets(places)).items()}
+        """The offset of a place in every partition; what is not committed yet lies behind the end.
+
+        Raises:
+            Unreachable: Kafka does not answer in time.
+            Failed: Kafka refuses the question.
+        """
+        ends = await self._find(LATEST)
         if place == "latest":
             return ends
-        starts = {tp.partition: offset for tp, offset in (await self._consumer.beginning_offsets(places)).items()}
+        if isinstance(place, datetime):
+            found = await self._find(round(place.timestamp() * 1000))
+            return {
+                partition: ends[partition] if at < 0 else min(at, ends[partition]) for partition, at in found.items()
+            }
+        starts = await self._find(EARLIEST)
         if place == "earliest":
             return starts
-        if isinstance(place, datetime):
-            at_ms = round(place.timestamp() * 1000)
-            found = await self._consumer.offsets_for_times(dict.fromkeys(places, at_ms))
-            return {
-                tp.partition: ends[tp.partition] if hit is None else min(hit.offset, ends[tp.partition])
-                for tp, hit in found.items()
-            }
-        return {partition: place.get(partition, starts[partition]) for partition in self.partitions}
+        return {partition: place.get(partition, start) for partition, start in starts.items()}
 
-    async def seek(self, offsets: Mapping[int, int]) -> None:
-        """Reads these partitions from these offsets, and no others.
+    async def _find(self, when: int) -> dict[int, int]:
+        try:
+            async with asyncio.timeout(STALLED_AFTER_S):
+                return await self._fetcher.find(self.partitions, when)
+        except TimeoutError:
+            raise Unreachable(f"Kafka does not tell where {self.topic} begins and ends; look at the broker.") from None
+        except KafkaError as error:
+            raise Failed(f"{self.topic} cannot be read: {type(error).__name__} {error}") from None
+
+    async def seek(self, offsets: Mapping[int, int], ends: Mapping[int, int | None]) -> None:
+        """Reads these partitions from these offsets, and no others; not further than to their ends.
 
         Raises:
             OffsetExpired: Kafka has deleted the records there.
@@ -73,13 +89,12 @@ class Log:
                     f"{offset}: Kafka has deleted the records between. The accepted samples are in PostgreSQL: "
                     "`iqstream datasets export`; or read again from start='earliest' without the state."
                 )
-        self._paused.clear()
-        self._consumer.assign([TopicPartition(self.topic, partition) for partition in offsets])
-        for partition, offset in offsets.items():
-            self._consumer.seek(TopicPartition(self.topic, partition), offset)
+        await self._fetcher.start(offsets, ends)
 
-    async def fetch(self) -> dict[int, list[ConsumerRecord]]:
+    async def fetch(self, partitions: Collection[int]) -> dict[int, Chunk]:
         """What has arrived, by partition; empty after a moment without anything.
+
+        It may be of a partition that was wanted at an earlier call, and it may reach beyond an end.
 
         Raises:
             OffsetExpired: Kafka has deleted the records that were to be read next.
@@ -88,7 +103,7 @@ class Log:
         if self._stopping():
             raise Stopped
         try:
-            fetched = await self._consumer.getmany(timeout_ms=POLL_MS)
+            return await self._fetcher.fetch(partitions, POLL_S)
         except OffsetOutOfRangeError:
             raise OffsetExpired(
                 f"{self.topic}: records were deleted before they were read; the accepted samples are in PostgreSQL: "
@@ -96,43 +111,22 @@ class Log:
             ) from None
         except KafkaError as error:
             raise Failed(f"{self.topic} cannot be read: {type(error).__name__} {error}") from None
-        return {tp.partition: records for tp, records in fetched.items()}
-
-    async def position(self, partition: int) -> int:
-        """Up to where a partition is read, transaction markers included."""
-        position: int = await self._consumer.position(TopicPartition(self.topic, partition))
-        return position
-
-    def pause(self, partition: int) -> None:
-        """Fetches nothing more of a partition for now."""
-        if partition not in self._paused:
-            self._paused.add(partition)
-            self._consumer.pause(TopicPartition(self.topic, partition))
-
-    def resume(self, partition: int) -> None:
-        """Fetches of a partition again."""
-        if partition in self._paused:
-            self._paused.discard(partition)
-            self._consumer.resume(TopicPartition(self.topic, partition))
 
     async def between(
         self, starts: Mapping[int, int], ends: Mapping[int, int]
-    ) -> AsyncIterator[Sequence[ConsumerRecord]]:
-        """All records from `starts` to before `ends`, as they come."""
-        open_ends = {partition: ends[partition] for partition, start in starts.items() if start < ends[partition]}
-        if not open_ends:
+    ) -> AsyncIterator[Sequence[bytes | None]]:
+        """The values of all records from `starts` to before `ends`, as they come."""
+        read_to = {partition: start for partition, start in starts.items() if start < ends[partition]}
+        if not read_to:
             return
-        await self.seek({partition: starts[partition] for partition in open_ends})
+        await self.seek(read_to, ends)
         watch = StallWatch(self.topic)
-        while open_ends:
-            for partition, records in (await self.fetch()).items():
-                if partition in open_ends:
-                    yield [record for record in records if record.offset < open_ends[partition]]
-            positions = {partition: await self.position(partition) for partition in open_ends}
-            watch.see(positions)
-            for partition in [partition for partition, end in open_ends.items() if positions[partition] >= end]:
-                self.pause(partition)
-                del open_ends[partition]
+        while unread := [partition for partition, offset in read_to.items() if offset < ends[partition]]:
+            for partition, chunk in (await self.fetch(unread)).items():
+                read_to[partition] = chunk.next_offset
+                offsets, values = chunk.records
+                yield values[: bisect_left(offsets, ends[partition])]
+            watch.see(read_to)
 
 
 class StallWatch:
@@ -156,12 +150,9 @@ class StallWatch:
 
 @asynccontextmanager
 async def open_log(
-    settings: Settings, topic: str, *, follow: bool = False, stopping: Callable[[], bool] = lambda: False
+    settings: Settings, topic: str, *, stopping: Callable[[], bool] = lambda: False
 ) -> AsyncIterator[Log]:
     """The topic's log, for as long as the context lasts.
-
-    A read with an end pauses partitions that are ahead: a fetch that was sent for those at their end alone would hold
-    up the others, so it is not to be held for long.
 
     Raises:
         Unreachable: no broker answers.
@@ -171,12 +162,16 @@ async def open_log(
         if topic not in await admin.list_topics():
             raise UserError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic!r}; `iqstream init` makes ours.")
         described = await admin.describe_topics([topic])
-    consumer = reader_consumer(
-        settings, fetch_wait_ms=500 if follow else BOUNDED_FETCH_WAIT_MS, fetch_partition_bytes=FETCH_BYTES
-    )
-    try:
-        await consumer.start()
-        yield Log(consumer, topic, sorted(partition["partition"] for partition in described[0]["partitions"]), stopping)
-    finally:
-        await asyncio.sleep(0)  # stop() cancels and awaits a task of the client's: one that never ran would raise there
-        await consumer.stop()
+    partitions = sorted(partition["partition"] for partition in described[0]["partitions"])
+    async with request_client(settings, topic) as client:
+        fetcher = Fetcher(
+            client,
+            topic,
+            wait_ms=FETCH_WAIT_MS,
+            partition_bytes=FETCH_PARTITION_BYTES,
+            answer_bytes=FETCH_BYTES,
+        )
+        try:
+            yield Log(fetcher, topic, partitions, stopping)
+        finally:
+            await fetcher.stop()

@@ -3,16 +3,14 @@
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from operator import attrgetter
 
 import numpy as np
 import numpy.typing as npt
 
-from iqstream.dataset.join import Joined, LogRecord, PartitionJoin
+from iqstream.dataset.join import Joined, PartitionJoin
 from iqstream.dataset.position import Position
+from iqstream.dataset.record_batches import Records
 from iqstream.dataset.window import permutation, window_end
-
-_offset = attrgetter("offset")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +60,7 @@ class PartitionReader:
         """Whether everything up to the end was given away."""
         return self._position.end is not None and self._position.window >= self._position.end
 
-    def feed(self, records: Sequence[LogRecord], next_offset: int) -> list[Run]:
+    def feed(self, records: Records, next_offset: int) -> list[Run]:
         """Takes records and the offset up to which the log is read with them; the runs that are now whole."""
         runs: list[Run] = []
         at = 0
@@ -71,14 +69,14 @@ class PartitionReader:
             boundary = (
                 limit if self._window is None else window_end(self._position.window, self._window, self._position.end)
             )
-            stop = bisect_left(records, min(boundary, limit), lo=at, key=_offset)
-            self._take(records[at:stop])
+            stop = bisect_left(records.offsets, min(boundary, limit), lo=at)
+            self._take(Records(records.offsets[at:stop], records.values[at:stop]))
             at = stop
             if boundary > limit or boundary <= self._position.window:
                 return runs
             runs.append(self._close(boundary))
 
-    def _take(self, records: Sequence[LogRecord]) -> None:
+    def _take(self, records: Records) -> None:
         start = self._position.window
         self._pending += [sample for sample in self._join.take(records) if sample.completed_at >= start]
 

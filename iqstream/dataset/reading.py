@@ -17,22 +17,18 @@ async def runs(log: Log, readers: Mapping[int, PartitionReader], positions: Posi
         return
     in_turn = all(position.end is not None for position in positions.values())
     ready: dict[int, deque[Run]] = {partition: deque() for partition in waiting}
-    await log.seek({partition: positions[partition].read_from for partition in waiting})
+    read_to = {partition: positions[partition].read_from for partition in waiting}
+    await log.seek(read_to, {partition: positions[partition].end for partition in waiting})
     watch = StallWatch(log.topic)
-    while waiting:
+    while True:
         for run in _in_turn(waiting, ready, readers) if in_turn else _as_they_come(ready):
             yield run
-        for partition, queue in ready.items():
-            if queue or readers[partition].finished:
-                log.pause(partition)
-            else:
-                log.resume(partition)
         if not waiting:
             return
-        fetched = await log.fetch()
-        read_to = {partition: await log.position(partition) for partition in ready}
-        for partition, queue in ready.items():
-            queue.extend(readers[partition].feed(fetched.get(partition, []), read_to[partition]))
+        short = [partition for partition, queue in ready.items() if not queue and not readers[partition].finished]
+        for partition, chunk in (await log.fetch(short)).items():
+            ready[partition].extend(readers[partition].feed(chunk.records, chunk.next_offset))
+            read_to[partition] = chunk.next_offset
         if in_turn:
             watch.see(read_to)
 

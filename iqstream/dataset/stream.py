@@ -219,9 +219,7 @@ class FeatureStream:
         async with AsyncExitStack() as stack:
             pool = None if self._limits else await stack.enter_async_context(dataset_pool(self._settings))
             key = await self._dataset_key(pool)
-            log = await stack.enter_async_context(
-                open_log(self._settings, self.topic, follow=not self.bounded, stopping=stopping)
-            )
+            log = await stack.enter_async_context(open_log(self._settings, self.topic, stopping=stopping))
             if log.partitions != tuple(sorted(self._positions)):
                 self._positions = await self._fixed(log) | self._positions
             mine = {p: self._positions[p] for p in share_of(log.partitions, *self._shard)}

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable, UserError
@@ -73,17 +74,8 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
     )
 
 
-def reader_consumer(
-    settings: Settings,
-    *,
-    group: str | None = None,
-    fetch_wait_ms: int = 500,
-    fetch_partition_bytes: int = FETCH_PARTITION_BYTES,
-) -> AIOKafkaConsumer:
-    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself.
-
-    One fetch at a time is under way, and it is held for `fetch_wait_ms` where its partitions have nothing new.
-    """
+def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafkaConsumer:
+    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself."""
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         group_id=group,
@@ -91,8 +83,7 @@ def reader_consumer(
         auto_offset_reset="none",
         isolation_level="read_committed",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
-        fetch_max_wait_ms=fetch_wait_ms,
-        max_partition_fetch_bytes=fetch_partition_bytes,
+        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
         **security(settings),
     )
 
@@ -111,6 +102,27 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
 
 
 @asynccontextmanager
+async def request_client(settings: Settings, topic: str) -> AsyncIterator[AIOKafkaClient]:
+    """Connections for requests that we make ourselves; it knows who leads the topic's partitions.
+
+    Raises:
+        Unreachable: no broker answers, or none lets us in; says where, and what to do.
+    """
+    client = AIOKafkaClient(
+        bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **security(settings)
+    )
+    try:
+        try:
+            await client.bootstrap()
+            await client.set_topics([topic])
+        except (KafkaError, OSError, ValueError) as error:
+            raise await _unreachable(settings, error) from None
+        yield client
+    finally:
+        await client.close()
+
+
+@asynccontextmanager
 async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
     """A started admin client.
 
@@ -126,12 +138,16 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         try:
             await admin.start()
         except (KafkaError, OSError, ValueError) as error:
-            if (reason := await refusal(settings.kafka_bootstrap, security(settings))) is not None:
-                raise Unreachable(f"Kafka at {settings.kafka_bootstrap}: {reason}.") from None
-            raise Unreachable(
-                f"Kafka at {settings.kafka_bootstrap} does not answer ({error}). "
-                "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP."
-            ) from None
+            raise await _unreachable(settings, error) from None
         yield admin
     finally:
         await admin.close()
+
+
+async def _unreachable(settings: Settings, error: Exception) -> Unreachable:
+    if (reason := await refusal(settings.kafka_bootstrap, security(settings))) is not None:
+        return Unreachable(f"Kafka at {settings.kafka_bootstrap}: {reason}.")
+    return Unreachable(
+        f"Kafka at {settings.kafka_bootstrap} does not answer ({error}). "
+        "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP."
+    )

@@ -81,22 +81,35 @@ def client_hands_out_stale_records():
 
 
 def frozen_in_mid_batch():
-    """One worker is stopped just before it commits, and what it had begun goes through when it is continued."""
-    for owner, name in (
-        (transactions.TransactionalTransform, "_commit"),
-        (sink.partition.SinkPartition, "_commit"),
-    ):
-        setattr(owner, name, _frozen_once(getattr(owner, name)))
+    """One worker is stopped just before it commits, and what it had begun goes through when it is continued.
+
+    Its heartbeat may tell it first that it is replaced, and its clients are then closed: not before the commit is over.
+    """
+    for owner in (transactions.TransactionalTransform, sink.partition.SinkPartition):
+        late = set()
+        owner._commit = _frozen_once(owner._commit, late)
+        owner.close = _after(late, owner.close)
 
 
-def _frozen_once(commit):
+def _frozen_once(commit, late):
     async def frozen(self, *arguments, **named):
         if _it_is_us():
             os.kill(os.getpid(), signal.SIGSTOP)
-            return await asyncio.shield(asyncio.ensure_future(commit(self, *arguments, **named)))
+            going_through = asyncio.ensure_future(commit(self, *arguments, **named))
+            late.add(going_through)
+            return await asyncio.shield(going_through)
         return await commit(self, *arguments, **named)
 
     return frozen
+
+
+def _after(late, close):
+    async def closed(self):
+        if late:
+            await asyncio.wait(late)
+        await close(self)
+
+    return closed
 
 
 def _it_is_us() -> bool:

@@ -44,12 +44,17 @@ class Load:
     async def running(self) -> AsyncIterator["Load"]:
         """Submits while the context lasts; the stages have work when it is entered."""
         await self.submit_another()
-        feeding = asyncio.create_task(self._feed())
+        enough = asyncio.Event()
+        feeding = asyncio.create_task(self._feed(enough))
         try:
             yield self
-        finally:
+        except BaseException:
             feeding.cancel()
-            await asyncio.gather(feeding, return_exceptions=True)
+            raise
+        finally:
+            enough.set()
+            await asyncio.wait([feeding])
+        feeding.result()
 
     async def submit_another(self) -> None:
         """Submits a dataset, resuming it until an outage lets it through: its shards are there exactly once."""
@@ -84,8 +89,9 @@ class Load:
         """Samples submitted so far."""
         return len(self.specs) * self._spec.samples
 
-    async def _feed(self) -> None:
-        while True:
+    async def _feed(self, enough: asyncio.Event) -> None:
+        """Ends between submissions: one that was cancelled half-way would never complete."""
+        while not enough.is_set():
             figures = await self._figures()
             if figures is not None and self.samples - figures[0] < self._in_flight:
                 await self.submit_another()

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from iqstream.dataset.batch import X_KEYS, Judged, batch_of, items_of
 from iqstream.dataset.columns import ColumnBuilder
 from iqstream.dataset.join import GIVEN_UP_AFTER_OFFSETS, PartitionJoin
+from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from iqstream.dataset.verdicts import ACCEPTED, judge
 from schemas import FEATURE_NAMES, Limits, TransmitterTruth, encode
 from sink.quality import REASONS, Accepted, assess
-from tests.dataset_logs import LoggedRecord
 from tests.sink_samples import failure_record, feature_record, make_spec, make_truth, network, whole_sample
 from tests.strategies import SEEDED
 
@@ -24,11 +24,8 @@ SPEC = make_spec(receivers=4)
 
 def join_of(messages, offsets=None):
     join = PartitionJoin(Places(), None, {})
-    log = [
-        LoggedRecord(offset, message if isinstance(message, bytes) else encode(message))
-        for offset, message in zip(offsets or range(len(messages)), messages, strict=True)
-    ]
-    return join, join.take(log)
+    values = [message if isinstance(message, bytes) else encode(message) for message in messages]
+    return join, join.take(Records(list(offsets or range(len(messages))), values))
 
 
 def judged(samples, limits):
