@@ -83,12 +83,12 @@ def client_hands_out_stale_records():
 def frozen_in_mid_batch():
     """One worker is stopped just before it commits, and what it had begun goes through when it is continued.
 
-    Its heartbeat may tell it first that it is replaced, and its clients are then closed: not before the commit is over.
+    Its heartbeat may tell it first that it is replaced, and its producer is then closed: not before the commit is over.
     """
+    late = set()
     for owner in (transactions.TransactionalTransform, sink.partition.SinkPartition):
-        late = set()
         owner._commit = _frozen_once(owner._commit, late)
-        owner.close = _after(late, owner.close)
+    transactions.TransactionalTransform.close = _after(late, transactions.TransactionalTransform.close)
 
 
 def _frozen_once(commit, late):
