@@ -11,6 +11,8 @@ from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES
 
 UTILISATION = 0.8
 """Share of its time that an extractor is to be busy: the rest catches up after a restart."""
+DEPLOYMENT = "extractor"
+"""Name of the extractors' deployment in `deploy/k8s`."""
 CLOSE_WITHIN_S = 30
 """Autoscaling adds an extractor when those there would take longer than this to read the backlog."""
 
@@ -112,9 +114,9 @@ def keda_yaml(advice: Advice, bootstrap: str) -> str:
         {
             "apiVersion": "keda.sh/v1alpha1",
             "kind": "ScaledObject",
-            "metadata": {"name": EXTRACTOR_GROUP},
+            "metadata": {"name": DEPLOYMENT},
             "spec": {
-                "scaleTargetRef": {"name": EXTRACTOR_GROUP},
+                "scaleTargetRef": {"name": DEPLOYMENT},
                 "minReplicaCount": 1,
                 "maxReplicaCount": advice.partitions,
                 "triggers": [
@@ -136,12 +138,12 @@ def keda_yaml(advice: Advice, bootstrap: str) -> str:
 
 def hpa_yaml(advice: Advice) -> str:
     """A HorizontalPodAutoscaler on the exporter's lag, for a cluster with a Prometheus adapter."""
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": EXTRACTOR_GROUP}
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": DEPLOYMENT}
     return _yaml(
         {
             "apiVersion": "autoscaling/v2",
             "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": EXTRACTOR_GROUP},
+            "metadata": {"name": DEPLOYMENT},
             "spec": {
                 "scaleTargetRef": target,
                 "minReplicas": 1,
