@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import shutil
 import signal
@@ -21,6 +22,7 @@ from iqstream.ops.embedded.server_log import begin_log, tail
 from iqstream.ops.embedded.state import StackState
 from iqstream.runtime.errors import Unreachable
 
+_log = logging.getLogger(__name__)
 _START_ATTEMPTS = 3
 _POLL_S = 0.05
 _UNFINISHED = "data.new-"
@@ -130,10 +132,11 @@ def fresh_directory(home: Path) -> Path:
 async def bring_up(server: Server, *, save: Callable[[], None], deadline_s: float) -> bool:
     """Have the server running and answering; whether this call started it.
 
-    A port that somebody took since it was chosen is replaced by another one, and the start repeated.
+    A server that ends while it starts is started again, twice at most: a port that somebody took since it was
+    chosen is replaced by another one, and what was short for a moment (memory, a file's reading) comes back.
 
     Raises:
-        Unreachable: it ended or did not answer in time; the message quotes its log.
+        Unreachable: it ended each time or did not answer in time; the message quotes its log.
     """
     if server.running() is not None:
         ports = server.state.ports[server.name]
@@ -157,11 +160,12 @@ async def bring_up(server: Server, *, save: Callable[[], None], deadline_s: floa
         save()
         try:
             await _answer(server, ports, record, deadline_s)
-        except BaseException:
-            collided = not processes.is_alive(record) and bool(_occupied(server, ports))
+        except BaseException as error:
+            ended = isinstance(error, Unreachable) and not processes.is_alive(record)
             await asyncio.to_thread(_end, server, record)
             save()
-            if collided and attempt < _START_ATTEMPTS:
+            if ended and attempt < _START_ATTEMPTS:
+                _log.warning("%s ended while it started, its log is %s.1 now: once more", server.name, server.log_path)
                 continue
             raise
         return True

@@ -122,6 +122,18 @@ async def test_a_server_that_ends_is_reported_with_its_last_words(listener: List
     assert listener.state.processes == {}
 
 
+async def test_a_server_whose_first_start_ends_is_started_once_more(
+    listener: Listener, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = tmp_path / "seen"
+    ends_once = f"import pathlib, sys\nif not (seen := pathlib.Path({str(seen)!r})).exists():\n"
+    listener.program = f"{ends_once}    seen.touch()\n    sys.exit('out of memory')\n{LISTENS}"
+    assert await start(listener)
+    assert listener.prepared == 2
+    assert "out of memory" in listener.log_path.with_name(f"{listener.log_path.name}.1").read_text()
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
 async def test_a_server_that_never_answers_is_ended_at_the_deadline(listener: Listener) -> None:
     listener.answers = False
     with pytest.raises(Unreachable, match=r"did not answer .* \(still silent\)"):
