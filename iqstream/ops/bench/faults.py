@@ -56,6 +56,7 @@ KINDS: Mapping[str, Kind] = {
     "broker silent": Kind(weight=1, hold_s=(3, 12), inject=partial(silent_connections, "kafka")),
     "database silent": Kind(weight=1, hold_s=(3, 12), inject=partial(silent_connections, "postgres")),
     "broker's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "kafka")),
+    "database's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "postgres")),
     "object store's disk full": Kind(weight=1, hold_s=(3, 6), inject=partial(fill_disk, "s3")),
     "record refused by the broker": Kind(weight=2, hold_s=(0, 0), inject=refused_record),
 }

@@ -1,6 +1,8 @@
 """Embedded servers of a bench's own: each can be killed and brought back, each has a proxy in front."""
 
 import asyncio
+import contextlib
+import subprocess
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -20,6 +22,7 @@ from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.embedded.s3 import S3
 from iqstream.ops.embedded.server import Server, bring_up
 from iqstream.ops.embedded.state import StackState, new_state, open_state_dir, save_state
+from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 
 ServerName: TypeAlias = Literal["kafka", "postgres", "s3"]
@@ -98,12 +101,9 @@ class BenchServers:
         process = self._servers[name].running()
         if process is None:
             return  # it died of it
-        soft = psutil.RLIM_INFINITY if limit_bytes is None else limit_bytes
         for member in [process, *process.children(recursive=True)]:
-            try:
-                member.rlimit(psutil.RLIMIT_FSIZE, (soft, psutil.RLIM_INFINITY))
-            except psutil.NoSuchProcess:
-                continue
+            with contextlib.suppress(psutil.NoSuchProcess):
+                _limit_files(member, limit_bytes)
 
     def settings(self) -> Settings:
         """The direct way to the servers, as they are now."""
@@ -124,6 +124,25 @@ class BenchServers:
             postgres_dsn=self._postgres.dsn({"client": self.proxies["postgres"].port}),
             s3_endpoint=f"{LOOPBACK}:{self.proxies['s3'].port}",
         )
+
+
+def _limit_files(process: psutil.Process, limit_bytes: int | None) -> None:
+    """The tool, as the process's own account: in a container root may lack the right to limit other accounts.
+
+    Raises:
+        UserError: the tool is missing.
+    """
+    soft = "unlimited" if limit_bytes is None else str(limit_bytes)
+    try:
+        subprocess.run(
+            ["prlimit", f"--pid={process.pid}", f"--fsize={soft}:"],  # noqa: S607  # from the system's packages
+            user=process.uids().real,
+            group=process.gids().real,
+            capture_output=True,
+            check=False,  # it may have ended meanwhile
+        )
+    except FileNotFoundError:
+        raise UserError("a full disk is played with `prlimit`: install it (package util-linux).") from None
 
 
 @asynccontextmanager
