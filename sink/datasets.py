@@ -65,14 +65,22 @@ class OutcomeCount:
     samples: int
 
 
-async def create_dataset(pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False, recorded: bool = False) -> None:
-    """Makes the row of a new dataset, or of a new version of one, with status `submitting`.
+async def create_dataset(
+    pool: Pool,
+    spec: DatasetSpec,
+    *,
+    reuse_name: bool = False,
+    recorded: bool = False,
+    status: Literal["submitting", "running"] = "submitting",
+) -> None:
+    """Makes the row of a new dataset, or of a new version of one.
 
     Args:
         pool: connections.
         spec: what is submitted.
         reuse_name: allow a name that another dataset has.
         recorded: real recordings: samples may miss receivers.
+        status: `running` for one that grows, whose submission is never whole.
 
     Raises:
         UserError: the name is in use, or this id and version are.
@@ -90,7 +98,7 @@ async def create_dataset(pool: Pool, spec: DatasetSpec, *, reuse_name: bool = Fa
                 f"the name {spec.name!r} is in use by dataset {other}: "
                 "choose another, or add --reuse-name for a second dataset of that name"
             )
-        await insert_dataset(connection, spec, recorded=recorded, status="submitting", requested=spec.samples)
+        await insert_dataset(connection, spec, recorded=recorded, status=status, requested=spec.samples)
 
 
 async def insert_dataset(

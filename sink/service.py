@@ -13,9 +13,16 @@ from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import (
+    admin_client,
+    let_go,
+    member_consumer,
+    reader_consumer,
+    transaction,
+    transactional_producer,
+)
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
-from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.topic_watch import watch_topics
@@ -132,17 +139,12 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
 
     async def send(records: Sequence[OutgoingRecord]) -> None:
         producer = transactional_producer(worker.settings, transactional_id)
-        await producer.start()
         try:
-            async with producer.transaction():
-                sent = [
-                    await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
-                    for record in records
-                ]
-                for acknowledged in sent:  # the client would commit although a send had failed
-                    await acknowledged
+            await producer.start()
+            async with transaction(producer):
+                await send_all(producer, records)
         finally:
-            await producer.stop()
+            await let_go(producer)
 
     while True:
         while await copy_dead_letters(pool, send):

@@ -1,5 +1,7 @@
 """Kafka clients with our settings applied: one place where every client is made."""
 
+import asyncio
+import contextlib
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,6 +19,9 @@ from iqstream.runtime.settings import Settings
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
 TRANSACTION_TIMEOUT_MS = 15_000
+COMMIT_DEADLINE_S = 10.0
+"""Below the transaction timeout: we give up before the broker does."""
+LET_GO_WITHIN_S = 2.0
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """The client's own limit is out of the way: the broker judges by the topic's `max.message.bytes`."""
 FETCH_PARTITION_BYTES = 4 * 1024 * 1024
@@ -99,6 +104,31 @@ def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafk
         max_batch_size=1024 * 1024,
         **security(settings),
     )
+
+
+@asynccontextmanager
+async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """Commits at the end. After any error the outcome is unknown, and the producer is to be let go.
+
+    It does not abort, as the client's own would: with the broker away that takes for ever, and the next producer of
+    the same id ends what is open.
+
+    Raises:
+        TimeoutError: it took longer than `COMMIT_DEADLINE_S`.
+    """
+    async with asyncio.timeout(COMMIT_DEADLINE_S):
+        await producer.begin_transaction()
+        yield
+        await producer.commit_transaction()
+
+
+async def let_go(producer: AIOKafkaProducer) -> None:
+    """Ends a producer whose broker may be away: what it has not sent is given up, what it says is of no consequence."""
+    with contextlib.suppress(KafkaError):
+        try:
+            await asyncio.wait_for(producer.stop(), LET_GO_WITHIN_S)
+        except TimeoutError:
+            await producer.client.close()
 
 
 @asynccontextmanager

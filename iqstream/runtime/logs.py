@@ -29,6 +29,14 @@ def configure_logs(
     for handled in ("aiokafka", "urllib3"):
         logging.getLogger(handled).setLevel(logging.CRITICAL)
     logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+    logging.getLogger("asyncio").addFilter(_is_no_left_over_of_the_client)
+
+
+def _is_no_left_over_of_the_client(record: logging.LogRecord) -> bool:
+    """A fenced Kafka client raises its error to us, and leaves a future of its own that nobody can look at."""
+    error = record.exc_info[1] if record.exc_info else None
+    of_client = type(error).__module__ == "aiokafka.errors"  # not imported for every command
+    return not (of_client and record.getMessage().startswith("Future exception was never retrieved"))
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

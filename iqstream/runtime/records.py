@@ -1,9 +1,10 @@
 """Records on their way to Kafka, and the one kind that every stage writes: the dead letter."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from aiokafka import ConsumerRecord
+from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from iqstream.runtime.topics import DEAD_LETTERS
 
@@ -36,3 +37,24 @@ def dead_letter(record: ConsumerRecord, *, stage: str, error: Exception) -> Outg
             *(record.headers or ()),
         ),
     )
+
+
+async def send_all(producer: AIOKafkaProducer, records: Iterable[OutgoingRecord]) -> None:
+    """Sends records within a transaction and waits for every one: the client would commit although one had failed.
+
+    Raises:
+        KafkaError: of the first that failed.
+    """
+    sent: list[asyncio.Future[object]] = []
+    for record in records:
+        acknowledged = await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
+        acknowledged.add_done_callback(retrieve)
+        sent.append(acknowledged)
+    for acknowledged in sent:
+        await acknowledged
+
+
+def retrieve(acknowledged: asyncio.Future[object]) -> None:
+    """Looks at a send's outcome, so that one abandoned with its batch is not reported as forgotten."""
+    if not acknowledged.cancelled():
+        acknowledged.exception()

@@ -13,17 +13,13 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import transactional_producer
+from iqstream.runtime.kafka import COMMIT_DEADLINE_S, let_go, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
 from iqstream.runtime.metrics import Metrics
-from iqstream.runtime.records import OutgoingRecord, dead_letter
+from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
 from iqstream.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
-
-COMMIT_DEADLINE_S = 10.0
-"""Below the transaction timeout: we give up before the broker does."""
-STOP_DEADLINE_S = 2.0
 
 Refusal = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
 """What a broker says of a record that it will never take."""
@@ -133,10 +129,7 @@ class TransactionalTransform:
 
     async def close(self) -> None:
         """Lets the producer go, committing and aborting nothing: after an error its outcome is unknown."""
-        try:
-            await asyncio.wait_for(self._producer.stop(), STOP_DEADLINE_S)
-        except TimeoutError:
-            await self._producer.client.close()
+        await let_go(self._producer)
 
     def _compute(self, records: Sequence[ConsumerRecord]) -> list[Result]:
         return [self._result(record) for record in records]
@@ -182,7 +175,7 @@ class TransactionalTransform:
                     acknowledged = await self._producer.send(
                         outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
                     )
-                    acknowledged.add_done_callback(_retrieve)
+                    acknowledged.add_done_callback(retrieve)
                     if self._memory.one_by_one:
                         await acknowledged
                 except Refusal as error:
@@ -236,12 +229,6 @@ def transactional_ownerships(
         )
 
     return own
-
-
-def _retrieve(acknowledged: asyncio.Future[object]) -> None:
-    """Looks at a send's outcome, so that one abandoned with its batch is not reported as forgotten."""
-    if not acknowledged.cancelled():
-        acknowledged.exception()
 
 
 class BatchRefused(Exception):

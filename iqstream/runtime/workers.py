@@ -27,8 +27,10 @@ STOP_DEADLINE_S = 30.0
 SHORT_LIFE_S = 10.0
 SHORT_LIVES_ALLOWED = 5
 BACKOFF_MOST_S = 10.0
-STANDBY_AFTER_S = 3.0
-"""How long a start, or a restart, has the machine for itself before another process is made ready."""
+STANDBY_AFTER_START_S = 3.0
+"""How long the workers' first start has the machine for itself before another process is made ready."""
+STANDBY_AFTER_PROMOTION_S = 0.5
+"""How long a take-over has the machine for itself: longer than it lasts, when the next one is ready."""
 WAIT_S = 1.0
 """Between two attempts while a server is away."""
 MAX_SLOTS = 1024
@@ -130,6 +132,7 @@ class Fleet:
         self._log_file = log_file
         self._environ = environ
         self._standby: _Tied | None = None
+        self._standby_gone = asyncio.Event()
 
     @contextlib.asynccontextmanager
     async def worker(self, slot: Slot) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -146,19 +149,28 @@ class Fleet:
 
     async def keep_standby(self, stop: asyncio.Event) -> None:
         """Has a process stand by until `stop` is set; begins once the workers have started."""
+        stopped = asyncio.create_task(stop.wait())
+        delay_s = STANDBY_AFTER_START_S
         try:
-            while not stop.is_set():
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(stop.wait(), STANDBY_AFTER_S)
+            while not stopped.done():
+                await asyncio.wait({stopped}, timeout=delay_s)
+                if stopped.done():
                     return
-                if self._standby is None or self._standby.process.returncode is not None:
-                    self._standby = await self._start(("--standby",), ())
+                self._standby = standby = await self._start(("--standby",), ())
+                self._standby_gone.clear()
+                gone = [asyncio.create_task(self._standby_gone.wait()), asyncio.create_task(standby.process.wait())]
+                await asyncio.wait({stopped, *gone}, return_when=asyncio.FIRST_COMPLETED)
+                for task in gone:
+                    task.cancel()
+                delay_s = STANDBY_AFTER_PROMOTION_S if self._standby_gone.is_set() else STANDBY_AFTER_START_S
         finally:
+            stopped.cancel()
             if self._standby is not None:
                 await self._standby.kill()
 
     async def _promoted(self, slot: Slot) -> "_Tied | None":
         standby, self._standby = self._standby, None
+        self._standby_gone.set()
         if standby is None:
             return None
         place = json.dumps({"slot": slot.number, "metrics_port": self._port(slot)}).encode()

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
@@ -14,14 +15,17 @@ import asyncpg
 import msgspec
 import numpy as np
 import psutil
+from aiokafka import TopicPartition
 
 from iqstream.ops.bench.digest import dataset_digest
 from iqstream.ops.bench.digest import stored_objects as recordings_of
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import postgres_pool
+from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.settings import PREFIX, Settings
+from iqstream.runtime.topics import JOBS
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec
+from schemas import Capture, DatasetSpec, GenerationShard, decode
 
 STAGES = ("producer", "extractor", "sink")
 
@@ -110,6 +114,25 @@ async def wait_for_dataset(settings: Settings, spec: DatasetSpec, enough, *, dea
         raise AssertionError(f"not so after {deadline_s} s: {dict(row) if row else 'no row'}") from None
     finally:
         await connection.close()
+
+
+async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:
+    """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
+    reader = reader_consumer(settings)
+    await reader.start()
+    try:
+        places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
+        reader.assign(places)
+        await reader.seek_to_beginning(*places)
+        ends = await reader.end_offsets(places)
+        found: Counter[int] = Counter()
+        while any([await reader.position(place) < ends[place] for place in places]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                shards = [decode(record.value, GenerationShard) for record in records]
+                found.update(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
+        return found
+    finally:
+        await reader.stop()
 
 
 def is_complete(row: asyncpg.Record) -> bool:

@@ -1,18 +1,12 @@
 """A submission that is cut off is gone on with, every shard once."""
 
-from collections import Counter
-
 import pytest
-from aiokafka import TopicPartition
 
 from iqstream.ops.datasets import submit as submission
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import reader_consumer
-from iqstream.runtime.topics import JOBS
-from schemas import GenerationShard, decode
 from sink.datasets import get_dataset, set_status
-from tests.integration.pipeline import small_spec
+from tests.integration.pipeline import small_spec, submitted_shards
 
 pytestmark = pytest.mark.stack
 
@@ -38,23 +32,4 @@ async def test_a_submission_cut_off_in_the_middle_is_resumed_with_every_shard_on
         assert await submission.resume(settings, pool, spec) == 0
         assert (await get_dataset(pool, spec.dataset_id)).status == "running"
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
-    assert await submitted(settings, spec) == dict.fromkeys(range(0, 20, 2), 1)
-
-
-async def submitted(settings, spec):
-    """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
-        places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
-        reader.assign(places)
-        await reader.seek_to_beginning(*places)
-        ends = await reader.end_offsets(places)
-        found = Counter()
-        while any([await reader.position(place) < ends[place] for place in places]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                shards = [decode(record.value, GenerationShard) for record in records]
-                found.update(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
-        return found
-    finally:
-        await reader.stop()
+    assert await submitted_shards(settings, spec) == dict.fromkeys(range(0, 20, 2), 1)

@@ -35,7 +35,7 @@ class Recovery:
     down_s: float
     """How long it was broken by our doing, a server's own start included."""
     recovery_s: float
-    """From then (for a kill: from the signal) until every partition concerned that had a backlog moved on."""
+    """From then (for a kill: from the signal) until every partition concerned that had work moved on."""
     others_paused_s: float | None = None
     """Of one worker's fault: the longest that the stage's other workers stood still meanwhile."""
 
@@ -67,7 +67,7 @@ async def longest_pause(watch: Watch, partitions: Collection[TopicPartition]) ->
         while True:
             reading = await watch.next_reading()
             moved = any(reading.positions.get(p) != before.positions.get(p) for p in partitions)
-            if moved or not any(reading.backlog(p) > 0 for p in partitions):
+            if moved or not any(map(reading.has_work, partitions)):
                 since_s = reading.at_s
             pause.longest_s = max(pause.longest_s, reading.at_s - since_s)
             before = reading
@@ -88,13 +88,14 @@ async def gone_on(
     down_s: float = 0.0,
     paused: Pause | None = None,
 ) -> Recovery:
-    """Waits until the partitions have moved on; the time from now is the recovery."""
+    """Waits until the partitions have moved on; the time from now, or from when they had work, is the recovery."""
     began_s = now_s()
-    at_s = await ground.watch.went_on(partitions, deadline_s=GO_ON_DEADLINE_S)
+    went_on = await ground.watch.went_on(partitions, deadline_s=GO_ON_DEADLINE_S)
+    from_s = began_s if went_on.idle_until_s is None else went_on.idle_until_s
     return Recovery(
         kind=fault.kind,
         down_s=down_s,
-        recovery_s=max(0.0, at_s - began_s),
+        recovery_s=max(0.0, went_on.at_s - from_s),
         others_paused_s=None if paused is None else paused.longest_s,
     )
 

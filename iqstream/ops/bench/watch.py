@@ -38,9 +38,21 @@ class Reading:
     """The authority's: Kafka's for producer and extractor, PostgreSQL's for the sink."""
     ends: Mapping[TopicPartition, int]
 
-    def backlog(self, partition: TopicPartition) -> int:
-        """Offsets that are readable and not done."""
-        return self.ends.get(partition, 0) - self.positions.get(partition, 0)
+    def has_work(self, partition: TopicPartition) -> bool:
+        """Whether records are readable and not done.
+
+        A single offset may be the marker of the last transaction, which an owner passes when it has been idle for long.
+        """
+        return self.ends.get(partition, 0) - self.positions.get(partition, 0) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class WentOn:
+    """That partitions moved, by the loop's clock."""
+
+    at_s: float
+    idle_until_s: float | None
+    """When something to do came for one of them; None where it was there from the beginning."""
 
 
 class Watch:
@@ -77,8 +89,21 @@ class Watch:
             raise Failed(f"positions cannot be read: {type(self._broken).__name__} {self._broken}") from self._broken
         return self.reading
 
-    async def went_on(self, partitions: Collection[TopicPartition], *, deadline_s: float) -> float:
-        """Waits until each partition that has a backlog now has moved, or any if none has; when, by the loop's clock.
+    async def has_work(self, partitions: Collection[TopicPartition], *, deadline_s: float) -> None:
+        """Waits until one of the partitions has something to do.
+
+        Raises:
+            Failed: none has.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                while not any(map((await self.next_reading()).has_work, partitions)):
+                    pass
+        except TimeoutError:
+            raise Failed(f"nothing to do in {deadline_s:.0f} s on {_names(partitions)}") from None
+
+    async def went_on(self, partitions: Collection[TopicPartition], *, deadline_s: float) -> WentOn:
+        """Waits until each partition that has work now has moved; if none has, until one had some and moved.
 
         Raises:
             Failed: some did not; names them.
@@ -86,17 +111,18 @@ class Watch:
         waiting = set(partitions)
         try:
             async with asyncio.timeout(deadline_s):
-                base = await self.next_reading()
-                behind = {partition for partition in waiting if base.backlog(partition) > 0}
-                any_of_them, waiting = not behind, behind or waiting
+                reading = base = await self.next_reading()
+                behind = set(filter(base.has_work, waiting))
+                any_of_them, waiting, idle_until_s = not behind, behind or waiting, None
                 while waiting:
                     reading = await self.next_reading()
                     moved = {p for p in waiting if reading.positions.get(p, 0) > base.positions.get(p, 0)}
+                    if any_of_them and idle_until_s is None and (moved or any(map(reading.has_work, waiting))):
+                        idle_until_s = reading.at_s
                     waiting -= waiting if any_of_them and moved else moved
         except TimeoutError:
-            places = ", ".join(sorted(f"{p.topic}-{p.partition}" for p in waiting))
-            raise Failed(f"nothing moves in {deadline_s:.0f} s on {places}") from None
-        return self.reading.at_s
+            raise Failed(f"nothing moves in {deadline_s:.0f} s on {_names(waiting)}") from None
+        return WentOn(reading.at_s, idle_until_s)
 
     async def members(self, stage: StageName) -> dict[str, list[TopicPartition]]:
         """The stage's partitions by the client id (the static instance id) of their owner."""
@@ -144,6 +170,10 @@ class Watch:
         async with self._changed:
             self.reading = reading
             self._changed.notify_all()
+
+
+def _names(partitions: Collection[TopicPartition]) -> str:
+    return ", ".join(sorted(f"{p.topic}-{p.partition}" for p in partitions))
 
 
 async def _read(admin: AIOKafkaAdminClient, database: "asyncpg.Connection[asyncpg.Record]") -> Reading:

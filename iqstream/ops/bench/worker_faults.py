@@ -16,9 +16,10 @@ from iqstream.runtime.worker import instance_id
 
 
 async def kill_worker(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
-    """Kill -9 of one worker process."""
+    """Kill -9 of one worker process that has something to do."""
     slot, process = await _worker(ground, stage, fault.pick)
     own, others = await _split(ground, stage, slot)
+    await ground.watch.has_work(own, deadline_s=GO_ON_DEADLINE_S)
     async with longest_pause(ground.watch, others) as paused:
         process.kill()
         return await gone_on(ground, fault, own, paused=paused)
@@ -44,6 +45,7 @@ async def freeze_worker(stage: StageName, ground: Ground, fault: Fault) -> Recov
 
 async def kill_stage(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
     """Kill -9 of a stage's service and all its workers at once; a new service is started at once."""
+    await ground.watch.has_work(ground.watch.partitions(stage), deadline_s=GO_ON_DEADLINE_S)
     ground.stages.kill_service(stage)
     return await gone_on(ground, fault, ground.watch.partitions(stage))
 

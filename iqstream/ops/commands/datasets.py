@@ -1,4 +1,4 @@
-"""`iqstream datasets`: what there is, how far it is, why samples failed, resuming and cancelling it."""
+"""`iqstream datasets`: what there is, how far it is, why samples failed; resuming, ending and cancelling it."""
 
 import asyncio
 import json
@@ -9,7 +9,9 @@ import click
 import msgspec
 from rich.console import Console
 
+from iqstream.ops.commands.growing import Rate, grow_until_stopped, growth_ended
 from iqstream.ops.commands.lazy import LazyGroup
+from iqstream.ops.datasets.continuous import FIRST_VERSION, end_growth, is_growing
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import resume
 from iqstream.ops.datasets.watch import watch_dataset
@@ -39,7 +41,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
     epilog="Example: iqstream datasets show 'Test IQ Generation'",
 )
 def datasets() -> None:
-    """List, show, watch, resume, cancel, verify, export and delete datasets."""
+    """List, show, watch, resume, end, cancel, verify, export and delete datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")
@@ -110,22 +112,59 @@ def cancel(dataset: str) -> None:
 
 @datasets.command("resume", epilog="Example: iqstream datasets resume 'Test IQ Generation'")
 @name_argument
-def resume_command(dataset: str) -> None:
-    """Submit the rest of a dataset whose submission was interrupted.
+@click.option("--rate", type=Rate(), metavar="N/s", help="Of a dataset that grows: go on at this rate until Ctrl-C.")
+@json_option
+def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # noqa: FBT001
+    """Submit the rest of a dataset whose submission was interrupted, or go on with one that grows.
 
     What was submitted is kept with how far it got, in one transaction: nothing is made twice. Safe to run at any time.
     """
     settings = load_settings()
 
     async def go_on(pool: Pool) -> tuple[Dataset, int]:
-        found = await find_dataset(pool, dataset)
+        found = await find_dataset(pool, dataset, version=FIRST_VERSION)
         if found.status not in {"submitting", "running"}:
             raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
-        interrupted = found.status == "submitting"  # one that runs was submitted whole, or grows at its own rate
-        return found, await resume(settings, pool, found.spec) if interrupted else 0
+        growing = await is_growing(settings, found)
+        if growing and rate is None:
+            raise UserError(
+                f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` goes on with it, "
+                f"`iqstream datasets end {found.id}` ends it at what was submitted"
+            )
+        if rate is not None and not growing:
+            raise UserError(f"--rate: dataset {found.name!r} does not grow; resume it without")
+        return found, await resume(settings, pool, found.spec) if found.status == "submitting" else 0
 
     found, shards = _with_pool(go_on)
-    click.echo(f"Resumed {found.name!r}: {shards} shards more." if shards else f"{found.name!r} was submitted whole.")
+    if rate is not None:
+        grow_until_stopped(settings, found.spec, rate, as_json=as_json)
+    elif as_json:
+        click.echo(json.dumps({"dataset_id": found.id, "shards": shards}))
+    elif shards:
+        click.echo(f"Resumed {found.name!r}: {shards} shards more.")
+    else:
+        click.echo(f"{found.name!r} was submitted whole.")
+
+
+@datasets.command("end", epilog="Example: iqstream datasets end Live")
+@name_argument
+@json_option
+def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
+    """End a dataset that grows at what was submitted; it is complete when that is decided.
+
+    Ctrl-C on its `iqstream generate --continuous` does the same. Here also when that one has died; one that lives ends.
+    """
+    settings = load_settings()
+
+    async def end(pool: Pool) -> Dataset:
+        found = await find_dataset(pool, dataset, version=FIRST_VERSION)
+        if not await is_growing(settings, found):
+            how = "was submitted whole" if found.status in {"submitting", "running"} else f"is {found.status}"
+            raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")
+        return await end_growth(settings, pool, found.spec)
+
+    ended = _with_pool(end)
+    click.echo(json.dumps(plain(ended)) if as_json else growth_ended(ended))
 
 
 def plain(dataset: Dataset) -> dict[str, Any]:

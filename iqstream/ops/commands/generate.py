@@ -2,8 +2,6 @@
 
 import asyncio
 import json
-import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -12,8 +10,8 @@ from uuid import uuid4
 import click
 import msgspec
 
-from iqstream.ops.datasets.continuous import Tick, generate_continuously
-from iqstream.ops.datasets.submit import submit
+from iqstream.ops.commands.growing import Rate, grow_until_stopped
+from iqstream.ops.datasets.submit import require_topic, submit
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.receivers_file import read_receivers
@@ -23,26 +21,7 @@ from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
 from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, Modulations, parse_frequency_hz
-
-MAX_RATE_PER_S = 10_000.0
-LINE_EVERY_S = 5.0
-
-
-class Rate(click.ParamType[float]):
-    """`5/s` or `5`, per second."""
-
-    name = "rate"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Samples per second of the text."""
-        text = str(value).removesuffix("/s").strip()
-        try:
-            rate = float(text)
-        except ValueError:
-            rate = 0.0
-        if not 0 < rate <= MAX_RATE_PER_S:
-            self.fail(f"{value!r} is not a rate: write 5/s, more than 0 and at most {MAX_RATE_PER_S:g}", param, ctx)
-        return rate
+from sink.datasets import create_dataset
 
 
 class Frequency(click.ParamType[float]):
@@ -150,7 +129,8 @@ def generate(  # click passes options by name
     settings = load_settings()
     check_room_for(spec, settings)
     if rate is not None:
-        asyncio.run(_generate_continuously(settings, spec, rate, reuse_name=reuse_name, as_json=as_json))
+        asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
+        grow_until_stopped(settings, spec, rate, as_json=as_json)
         return
     try:
         asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
@@ -193,41 +173,12 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
     return Terrain(source="tiles", tiles=tiles)
 
 
+async def _begin_to_grow(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
+    await require_topic(settings)
+    async with postgres_pool(settings) as pool:
+        await create_dataset(pool, spec, reuse_name=reuse_name, status="running")
+
+
 async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
     async with postgres_pool(settings) as pool:
         await submit(settings, pool, spec, reuse_name=reuse_name)
-
-
-async def _generate_continuously(
-    settings: Settings, spec: DatasetSpec, rate: float, *, reuse_name: bool, as_json: bool
-) -> None:
-    """Until SIGTERM or Ctrl-C; a line of JSON, or of words, every few seconds."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    lines = _TickLines(spec, as_json=as_json)
-    async with postgres_pool(settings) as pool:
-        submitted = await generate_continuously(
-            settings, pool, spec, rate, reuse_name=reuse_name, stop=stop, on_tick=lines.show
-        )
-    if not as_json:
-        click.echo(f"Submitted {submitted} samples in all: {spec.name!r}, dataset {spec.dataset_id}")
-
-
-class _TickLines:
-    """Prints the first tick, then one every few seconds."""
-
-    def __init__(self, spec: DatasetSpec, *, as_json: bool) -> None:
-        self._spec = spec
-        self._as_json = as_json
-        self._next_s = 0.0
-
-    def show(self, tick: Tick) -> None:
-        if time.monotonic() < self._next_s:
-            return
-        self._next_s = time.monotonic() + LINE_EVERY_S
-        if self._as_json:
-            click.echo(json.dumps({"dataset_id": self._spec.dataset_id} | msgspec.to_builtins(tick)))
-        else:
-            held_back = ", held back" if tick.held_back else ""
-            click.echo(f"{self._spec.name}: submitted {tick.submitted}, backlog {tick.backlog} samples{held_back}")

@@ -1,14 +1,18 @@
-"""A dataset that grows at a rate until it is stopped: shards per tick, never more than the stages keep up with."""
+"""A dataset that grows at a rate until it is ended: shards per tick, never more than the stages keep up with."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, ShardPublisher, shard_publisher
+import asyncpg
+from aiokafka.errors import KafkaError, ProducerFenced
+
+from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, ShardPublisher, published_samples, shard_publisher
+from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec
-from sink.datasets import create_dataset, find_dataset, set_status
+from sink.datasets import Dataset, find_dataset, set_status
 from sink.join import DatasetKey
 from sink.postgres import Pool, complete_if_done
 
@@ -16,6 +20,12 @@ TICK_S = 1.0
 BACKLOG_S = 20.0
 """Of the rate, waiting in the topics: more is not submitted before some of it is done."""
 LEAST_BACKLOG_SAMPLES = 32
+FIRST_VERSION = 1
+"""The one that is submitted; further ones are replays of it."""
+
+_DECIDED_UP_TO = """SELECT COALESCE(max(sample_idx) + 1, 0) FROM heimdall.sample_outcomes
+    WHERE dataset_id = $1 AND dataset_version = $2"""
+_AWAY = (KafkaError, OSError, TimeoutError, Unreachable, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,14 +44,14 @@ class Pace:
     """How many samples are due. What is held back is not caught up later: a rate is no debt."""
 
     def __init__(self, rate_per_s: float, now_s: float) -> None:
-        self._rate_per_s = rate_per_s
+        self.rate_per_s = rate_per_s
         self._last_s = now_s
         self._due = 0.0
 
     def due(self, now_s: float, *, held_back: bool) -> int:
         """Whole shards' worth of samples to submit now."""
         passed_s, self._last_s = now_s - self._last_s, now_s
-        self._due += min(passed_s, 2 * TICK_S) * self._rate_per_s
+        self._due += min(passed_s, 2 * TICK_S) * self.rate_per_s
         if held_back:
             self._due = min(self._due, float(SAMPLES_PER_SHARD))
             return 0
@@ -50,39 +60,111 @@ class Pace:
         return whole
 
 
-async def generate_continuously(
+async def grow(
     settings: Settings,
     pool: Pool,
     spec: DatasetSpec,
     rate_per_s: float,
     *,
-    reuse_name: bool,
     stop: asyncio.Event,
     on_tick: Callable[[Tick], None],
-) -> int:
-    """Submits until `stop` or until `spec.samples` are submitted; how many were.
+    on_outage: Callable[[str], None],
+) -> Dataset:
+    """Submits samples of a running dataset until `stop`, until it has `spec.samples` or until somebody ends it.
 
-    Then the dataset is as large as what was submitted, and complete once that is decided.
+    Goes on where an earlier one of the same dataset got to. A server that is away is waited for. Returns the
+    dataset, which is then as large as what was submitted, and complete once that is decided.
 
     Raises:
-        UserError: the name is in use.
-        Unreachable: a server does not answer.
+        Failed: another one submits to the dataset since.
+        Unreachable: a server is away at the end. The dataset still runs.
     """
-    most = max(LEAST_BACKLOG_SAMPLES, round(BACKLOG_S * rate_per_s))
-    await create_dataset(pool, spec, reuse_name=reuse_name)
-    await set_status(pool, spec.dataset_id, spec.dataset_version, "running")
-    async with shard_publisher(settings, spec) as publisher:
-        pace = Pace(rate_per_s, asyncio.get_running_loop().time())
+    pace = Pace(rate_per_s, asyncio.get_running_loop().time())
+    while True:
         try:
-            while not stop.is_set() and publisher.samples < spec.samples:
-                waiting = publisher.samples - (await find_dataset(pool, spec.dataset_id)).decided
-                held_back = waiting > most
-                await _submit(publisher, pace.due(asyncio.get_running_loop().time(), held_back=held_back))
-                on_tick(Tick(submitted=publisher.samples, backlog=waiting, held_back=held_back))
+            await _submit_until(stop, settings, pool, spec, pace, on_tick)
+        except ProducerFenced:
+            raise Failed(
+                f"nothing more is submitted to {spec.name!r} from here: another `iqstream datasets resume` or `end` "
+                f"has taken it over, or this one stood still for too long. `iqstream datasets show {spec.dataset_id}`"
+            ) from None
+        except _AWAY as error:
+            if not stop.is_set():
+                on_outage(f"{type(error).__name__}: {error}")
                 await _wait(stop)
-        finally:
-            await _end_at(pool, spec, publisher.samples)
-        return publisher.samples
+                continue
+        return await end_growth(settings, pool, spec)
+
+
+async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Dataset:
+    """Ends a dataset at what was submitted: it is complete when that is decided; with nothing, it is cancelled.
+
+    Whoever submits to it cannot go on. One that has ended already, or was submitted whole, is left as it is.
+
+    Raises:
+        Unreachable: a server is away. The dataset still runs.
+    """
+    try:
+        async with shard_publisher(settings, spec) as publisher:
+            samples = publisher.samples
+        if samples == 0:  # or the broker has forgotten, long after the last one was decided
+            samples = await pool.fetchval(_DECIDED_UP_TO, UUID(spec.dataset_id), FIRST_VERSION)
+        await _end_at(pool, spec, samples)
+        return await _read(pool, spec)
+    except _AWAY as error:
+        raise Unreachable(
+            f"{spec.name!r} could not be ended ({type(error).__name__}: {error}). What is submitted stays; once the "
+            f"servers are there, `iqstream datasets end {spec.dataset_id}` ends it."
+        ) from None
+
+
+async def is_growing(settings: Settings, dataset: Dataset) -> bool:
+    """Whether a running dataset has samples that were not submitted: only one that grows does."""
+    return dataset.status == "running" and await published_samples(settings, dataset.spec) < dataset.requested
+
+
+async def _submit_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    pool: Pool,
+    spec: DatasetSpec,
+    pace: Pace,
+    on_tick: Callable[[Tick], None],
+) -> None:
+    async with shard_publisher(settings, spec) as publisher:
+        if publisher.samples == 0 and (await _read(pool, spec)).decided:
+            raise Failed(
+                f"the broker has forgotten how much of {spec.name!r} was submitted (`offsets.retention.minutes` after "
+                f"the last time): `iqstream datasets end {spec.dataset_id}` ends it at what was decided"
+            )
+        while not stop.is_set() and publisher.samples < spec.samples:
+            dataset = await _read(pool, spec)
+            if dataset.status != "running" or dataset.requested < spec.samples:
+                return  # somebody has ended it
+            waiting = publisher.samples - dataset.decided
+            held_back = waiting > max(LEAST_BACKLOG_SAMPLES, round(BACKLOG_S * pace.rate_per_s))
+            await _submit(publisher, pace.due(asyncio.get_running_loop().time(), held_back=held_back))
+            on_tick(Tick(submitted=publisher.samples, backlog=waiting, held_back=held_back))
+            await _wait(stop)
+
+
+async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
+    if samples == 0:
+        await set_status(pool, spec.dataset_id, FIRST_VERSION, "cancelled")
+        return
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "UPDATE heimdall.datasets SET requested = $3, spec = jsonb_set(spec, '{samples}', to_jsonb($3::int)) "
+            "WHERE id = $1 AND version = $2 AND status = 'running' AND requested > $3",
+            UUID(spec.dataset_id),
+            FIRST_VERSION,
+            samples,
+        )
+        await complete_if_done(connection, DatasetKey(spec.dataset_id, FIRST_VERSION))
+
+
+async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:
+    return await find_dataset(pool, spec.dataset_id, version=FIRST_VERSION)
 
 
 async def _submit(publisher: ShardPublisher, samples: int) -> None:
@@ -96,19 +178,3 @@ async def _wait(stop: asyncio.Event) -> None:
             await stop.wait()
     except TimeoutError:
         return
-
-
-async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
-    """Makes the dataset as large as it has become; complete, if all of it is decided already."""
-    if not samples:
-        await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
-        return
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            "UPDATE heimdall.datasets SET requested = $3, spec = jsonb_set(spec, '{samples}', to_jsonb($3::int)) "
-            "WHERE id = $1 AND version = $2",
-            UUID(spec.dataset_id),
-            spec.dataset_version,
-            samples,
-        )
-        await complete_if_done(connection, DatasetKey(spec.dataset_id, spec.dataset_version))

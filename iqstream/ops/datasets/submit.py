@@ -9,8 +9,9 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, let_go, reader_consumer, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset
+from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
@@ -30,11 +31,20 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
         UserError: the name is in use.
         Unreachable: no broker, or it has none of our topics.
     """
+    await require_topic(settings)
+    await create_dataset(pool, spec, reuse_name=reuse_name)
+    await resume(settings, pool, spec)
+
+
+async def require_topic(settings: Settings) -> None:
+    """Before a dataset's row is made: whether its shards have a place to go.
+
+    Raises:
+        Unreachable: no broker, or it has none of our topics.
+    """
     async with admin_client(settings) as admin:
         if JOBS not in await admin.list_topics():
             raise Unreachable(f"Kafka at {settings.kafka_bootstrap} has no topic {JOBS}: run `iqstream init`.")
-    await create_dataset(pool, spec, reuse_name=reuse_name)
-    await resume(settings, pool, spec)
 
 
 async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
@@ -77,25 +87,20 @@ class ShardPublisher:
     @property
     def samples(self) -> int:
         """Published so far, by earlier submitters too."""
-        return min(self._published * SAMPLES_PER_SHARD, self._spec.samples)
+        return _samples(self._spec, self._published)
 
     async def publish(self, count: int) -> int:
-        """Publishes the next shards, with how far it got in the same transaction; how many there were."""
+        """Publishes the next shards, with how far it got in the same transaction; how many there were.
+
+        Raises:
+            TimeoutError: the broker is away, or slow; whether they stand is unknown. This publisher is of no more use.
+            KafkaError: it refuses, or another publisher of the dataset has begun.
+        """
         batch = list(islice(self._pending, count))
         if not batch:
             return 0
-        async with self._producer.transaction():
-            sent = [
-                await self._producer.send(
-                    JOBS,
-                    encode(shard),
-                    key=sample_key(self._spec.dataset_id, shard.first_idx),
-                    headers=headers(shard),
-                )
-                for shard in batch
-            ]
-            for acknowledged in sent:
-                await acknowledged
+        async with transaction(self._producer):
+            await send_all(self._producer, map(shard_record, batch))
             published = self._published + len(batch)
             await self._producer.send_offsets_to_transaction({_PLACE: published}, _group(self._spec))
         self._published = published
@@ -109,11 +114,30 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
     producer = transactional_producer(settings, _group(spec))
-    await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
     try:
+        await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
         yield ShardPublisher(producer, spec, await _published(settings, _group(spec), _PLACE))
     finally:
-        await producer.stop()
+        await let_go(producer)
+
+
+async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
+    """How many samples of the dataset have been submitted; nobody is kept from going on.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+    """
+    try:
+        return _samples(spec, await _published(settings, _group(spec), _PLACE))
+    except (KafkaError, OSError, TimeoutError) as error:
+        raise Unreachable(
+            f"Kafka at {settings.kafka_bootstrap} does not say how much of {spec.name!r} is submitted: "
+            f"{type(error).__name__}: {error}"
+        ) from None
+
+
+def _samples(spec: DatasetSpec, published: int) -> int:
+    return min(published * SAMPLES_PER_SHARD, spec.samples)
 
 
 def _group(spec: DatasetSpec) -> str:
@@ -135,6 +159,16 @@ async def _published(settings: Settings, group: str, place: TopicPartition) -> i
                     await asyncio.sleep(0.2)  # the broker has just started: to take that for 0 would double all shards
     finally:
         await reader.stop()
+
+
+def shard_record(shard: GenerationShard) -> OutgoingRecord:
+    """What the producers read."""
+    return OutgoingRecord(
+        topic=JOBS,
+        key=sample_key(shard.spec.dataset_id, shard.first_idx),
+        value=encode(shard),
+        headers=headers(shard),
+    )
 
 
 def shards(spec: DatasetSpec) -> Iterator[GenerationShard]:

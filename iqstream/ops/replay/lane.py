@@ -16,13 +16,14 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.partitioner import murmur2
 
+from iqstream.ops.datasets.submit import shard_record
 from iqstream.ops.replay.register import Replay
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
-from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.kafka import let_go, reader_consumer, transaction, transactional_producer
+from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
+from iqstream.runtime.topics import FEATURES, FRAMES
 from schemas import (
     FailureRecord,
     FeatureRecord,
@@ -41,7 +42,6 @@ Extract: TypeAlias = Callable[[IQFrame, Lineage], FeatureRecord]
 
 SAMPLES_PER_TRANSACTION = 4
 """28 full-size frames in memory at most."""
-COMMIT_DEADLINE_S = 10.0
 ATTEMPTS = 5
 """In a row without a batch published; then somebody should look at the servers."""
 RETRY_S = 1.0
@@ -126,7 +126,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
                 await _commit(producer, records, {place: published}, job.replay.group)
                 result.add(done)
     finally:
-        await asyncio.gather(_close(connection.close(timeout=2)), _close(producer.stop()))
+        await asyncio.gather(_close(connection.close(timeout=2)), let_go(producer))
 
 
 async def _close(closing: Awaitable[object]) -> None:
@@ -151,13 +151,8 @@ async def _published(settings: Settings, group: str, place: TopicPartition) -> i
 async def _commit(
     producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], position: dict[TopicPartition, int], group: str
 ) -> None:
-    async with asyncio.timeout(COMMIT_DEADLINE_S), producer.transaction():
-        sent = [
-            await producer.send(record.topic, record.value, key=record.key, headers=list(record.headers))
-            for record in records
-        ]
-        for acknowledged in sent:  # the client would commit although a send had failed
-            await acknowledged
+    async with transaction(producer):
+        await send_all(producer, records)
         await producer.send_offsets_to_transaction(position, group)
 
 
@@ -227,6 +222,4 @@ def _outgoing(message: FeatureRecord | FailureRecord) -> OutgoingRecord:
 def _shard(job: LaneJob, sample_idx: int) -> OutgoingRecord:
     """The order to make a sample once more: it takes the way of every new one, with this replay's generation."""
     spec = msgspec.structs.replace(job.source.spec, dataset_version=job.replay.dataset_version)
-    shard = GenerationShard(spec=spec, first_idx=sample_idx, count=1, generation=job.replay.generation)
-    key = sample_key(spec.dataset_id, sample_idx)
-    return OutgoingRecord(topic=JOBS, key=key, value=encode(shard), headers=headers(shard))
+    return shard_record(GenerationShard(spec=spec, first_idx=sample_idx, count=1, generation=job.replay.generation))

@@ -1,11 +1,14 @@
 """Log lines that people and machines read."""
 
+import asyncio
+import gc
 import io
 import json
 import logging
 from urllib.parse import urlsplit
 
 import pytest
+from aiokafka.errors import ProducerFenced
 
 from iqstream.runtime.logs import HIDDEN, JsonLines, TextLines, configure_logs
 from iqstream.runtime.settings import Settings, secrets_of
@@ -82,3 +85,15 @@ def test_a_json_line_stays_json_when_something_is_hidden(logged):
     log, stream = logged("json")
     log.warning("key %s", SETTINGS.s3_secret_key)
     assert json.loads(stream.getvalue())["message"] == f"key {HIDDEN}"
+
+
+async def test_a_future_that_a_fenced_client_leaves_behind_is_not_told_and_one_of_ours_is(capsys):
+    configure_logs("text")
+    for error in (ProducerFenced(), ValueError("ours")):
+        future = asyncio.get_running_loop().create_future()
+        future.set_exception(error)
+        del future, error
+    gc.collect()
+    told = capsys.readouterr().err
+    assert "ours" in told
+    assert "ProducerFenced" not in told
