@@ -87,11 +87,15 @@ async def gone_on(
     *,
     down_s: float = 0.0,
     paused: Pause | None = None,
+    idle_counts: bool = False,
 ) -> Recovery:
-    """Waits until the partitions have moved on; the time from now, or from when they had work, is the recovery."""
+    """Waits until the partitions have moved on; the time from now is the recovery, less the time without any work.
+
+    `idle_counts`: that there was no work is part of what is measured, since it could not be submitted either.
+    """
     began_s = now_s()
     went_on = await ground.watch.went_on(partitions, deadline_s=GO_ON_DEADLINE_S)
-    from_s = began_s if went_on.idle_until_s is None else went_on.idle_until_s
+    from_s = began_s if idle_counts or went_on.idle_until_s is None else went_on.idle_until_s
     return Recovery(
         kind=fault.kind,
         down_s=down_s,

@@ -85,7 +85,7 @@ async def _server_gone_on(name: ServerName, ground: Ground, fault: Fault, *, dow
         return Recovery(kind=fault.kind, down_s=down_s, recovery_s=now_s() - began_s)
     concerned: tuple[StageName, ...] = STAGES if name == "kafka" else ("sink",)
     partitions = [partition for stage in concerned for partition in ground.watch.partitions(stage)]
-    return await gone_on(ground, fault, partitions, down_s=down_s)
+    return await gone_on(ground, fault, partitions, down_s=down_s, idle_counts=name == "kafka")
 
 
 async def _something_saved(ground: Ground) -> None:
