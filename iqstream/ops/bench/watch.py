@@ -156,11 +156,12 @@ class Watch:
                     resources.callback(database.terminate)
                     while True:
                         async with asyncio.timeout(ASK_DEADLINE_S):
-                            await self._take(await _read(admin, database))
+                            await self.take(await _read(admin, database))
                         await asyncio.sleep(POLL_S)
             await asyncio.sleep(POLL_S)
 
-    async def _take(self, reading: Reading) -> None:
+    async def take(self, reading: Reading) -> None:
+        """Another reading; whoever waits for one goes on."""
         before = self.reading.positions
         for partition, position in reading.positions.items():
             if position < before.get(partition, 0):
