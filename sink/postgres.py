@@ -22,6 +22,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.outages import DatabaseAway
 from sink.incoming import DeadLetter
 from sink.iq_choice import choose
 from sink.join import DatasetKey, SampleKey
@@ -34,6 +35,7 @@ Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
 IDLE_IN_TRANSACTION_MS = 15_000
 CONNECT_TIMEOUT_S = 10.0
+_NOT_CONNECTED: tuple[type[Exception], ...] = (*DatabaseAway, ValueError)
 CLOSE_TIMEOUT_S = 5.0
 _CHOICE_STEP = 256
 
@@ -70,7 +72,7 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
                 "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
             },
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError, ValueError) as error:
+    except _NOT_CONNECTED as error:
         where = f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path}"
         raise Unreachable(f"{where} {_refusal(error)}") from None
     try:

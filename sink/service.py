@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from uuid import UUID
 
-import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
@@ -22,6 +21,7 @@ from iqstream.runtime.kafka import (
     transactional_producer,
 )
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
+from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
@@ -124,7 +124,7 @@ async def _through_outages(what: str, work: Callable[[], Awaitable[None]]) -> No
     while True:
         try:
             await work()
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, KafkaError) as error:
+        except ServersAway as error:
             problem = f"{type(error).__name__} {error}"
             log.log(
                 logging.DEBUG if problem == last_problem else logging.WARNING,

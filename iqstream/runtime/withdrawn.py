@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 
+from iqstream.runtime.outages import DatabaseAway
+
 log = logging.getLogger(__name__)
 
 CHANNEL = "iqstream_datasets"
@@ -41,7 +43,7 @@ class WithdrawnDatasets:
         while True:
             try:
                 await self._follow_connection(connected)
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except DatabaseAway as error:
                 log.warning("cancellations are not seen while PostgreSQL is away: %s %s", type(error).__name__, error)
                 await asyncio.sleep(POLL_EVERY_S)
 

@@ -11,18 +11,18 @@ import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
-from aiokafka.errors import KafkaError
 
 from iqstream.ops.bench.stages import StageName
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 
 POLL_S = 0.05
 ASK_DEADLINE_S = 5.0
-Away = (KafkaError, OSError, TimeoutError, Unreachable, asyncpg.PostgresError, asyncpg.InterfaceError)
+Away: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
 """What a server that is away looks like to us."""
 
 GROUPS: Mapping[StageName, str] = {"producer": PRODUCER_GROUP, "extractor": EXTRACTOR_GROUP, "sink": SINK_GROUP}

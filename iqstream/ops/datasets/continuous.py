@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import ProducerFenced
 
 from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, ShardPublisher, published_samples, shard_publisher
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec
 from sink.datasets import Dataset, find_dataset, set_status
@@ -25,7 +25,7 @@ FIRST_VERSION = 1
 
 _DECIDED_UP_TO = """SELECT COALESCE(max(sample_idx) + 1, 0) FROM heimdall.sample_outcomes
     WHERE dataset_id = $1 AND dataset_version = $2"""
-_AWAY = (KafkaError, OSError, TimeoutError, Unreachable, asyncpg.PostgresError, asyncpg.InterfaceError)
+_AWAY: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

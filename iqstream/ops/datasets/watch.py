@@ -5,8 +5,6 @@ import time
 from collections import deque
 from dataclasses import replace
 
-import asyncpg
-from aiokafka.errors import KafkaError
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
@@ -15,9 +13,9 @@ from rich.text import Text
 
 from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
 
-_AWAY = (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
 RATE_WINDOW_S = 15.0
@@ -102,7 +100,7 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
                 try:
                     progress = await reader.read(dataset_id)
                     outages.end()
-                except _AWAY as error:
+                except ServersAway as error:
                     task = asyncio.current_task()
                     if task is not None and task.cancelling():  # Ctrl-C: a client took it for an outage
                         raise asyncio.CancelledError from None

@@ -20,6 +20,7 @@ from iqstream.ops.embedded.server import Launch, NotReadyError, Server, fresh_di
 from iqstream.ops.embedded.server_log import tail
 from iqstream.ops.embedded.state import StackState, write_private
 from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.outages import DatabaseAway
 
 USER = "iqstream"
 DATABASE = "iqstream"
@@ -132,7 +133,7 @@ class Postgres(Server):
                 host=LOOPBACK, port=ports["client"], user=USER, password=self.state.postgres_password,
                 database="postgres", timeout=_PROBE_TIMEOUT_S, ssl=False,
             )  # fmt: skip
-        except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        except DatabaseAway as error:
             raise NotReadyError(f"{type(error).__name__}: {error}") from error
         try:
             if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):

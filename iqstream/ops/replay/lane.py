@@ -13,7 +13,7 @@ from typing import TypeAlias
 import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.errors import KafkaError, ProducerFenced
+from aiokafka.errors import ProducerFenced
 from aiokafka.partitioner import murmur2
 
 from iqstream.ops.datasets.submit import shard_record
@@ -21,6 +21,7 @@ from iqstream.ops.replay.register import Replay
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import let_go, reader_consumer, transaction, transactional_producer
+from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, FRAMES
@@ -95,7 +96,7 @@ async def _run(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
             await _publish_lane(job, stopped, result)
         except ProducerFenced:
             raise Failed("another run of this replay has taken it over; this one ends") from None
-        except (KafkaError, OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except ServersAway as error:
             moved = result.counts.total() + len(result.missing) > before
             attempts = 1 if moved else attempts + 1
             if attempts >= ATTEMPTS:
