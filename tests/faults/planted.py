@@ -33,6 +33,8 @@ class Planted:
         for stage in ("extractor", "sink"):
             name = f"{stage} frozen in mid-batch"
             self.monkeypatch.setitem(KINDS, name, Kind(weight=1, hold_s=(0, 0), inject=freezer(stage, freeze)))
+        name = "sink killed between interleaved samples"
+        self.monkeypatch.setitem(KINDS, name, Kind(weight=1, hold_s=(0, 0), inject=killer("sink", freeze)))
         for module in (ground, server_faults, worker_faults):
             self.monkeypatch.setattr(module, "GO_ON_DEADLINE_S", 120.0 if bug == "none" else 60.0)
         self.monkeypatch.setattr(load, "STUCK_AFTER_S", 90.0 if bug == "none" else 40.0)
@@ -60,16 +62,32 @@ class Planted:
                 await set_status(pool, dataset.id, dataset.version, "cancelled")
 
 
+async def the_one_that_met_it(stage, place):
+    """Asks the stage's workers for the moment that they were prepared for; the process id of the first that met it."""
+    place.with_suffix(f".{stage}").touch()
+    async with asyncio.timeout(120):
+        while not (met := list(place.parent.glob(f"{place.name}.frozen-*"))):
+            await asyncio.sleep(0.05)
+    met[0].unlink()
+    return int(met[0].name.rpartition("-")[2])
+
+
+def killer(stage, place):
+    """A fault: a worker of the stage kills itself when the moment has come."""
+
+    async def kill(ground, fault) -> Recovery:
+        await the_one_that_met_it(stage, place)
+        return await gone_on(ground, fault, ground.watch.partitions(stage))
+
+    return kill
+
+
 def freezer(stage, place):
     """A fault: a worker of the stage stops itself in the middle of a batch; when others have taken over it goes on."""
 
     async def freeze(ground, fault) -> Recovery:
-        place.with_suffix(f".{stage}").touch()
-        async with asyncio.timeout(120):
-            while not (frozen := list(place.parent.glob(f"{place.name}.frozen-*"))):
-                await asyncio.sleep(0.05)
-        began_s, pid = now_s(), int(frozen[0].name.rpartition("-")[2])
-        frozen[0].unlink()
+        pid = await the_one_that_met_it(stage, place)
+        began_s = now_s()
         try:
             recovery = await gone_on(ground, fault, ground.watch.partitions(stage))
             await asyncio.sleep(max(0.0, SESSION_TIMEOUT_MS / 1000 + 3 - (now_s() - began_s)))

@@ -6,6 +6,7 @@ PLANTED_BUG names what is taken out, PLANTED_CONDITION what is made to happen, P
 import asyncio
 import os
 import signal
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -19,9 +20,11 @@ import sink.service
 from iqstream.runtime import inbox, transactions
 from iqstream.runtime.worker import run_worker
 from producer.synthesize import synthesize_sample
+from sink.join import sample_of
 from sink.ledger import Ledger
 
 STALE_OFFSETS = 20
+FEW_RECORDS = 3
 
 
 def unchecked_offsets():
@@ -43,7 +46,7 @@ def unawaited_sends():
                 acknowledged = await self._producer.send(
                     outgoing.topic, outgoing.value, key=outgoing.key, headers=list(outgoing.headers)
                 )
-                acknowledged.add_done_callback(transactions._retrieve)
+                acknowledged.add_done_callback(transactions.retrieve)
 
     transactions.TransactionalTransform._send = send
 
@@ -92,13 +95,13 @@ def frozen_in_mid_batch():
 
 
 def _frozen_once(commit, late):
-    async def frozen(self, *arguments, **named):
-        if _it_is_us():
+    async def frozen(self, work, *arguments, **named):
+        if work and _it_is_us():
             os.kill(os.getpid(), signal.SIGSTOP)
-            going_through = asyncio.ensure_future(commit(self, *arguments, **named))
+            going_through = asyncio.ensure_future(commit(self, work, *arguments, **named))
             late.add(going_through)
             return await asyncio.shield(going_through)
-        return await commit(self, *arguments, **named)
+        return await commit(self, work, *arguments, **named)
 
     return frozen
 
@@ -110,6 +113,33 @@ def _after(late, close):
         await close(self)
 
     return closed
+
+
+def killed_between_interleaved_samples():
+    """One sample's records stand around others', and the sink dies having decided one that it must read again."""
+    send, fetch = transactions.TransactionalTransform._send, inbox.Inbox.fetch
+    commit = sink.partition.SinkPartition._commit
+    seen = {}
+
+    async def last_first(self, results):
+        await send(self, [*results[-1:], *results[:-1]])
+
+    async def few(self, max_records):
+        return await fetch(self, min(max_records, FEW_RECORDS))
+
+    async def killed_once(self, arrived, next_offset, **named):
+        await commit(self, arrived, next_offset, **named)
+        read = seen.setdefault(self, [])
+        read += [(one.source.offset, sample_of(one.message), one.message) for one in arrived if one.message is not None]
+        to_come = Counter(sample for offset, sample, _ in read if offset >= self._stored_offset)
+        whole = {sample for _, sample, message in read if to_come[sample] == message.receivers_expected}
+        if whole - self._join.open_samples() and _it_is_us():
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    transactions.TransactionalTransform._send = last_first
+    sink.partition.SinkPartition._commit = killed_once
+    if os.environ["PLANTED_STAGE"] == "sink":
+        inbox.Inbox.fetch = few
 
 
 def _it_is_us() -> bool:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
@@ -127,7 +128,7 @@ def generate(  # click passes options by name
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
     )
     settings = load_settings()
-    check_room_for(spec, settings)
+    check_room_for(spec if rate is None else first_hour(spec, rate), settings)
     if rate is not None:
         asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
         grow_until_stopped(settings, spec, rate, as_json=as_json)
@@ -143,6 +144,11 @@ def generate(  # click passes options by name
         click.echo(f"Submitted {name!r}: {samples} samples, dataset {spec.dataset_id}")
     if watch:
         asyncio.run(watch_dataset(settings, spec.dataset_id))
+
+
+def first_hour(spec: DatasetSpec, rate_per_s: float) -> DatasetSpec:
+    """What there must be room for before a dataset begins to grow; later a full disk holds it up and loses nothing."""
+    return msgspec.structs.replace(spec, samples=min(spec.samples, math.ceil(rate_per_s * 3600)))
 
 
 def make_spec(**fields: object) -> DatasetSpec:
