@@ -130,8 +130,12 @@ def generate(  # click passes options by name
     settings = load_settings()
     check_room_for(spec if rate is None else first_hour(spec, rate), settings)
     if rate is not None:
-        asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
-        grow_until_stopped(settings, spec, rate, as_json=as_json)
+        try:
+            asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
+            grow_until_stopped(settings, spec, rate, as_json=as_json)
+        except KeyboardInterrupt:
+            click.echo(f"If it is listed as running, `iqstream datasets end {spec.dataset_id}` ends it.", err=True)
+            raise
         return
     try:
         asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
