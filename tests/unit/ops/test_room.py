@@ -15,7 +15,7 @@ def test_a_growing_dataset_needs_room_for_an_hour_of_its_rate_and_not_for_the_mo
     most = small_spec(MAX_SAMPLES)
     hour = msgspec.structs.replace(most, samples=18_000)
     assert needed_bytes(first_hour(most, 5.0), SETTINGS) == needed_bytes(hour, SETTINGS)
-    assert needed_bytes(hour, SETTINGS) < needed_bytes(most, SETTINGS) / 50
+    assert needed_bytes(hour, SETTINGS) < needed_bytes(most, SETTINGS) / 10
 
 
 def test_one_that_may_become_less_than_an_hour_of_its_rate_needs_room_for_that():
