@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.kafka_protocol import committed_offset
 from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
 
@@ -22,6 +23,8 @@ TRANSACTION_TIMEOUT_MS = 15_000
 COMMIT_DEADLINE_S = 10.0
 """Below the transaction timeout: we give up before the broker does."""
 LET_GO_WITHIN_S = 2.0
+POSITION_DEADLINE_S = 30.0
+POSITION_RETRY_S = 0.2
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """The client's own limit is out of the way: the broker judges by the topic's `max.message.bytes`."""
 FETCH_PARTITION_BYTES = 4 * 1024 * 1024
@@ -91,6 +94,31 @@ def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafka
         max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
         **security(settings),
     )
+
+
+async def stored_position(settings: Settings, group: str, partition: TopicPartition) -> int:
+    """How far a group that commits in transactions alone is on a partition; 0 where it has not begun.
+
+    A broker that has just started is asked again: to take its silence for 0 would do everything twice.
+
+    Raises:
+        KafkaError: the broker refuses, or is away.
+        TimeoutError: it does not get ready.
+    """
+    reader = reader_consumer(settings, group=group)
+    await reader.start()
+    try:
+        reader.assign([partition])
+        async with asyncio.timeout(POSITION_DEADLINE_S):
+            while True:
+                try:
+                    return await committed_offset(reader, partition) or 0
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                    await asyncio.sleep(POSITION_RETRY_S)
+    finally:
+        await reader.stop()
 
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:

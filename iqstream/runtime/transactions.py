@@ -13,7 +13,7 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import COMMIT_DEADLINE_S, let_go, transactional_producer
+from iqstream.runtime.kafka import let_go, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
@@ -155,15 +155,11 @@ class TransactionalTransform:
 
     async def _commit(self, results: Sequence[Result], next_offset: int) -> None:
         """Emits and commits. On any error the caller discards this ownership: the outcome is unknown."""
-        async with asyncio.timeout(COMMIT_DEADLINE_S):
-            # 1. Open.
-            await self._producer.begin_transaction()
-            # 2. Emit, and await every send: the client would commit although one had failed.
+        async with transaction(self._producer):  # all or nothing
+            # 1. Emit, and await every send: the client would commit although one had failed.
             await self._send(results)
-            # 3. The input's position belongs to the same transaction.
+            # 2. The input's position belongs to the same transaction.
             await self._producer.send_offsets_to_transaction({self._partition: next_offset}, self._group)
-            # 4. All or nothing.
-            await self._producer.commit_transaction()
         self._position = next_offset
         self._memory.forget_before(next_offset)
 

@@ -14,6 +14,7 @@ import asyncpg
 import pytest
 
 from iqstream.ops.bench.servers import bench_servers
+from iqstream.ops.bench.stages import environment_of
 from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, published_samples
 from iqstream.ops.initialise import initialise
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submitted_shards, wait_for_dataset
@@ -25,10 +26,10 @@ SHORT = ("--capture-ms", "50", "--iq-samples", "0")
 class Grower:
     """A name, and the commands on it as processes."""
 
-    def __init__(self, settings, path):
+    def __init__(self, settings):
         self.settings = settings
         self.name = f"growing {uuid4().hex[:8]}"
-        self.environment = Pipeline(settings, path / "log").environment()
+        self.environment = environment_of(settings)
         self.spec = None
 
     @contextmanager
@@ -78,8 +79,8 @@ class Grower:
 
 
 @pytest.fixture
-def grower(settings, tmp_path):
-    return Grower(settings, tmp_path)
+def grower(settings):
+    return Grower(settings)
 
 
 def assert_ended(process, code, *words):
@@ -146,7 +147,7 @@ async def test_a_second_generator_takes_over_from_the_first(grower):
 async def test_a_broker_that_is_away_is_waited_for(tmp_path):
     async with bench_servers(tmp_path / "bench") as servers:
         await initialise(servers.settings())
-        grower = Grower(servers.settings(), tmp_path)
+        grower = Grower(servers.settings())
         with grower.generating("4/s") as generator:
             before = await grower.reaches(4)
             servers.kill("kafka")

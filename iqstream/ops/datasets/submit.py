@@ -1,6 +1,5 @@
 """Submission: a dataset's row first, then its shards, each exactly once however often it is resumed."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from itertools import islice
@@ -9,8 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, let_go, reader_consumer, transaction, transactional_producer
-from iqstream.runtime.kafka_protocol import committed_offset
+from iqstream.runtime.kafka import admin_client, let_go, stored_position, transaction, transactional_producer
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -20,7 +18,6 @@ from sink.postgres import Pool
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
-POSITION_DEADLINE_S = 30.0
 _PLACE = TopicPartition(JOBS, 0)
 
 
@@ -116,7 +113,7 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
     producer = transactional_producer(settings, _group(spec))
     try:
         await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
-        yield ShardPublisher(producer, spec, await _published(settings, _group(spec), _PLACE))
+        yield ShardPublisher(producer, spec, await stored_position(settings, _group(spec), _PLACE))
     finally:
         await let_go(producer)
 
@@ -128,7 +125,7 @@ async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
         Unreachable: Kafka does not answer.
     """
     try:
-        return _samples(spec, await _published(settings, _group(spec), _PLACE))
+        return _samples(spec, await stored_position(settings, _group(spec), _PLACE))
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(
             f"Kafka at {settings.kafka_bootstrap} does not say how much of {spec.name!r} is submitted: "
@@ -142,23 +139,6 @@ def _samples(spec: DatasetSpec, published: int) -> int:
 
 def _group(spec: DatasetSpec) -> str:
     return f"submit-{spec.dataset_id}"
-
-
-async def _published(settings: Settings, group: str, place: TopicPartition) -> int:
-    reader = reader_consumer(settings, group=group)
-    await reader.start()
-    try:
-        reader.assign([place])
-        async with asyncio.timeout(POSITION_DEADLINE_S):
-            while True:
-                try:
-                    return await committed_offset(reader, place) or 0
-                except KafkaError as error:
-                    if not error.retriable:
-                        raise
-                    await asyncio.sleep(0.2)  # the broker has just started: to take that for 0 would double all shards
-    finally:
-        await reader.stop()
 
 
 def shard_record(shard: GenerationShard) -> OutgoingRecord:

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.positions.plan import MovePlan
 from iqstream.ops.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.kafka import let_go, reader_consumer, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.transactions import transactional_id
@@ -76,7 +76,7 @@ async def _move_group_offset(settings: Settings, group: str, partition: TopicPar
                 # 1. Fences the owner and ends its open transaction: from here on it cannot commit.
                 await producer.start()
                 # 2. The position, as the owner itself would commit it.
-                async with producer.transaction():
+                async with transaction(producer):
                     await producer.send_offsets_to_transaction({partition: target}, group)
         except KafkaError:
             if attempt == ATTEMPTS:
@@ -85,8 +85,7 @@ async def _move_group_offset(settings: Settings, group: str, partition: TopicPar
         else:
             return
         finally:
-            with contextlib.suppress(KafkaError, TimeoutError):
-                await asyncio.wait_for(producer.stop(), MOVE_DEADLINE_S)
+            await let_go(producer)
 
 
 async def _move_rows(

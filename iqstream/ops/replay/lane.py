@@ -20,7 +20,7 @@ from iqstream.ops.datasets.submit import shard_record
 from iqstream.ops.replay.register import Replay
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.kafka import let_go, reader_consumer, transaction, transactional_producer
+from iqstream.runtime.kafka import let_go, reader_consumer, stored_position, transaction, transactional_producer
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
@@ -113,7 +113,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
     try:
         # 1. Fences an earlier run of this lane and ends its transaction; then its position stands still.
         await producer.start()
-        published = await _published(job.settings, job.replay.group, place)
+        published = await stored_position(job.settings, job.replay.group, place)
         pending = islice(_indices(job), published, None)
         async with FrameReader(lambda: reader_consumer(job.settings)) as reader:
             while not stopped() and (batch := list(islice(pending, SAMPLES_PER_TRANSACTION))):
@@ -137,16 +137,6 @@ async def _close(closing: Awaitable[object]) -> None:
 
 def _indices(job: LaneJob) -> Iterator[int]:
     return (index for index in job.replay.samples if lane_of(job.replay, index) == job.lane)
-
-
-async def _published(settings: Settings, group: str, place: TopicPartition) -> int:
-    reader = reader_consumer(settings, group=group)
-    await reader.start()
-    try:
-        reader.assign([place])
-        return await reader.committed(place) or 0
-    finally:
-        await reader.stop()
 
 
 async def _commit(
