@@ -15,6 +15,7 @@ import pytest
 
 from iqstream.ops.bench.servers import bench_servers
 from iqstream.ops.bench.stages import environment_of
+from iqstream.ops.datasets.progress import progress_reader
 from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, published_samples
 from iqstream.ops.initialise import initialise
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submitted_shards, wait_for_dataset
@@ -97,6 +98,9 @@ async def test_after_kill_9_of_its_generator_it_is_gone_on_with_or_ended_and_has
         with grower.generating("6/s") as generator:
             first = await grower.reaches(8)
             os.kill(generator.pid, signal.SIGKILL)
+        async with progress_reader(grower.settings) as reader:
+            progress = await reader.read(grower.spec.dataset_id)
+        assert first <= progress.submitted < 100
         code, told = grower.run("datasets", "resume", grower.name)
         assert (code, "--rate" in told, "datasets end" in told) == (2, True, True)
         with grower.command("datasets", "resume", grower.name, "--rate", "6/s") as second:

@@ -11,9 +11,9 @@ from rich.console import Console
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped, growth_ended
 from iqstream.ops.commands.lazy import LazyGroup
-from iqstream.ops.datasets.continuous import FIRST_VERSION, end_growth, is_growing
+from iqstream.ops.datasets.continuous import end_growth, is_growing
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
-from iqstream.ops.datasets.submit import resume
+from iqstream.ops.datasets.submit import SUBMITTED_VERSION, resume
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.tables import counts_table, datasets_table, failures_table, print_whole
@@ -122,7 +122,7 @@ def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # 
     settings = load_settings()
 
     async def go_on(pool: Pool) -> tuple[Dataset, int]:
-        found = await find_dataset(pool, dataset, version=FIRST_VERSION)
+        found = await find_dataset(pool, dataset, version=SUBMITTED_VERSION)
         if found.status not in {"submitting", "running"}:
             raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
         growing = await is_growing(settings, found)
@@ -157,7 +157,7 @@ def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
     settings = load_settings()
 
     async def end(pool: Pool) -> Dataset:
-        found = await find_dataset(pool, dataset, version=FIRST_VERSION)
+        found = await find_dataset(pool, dataset, version=SUBMITTED_VERSION)
         if not await is_growing(settings, found):
             how = "was submitted whole" if found.status in {"submitting", "running"} else f"is {found.status}"
             raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")

@@ -7,7 +7,13 @@ from uuid import UUID
 
 from aiokafka.errors import ProducerFenced
 
-from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, ShardPublisher, published_samples, shard_publisher
+from iqstream.ops.datasets.submit import (
+    SAMPLES_PER_SHARD,
+    SUBMITTED_VERSION,
+    ShardPublisher,
+    published_samples,
+    shard_publisher,
+)
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
@@ -20,8 +26,6 @@ TICK_S = 1.0
 BACKLOG_S = 20.0
 """Of the rate, waiting in the topics: more is not submitted before some of it is done."""
 LEAST_BACKLOG_SAMPLES = 32
-FIRST_VERSION = 1
-"""The one that is submitted; further ones are replays of it."""
 
 _DECIDED_UP_TO = """SELECT COALESCE(max(sample_idx) + 1, 0) FROM heimdall.sample_outcomes
     WHERE dataset_id = $1 AND dataset_version = $2"""
@@ -108,7 +112,7 @@ async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Datas
         async with shard_publisher(settings, spec) as publisher:
             samples = publisher.samples
         if samples == 0:  # or the broker has forgotten, long after the last one was decided
-            samples = await pool.fetchval(_DECIDED_UP_TO, UUID(spec.dataset_id), FIRST_VERSION)
+            samples = await pool.fetchval(_DECIDED_UP_TO, UUID(spec.dataset_id), SUBMITTED_VERSION)
         await _end_at(pool, spec, samples)
         return await _read(pool, spec)
     except _AWAY as error:
@@ -150,21 +154,21 @@ async def _submit_until(
 
 async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
     if samples == 0:
-        await set_status(pool, spec.dataset_id, FIRST_VERSION, "cancelled")
+        await set_status(pool, spec.dataset_id, SUBMITTED_VERSION, "cancelled")
         return
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
             "UPDATE heimdall.datasets SET requested = $3, spec = jsonb_set(spec, '{samples}', to_jsonb($3::int)) "
             "WHERE id = $1 AND version = $2 AND status = 'running' AND requested > $3",
             UUID(spec.dataset_id),
-            FIRST_VERSION,
+            SUBMITTED_VERSION,
             samples,
         )
-        await complete_if_done(connection, DatasetKey(spec.dataset_id, FIRST_VERSION))
+        await complete_if_done(connection, DatasetKey(spec.dataset_id, SUBMITTED_VERSION))
 
 
 async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:
-    return await find_dataset(pool, spec.dataset_id, version=FIRST_VERSION)
+    return await find_dataset(pool, spec.dataset_id, version=SUBMITTED_VERSION)
 
 
 async def _submit(publisher: ShardPublisher, samples: int) -> None:

@@ -8,9 +8,15 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.ops.datasets.obstacles import obstacles
-from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD
+from iqstream.ops.datasets.submit import (
+    SAMPLES_PER_SHARD,
+    SUBMISSION_PLACE,
+    SUBMITTED_VERSION,
+    samples_before,
+    submission_group,
+)
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.backlog import unread_offsets
+from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
@@ -23,6 +29,8 @@ class Progress:
     """A dataset's row, with what its stages have done; `generated` and `extracted` are reckoned from backlogs."""
 
     dataset: Dataset
+    submitted: int
+    """Samples; fewer than requested while a submission goes on, and for as long as a dataset grows."""
     generated: int
     """Samples."""
     extracted: int
@@ -45,8 +53,8 @@ class Progress:
     def waiting_stages(self) -> tuple[str, ...]:
         """The stages that still have something to do for the dataset."""
         left = {
-            "producer": self.generated < self.dataset.requested,
-            "extractor": self.extracted < self.dataset.requested,
+            "producer": self.generated < self.submitted,
+            "extractor": self.extracted < self.submitted,
             "sink": not self.finished,
         }
         return () if self.finished else tuple(stage for stage, waits in left.items() if waits)
@@ -64,19 +72,30 @@ class ProgressReader:
         """The dataset's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
         shards = await self._backlog(JOBS, PRODUCER_GROUP)
         frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
-        progress = reckon(await find_dataset(self._pool, dataset_id), shards, frames)
+        dataset = await find_dataset(self._pool, dataset_id)
+        progress = reckon(dataset, await self._submitted(dataset), shards, frames)
         found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages)
         return replace(progress, obstacles=found)
+
+    async def _submitted(self, dataset: Dataset) -> int:
+        if dataset.version != SUBMITTED_VERSION or dataset.status not in {"submitting", "running"}:
+            return dataset.requested
+        group = submission_group(dataset.spec)
+        positions = await group_positions(self._admin, group, [SUBMISSION_PLACE])
+        if dataset.status == "running" and positions[SUBMISSION_PLACE] == 0:
+            return dataset.requested  # submitted so long ago that the broker has forgotten
+        return samples_before(dataset.spec, positions[SUBMISSION_PLACE])
 
     async def _backlog(self, topic: str, group: str) -> int:
         return sum((await unread_offsets(self._admin, self._reader, topic, group)).values())
 
 
-def reckon(dataset: Dataset, unread_shards: int, unread_frames: int) -> Progress:
+def reckon(dataset: Dataset, submitted: int, unread_shards: int, unread_frames: int) -> Progress:
     """What the backlogs say of a dataset, never less than what is decided."""
-    generated = max(dataset.decided, dataset.requested - unread_shards * SAMPLES_PER_SHARD)
+    submitted = max(dataset.decided, submitted)
+    generated = max(dataset.decided, submitted - unread_shards * SAMPLES_PER_SHARD)
     extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))
-    return Progress(dataset=dataset, generated=generated, extracted=extracted)
+    return Progress(dataset=dataset, submitted=submitted, generated=generated, extracted=extracted)
 
 
 @asynccontextmanager

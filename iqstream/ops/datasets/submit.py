@@ -18,7 +18,10 @@ from sink.postgres import Pool
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
-_PLACE = TopicPartition(JOBS, 0)
+SUBMITTED_VERSION = 1
+"""The one that is submitted; further ones are replays of it."""
+SUBMISSION_PLACE = TopicPartition(JOBS, 0)
+"""Where a submission's group keeps how many shards are published, as an offset."""
 
 
 async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
@@ -84,7 +87,7 @@ class ShardPublisher:
     @property
     def samples(self) -> int:
         """Published so far, by earlier submitters too."""
-        return _samples(self._spec, self._published)
+        return samples_before(self._spec, self._published)
 
     async def publish(self, count: int) -> int:
         """Publishes the next shards, with how far it got in the same transaction; how many there were.
@@ -99,7 +102,9 @@ class ShardPublisher:
         async with transaction(self._producer):
             await send_all(self._producer, map(shard_record, batch))
             published = self._published + len(batch)
-            await self._producer.send_offsets_to_transaction({_PLACE: published}, _group(self._spec))
+            await self._producer.send_offsets_to_transaction(
+                {SUBMISSION_PLACE: published}, submission_group(self._spec)
+            )
         self._published = published
         return len(batch)
 
@@ -110,10 +115,10 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
-    producer = transactional_producer(settings, _group(spec))
+    producer = transactional_producer(settings, submission_group(spec))
     try:
         await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
-        yield ShardPublisher(producer, spec, await stored_position(settings, _group(spec), _PLACE))
+        yield ShardPublisher(producer, spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
     finally:
         await let_go(producer)
 
@@ -125,7 +130,7 @@ async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
         Unreachable: Kafka does not answer.
     """
     try:
-        return _samples(spec, await stored_position(settings, _group(spec), _PLACE))
+        return samples_before(spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(
             f"Kafka at {settings.kafka_bootstrap} does not say how much of {spec.name!r} is submitted: "
@@ -133,12 +138,14 @@ async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
         ) from None
 
 
-def _samples(spec: DatasetSpec, published: int) -> int:
-    return min(published * SAMPLES_PER_SHARD, spec.samples)
-
-
-def _group(spec: DatasetSpec) -> str:
+def submission_group(spec: DatasetSpec) -> str:
+    """The consumer group, and transactional id, of whoever submits the dataset."""
     return f"submit-{spec.dataset_id}"
+
+
+def samples_before(spec: DatasetSpec, position: int) -> int:
+    """How many samples are submitted where the submission's group stands there."""
+    return min(position * SAMPLES_PER_SHARD, spec.samples)
 
 
 def shard_record(shard: GenerationShard) -> OutgoingRecord:

@@ -132,7 +132,7 @@ def counts_line(progress: Progress, rate: Rate) -> str:
     """Counts by outcome, rate and time to go."""
     dataset = progress.dataset
     speed = rate.per_second()
-    eta_s = rate.eta_s(dataset.requested - progress.dataset.decided)
+    eta_s = rate.eta_s(dataset.requested - dataset.decided) if progress.submitted == dataset.requested else None
     parts = [f"accepted {dataset.accepted}", f"rejected {dataset.rejected}", f"failed {dataset.failed}"]
     if speed is not None:
         parts.append(f"{speed:.1f} samples/s")
@@ -166,11 +166,11 @@ class LiveDisplay:
 
     def show(self, progress: Progress, rate: Rate) -> None:
         """Draws a reading."""
-        requested = progress.dataset.requested
+        submitted = progress.submitted
         for name, done, total in (
-            ("generated", progress.generated, requested),
-            ("extracted", progress.extracted, requested),
-            ("decided", progress.dataset.decided, requested),
+            ("generated", progress.generated, submitted),
+            ("extracted", progress.extracted, submitted),
+            ("decided", progress.dataset.decided, submitted),
             ("IQ saved", progress.dataset.iq_samples_saved, progress.iq_wanted),
         ):
             if name not in self._tasks:
@@ -200,9 +200,11 @@ class LineDisplay:
             return
         self._next_s = now_s + LINE_EVERY_S
         dataset = progress.dataset
+        whole = progress.submitted == dataset.requested
+        total = f"{dataset.requested}" if whole else f"{progress.submitted} submitted so far"
         self._console.print(
             f"{dataset.name}: generated {progress.generated}, extracted {progress.extracted}, decided "
-            f"{progress.dataset.decided} of {dataset.requested}; IQ saved {dataset.iq_samples_saved}; "
+            f"{dataset.decided} of {total}; IQ saved {dataset.iq_samples_saved}; "
             f"{counts_line(progress, rate)}",
             highlight=False,
             soft_wrap=True,

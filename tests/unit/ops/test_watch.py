@@ -1,10 +1,12 @@
 """What a watcher is shown: rates, times to go, and progress that never runs backwards past what is decided."""
 
+import io
 from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.datasets.progress import reckon
@@ -12,8 +14,10 @@ from iqstream.ops.datasets.watch import (
     OBSTACLE_AFTER_S,
     OUTAGE_ALLOWED_S,
     Lasting,
+    LineDisplay,
     Outages,
     Rate,
+    counts_line,
     duration,
     outcome_line,
 )
@@ -30,19 +34,34 @@ def dataset(requested=100, accepted=0, rejected=0, failed=0, saved=0, status="ru
     )  # fmt: skip
 
 
-@given(st.integers(0, 100), st.integers(0, 500), st.integers(0, 5000))
-def test_stages_are_between_what_is_decided_and_what_is_requested(decided, shards, frames):
-    progress = reckon(dataset(accepted=decided), shards, frames)
-    assert decided <= progress.extracted <= progress.generated <= 100
+@given(st.integers(0, 100), st.integers(0, 100), st.integers(0, 500), st.integers(0, 5000))
+def test_stages_are_between_what_is_decided_and_what_is_submitted(decided, submitted, shards, frames):
+    progress = reckon(dataset(accepted=decided), submitted, shards, frames)
+    assert decided <= progress.extracted <= progress.generated <= progress.submitted == max(decided, submitted)
 
 
 def test_without_backlog_everything_is_generated_and_extracted():
-    progress = reckon(dataset(accepted=3), 0, 0)
+    progress = reckon(dataset(accepted=3), 100, 0, 0)
     assert (progress.generated, progress.extracted) == (100, 100)
 
 
+def test_a_dataset_that_grows_is_counted_by_what_is_submitted_and_has_no_time_to_go():
+    rate = Rate()
+    rate.add(0, 0)
+    rate.add(10, 50)
+    shown = io.StringIO()
+    growing = reckon(dataset(requested=10_000, accepted=50), 96, 10, 14)
+    LineDisplay(Console(file=shown)).show(growing, rate)
+    assert shown.getvalue() == (
+        "Test: generated 76, extracted 74, decided 50 of 96 submitted so far; IQ saved 0; "
+        "accepted 50  rejected 0  failed 0  5.0 samples/s\n"
+    )
+    whole = reckon(dataset(requested=100, accepted=50), 100, 0, 0)
+    assert counts_line(whole, rate).endswith("5.0 samples/s  10 s to go")
+
+
 def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():
-    assert reckon(dataset(accepted=30, rejected=60), 0, 0).iq_wanted == 40
+    assert reckon(dataset(accepted=30, rejected=60), 100, 0, 0).iq_wanted == 40
 
 
 def test_the_rate_is_that_of_the_last_seconds():
@@ -74,9 +93,9 @@ def test_durations_read_as_people_write_them(seconds, text):
 
 
 def test_the_last_line_has_the_true_numbers():
-    progress = reckon(dataset(accepted=95, rejected=5, saved=90, status="complete"), 0, 0)
+    progress = reckon(dataset(accepted=95, rejected=5, saved=90, status="complete"), 100, 0, 0)
     assert outcome_line(progress) == "Generation complete: 95 samples, 90 IQ samples saved to MinIO"
-    cancelled = reckon(dataset(accepted=5, status="cancelled"), 0, 0)
+    cancelled = reckon(dataset(accepted=5, status="cancelled"), 100, 0, 0)
     assert outcome_line(cancelled) == "Test: cancelled at 5 of 100 samples"
 
 
