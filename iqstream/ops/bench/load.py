@@ -42,19 +42,19 @@ class Load:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Load"]:
-        """Submits while the context lasts; the stages have work when it is entered."""
+        """Submits while the context lasts; the stages have work when it is entered.
+
+        What ends the submissions ends the context at once: a bench without work would only find every stage idle.
+        """
         await self.submit_another()
         enough = asyncio.Event()
-        feeding = asyncio.create_task(self._feed(enough))
         try:
-            yield self
-        except BaseException:
-            feeding.cancel()
-            raise
-        finally:
-            enough.set()
-            await asyncio.wait([feeding])
-        feeding.result()
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._feed(enough))
+                yield self
+                enough.set()
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def submit_another(self) -> None:
         """Submits a dataset, resuming it until an outage lets it through: its shards are there exactly once."""
