@@ -26,7 +26,7 @@ from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.embedded import stack
 from iqstream.ops.initialise import initialise
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.runtime.topics import FEATURES
 from producer.synthesize import synthesize_sample
@@ -79,9 +79,7 @@ async def store(settings: Settings, environ: dict[str, str], spec: DatasetSpec) 
 
 
 async def bare(settings: Settings, records: int) -> None:
-    consumer = reader_consumer(settings)
-    await consumer.start()
-    try:
+    async with started_reader(settings) as consumer:
         places = [TopicPartition(FEATURES, partition) for partition in range(settings.partitions)]
         consumer.assign(places)
         for place in places:
@@ -89,8 +87,6 @@ async def bare(settings: Settings, records: int) -> None:
         read = 0
         while read < records:
             read += sum(len(fetched) for fetched in (await consumer.getmany(timeout_ms=200)).values())
-    finally:
-        await consumer.stop()
 
 
 def streamed(settings: Settings, spec: DatasetSpec) -> None:

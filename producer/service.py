@@ -8,7 +8,7 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord
 
-from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer
+from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.shell import StageShell
@@ -100,9 +100,7 @@ async def serve(worker: Worker) -> None:
     settings, metrics = worker.settings, worker.metrics
     async with AsyncExitStack() as resources:
         admin = await resources.enter_async_context(admin_client(settings))
-        reader = reader_consumer(settings)
-        resources.push_async_callback(reader.stop)
-        await reader.start()
+        reader = await resources.enter_async_context(started_reader(settings))
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="synthesis"))
         consumer = member_consumer(settings, group=PRODUCER_GROUP, instance_id=worker.instance_id(PRODUCER_GROUP))

@@ -1,5 +1,6 @@
 """The command line: which commands there are, and how an error becomes a message and an exit code."""
 
+import signal
 import sys
 
 import click
@@ -38,7 +39,8 @@ def iqstream() -> None:
     """Training data for locating radio transmitters, as a stream.
 
     \b
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needed is not reachable.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 something needed is not reachable,
+    130 interrupted by Ctrl-C, 143 by SIGTERM.
 
     \b
     First steps:
@@ -50,11 +52,21 @@ def iqstream() -> None:
 def main() -> None:
     """Runs the command line; ends the process."""
     configure_logs("text")
+    interrupted_by = signal.SIGINT
+
+    def interrupt(_number: int, _frame: object) -> None:
+        nonlocal interrupted_by
+        interrupted_by = signal.SIGTERM
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a script's background job
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.raise_signal(signal.SIGINT)  # whatever tidies up after Ctrl-C does so after SIGTERM
+
+    signal.signal(signal.SIGTERM, interrupt)
     try:
         iqstream(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("Interrupted.", err=True)
-        sys.exit(130)
+        sys.exit(128 + interrupted_by)
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 
 from iqstream.ops.reach import ensure_bucket, postgres_pool
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, GROUP_OF_TOPIC, SINK_GROUP, TopicsReport, ensure_topics
 from sink.postgres import Pool, create_offsets
@@ -55,14 +55,10 @@ async def _first_group_offsets(settings: Settings, topics: TopicsReport) -> None
         group = GROUP_OF_TOPIC.get(topic)
         if group is None:
             continue
-        consumer: AIOKafkaConsumer = reader_consumer(settings, group=group)
-        await consumer.start()
-        try:
+        async with started_reader(settings, group=group) as consumer:
             partitions = [TopicPartition(topic, p) for p in range(settings.partitions)]
             consumer.assign(partitions)
             await consumer.commit(dict.fromkeys(partitions, 0))
-        finally:
-            await consumer.stop()
 
 
 async def _sink_offsets(pool: Pool, topics: TopicsReport, partitions: int) -> None:

@@ -82,8 +82,13 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
     )
 
 
-def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafkaConsumer:
-    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself."""
+def reader_consumer(
+    settings: Settings, *, group: str | None = None, fetch_bytes: int = FETCH_PARTITION_BYTES
+) -> AIOKafkaConsumer:
+    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself.
+
+    `fetch_bytes` of a partition at a time; the broker gives a whole batch even where that is larger.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         group_id=group,
@@ -91,34 +96,48 @@ def reader_consumer(settings: Settings, *, group: str | None = None) -> AIOKafka
         auto_offset_reset="none",
         isolation_level="read_committed",
         request_timeout_ms=REQUEST_TIMEOUT_MS,
-        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
         **security(settings),
     )
+
+
+@asynccontextmanager
+async def started_reader(
+    settings: Settings, *, group: str | None = None, fetch_bytes: int = FETCH_PARTITION_BYTES
+) -> AsyncIterator[AIOKafkaConsumer]:
+    """A `reader_consumer` for as long as the context lasts.
+
+    Raises:
+        KafkaError: no broker answers.
+    """
+    consumer = reader_consumer(settings, group=group, fetch_bytes=fetch_bytes)
+    try:
+        await consumer.start()
+        await asyncio.sleep(0)  # the client cannot stop before a task of it has begun
+        yield consumer
+    finally:
+        await consumer.stop()
 
 
 async def stored_position(settings: Settings, group: str, partition: TopicPartition) -> int:
     """How far a group that commits in transactions alone is on a partition; 0 where it has not begun.
 
-    A broker that has just started is asked again: to take its silence for 0 would do everything twice.
+    A broker that has just started is asked again: to take its silence for 0 would do everything twice. Only after
+    the group's producer has been fenced is the answer the last one: a commit may still be under way.
 
     Raises:
         KafkaError: the broker refuses, or is away.
         TimeoutError: it does not get ready.
     """
-    reader = reader_consumer(settings, group=group)
-    await reader.start()
-    try:
+    async with started_reader(settings, group=group) as reader, asyncio.timeout(POSITION_DEADLINE_S):
         reader.assign([partition])
-        async with asyncio.timeout(POSITION_DEADLINE_S):
-            while True:
-                try:
-                    return await committed_offset(reader, partition) or 0
-                except KafkaError as error:
-                    if not error.retriable:
-                        raise
-                    await asyncio.sleep(POSITION_RETRY_S)
-    finally:
-        await reader.stop()
+        while True:
+            try:
+                return await committed_offset(reader, partition) or 0
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                await asyncio.sleep(POSITION_RETRY_S)
 
 
 def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:

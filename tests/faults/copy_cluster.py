@@ -13,7 +13,7 @@ from dataclasses import asdict
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer, started_reader, transactional_producer
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS
 
@@ -106,9 +106,7 @@ class CopyCluster:
 
     async def collect(self, enough, *, deadline_s: float, on_tick=None) -> None:
         """Counts committed outputs until `enough()`; then what else comes within two seconds."""
-        consumer: AIOKafkaConsumer = reader_consumer(self.settings)
-        await consumer.start()
-        try:
+        async with started_reader(self.settings) as consumer:
             partitions = [TopicPartition(self.topic_out, p) for p in range(self.partitions)]
             consumer.assign(partitions)
             await consumer.seek_to_beginning(*partitions)
@@ -122,8 +120,6 @@ class CopyCluster:
                 if on_tick is not None:
                     on_tick()
             await self._count(consumer, timeout_ms=2000)
-        finally:
-            await consumer.stop()
 
     async def _count(self, consumer: AIOKafkaConsumer, *, timeout_ms: int) -> bool:
         batches = await consumer.getmany(timeout_ms=timeout_ms)
@@ -132,9 +128,7 @@ class CopyCluster:
 
     async def dead_letters(self) -> list[tuple[bytes, dict[str, bytes]]]:
         """Value and headers of the dead letters that came from our input topic."""
-        consumer = reader_consumer(self.settings)
-        await consumer.start()
-        try:
+        async with started_reader(self.settings) as consumer:
             partition = TopicPartition(DEAD_LETTERS, 0)
             consumer.assign([partition])
             await consumer.seek_to_beginning(partition)
@@ -143,8 +137,6 @@ class CopyCluster:
             while await consumer.position(partition) < end:
                 for records in (await consumer.getmany(timeout_ms=500)).values():
                     letters += [(record.value, dict(record.headers)) for record in records]
-        finally:
-            await consumer.stop()
         return [(v, headers) for v, headers in letters if headers["origin"].startswith(self.topic_in.encode())]
 
     async def committed(self) -> dict[TopicPartition, int]:
@@ -153,9 +145,5 @@ class CopyCluster:
         return {partition: offset.offset for partition, offset in offsets.items()}
 
     async def ends(self) -> dict[TopicPartition, int]:
-        consumer = reader_consumer(self.settings)
-        await consumer.start()
-        try:
+        async with started_reader(self.settings) as consumer:
             return await consumer.end_offsets(self.input_partitions())
-        finally:
-            await consumer.stop()

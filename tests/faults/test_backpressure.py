@@ -9,7 +9,7 @@ from aiokafka import TopicPartition
 
 from iqstream.ops.bench.servers import bench_servers
 from iqstream.ops.initialise import initialise
-from iqstream.runtime.kafka import reader_consumer
+from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.topics import FRAMES
 from schemas import Capture
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
@@ -46,9 +46,7 @@ async def test_a_producer_without_readers_waits_and_no_unread_frame_is_ever_drop
 
 async def settled(settings) -> int:
     """Offsets on `iq.frames` once they stand still for longer than the broker's retention check takes to come round."""
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
+    async with started_reader(settings) as reader:
         places = [TopicPartition(FRAMES, partition) for partition in range(settings.partitions)]
         before, since = None, asyncio.get_running_loop().time()
         async with asyncio.timeout(120):
@@ -60,5 +58,3 @@ async def settled(settings) -> int:
                 assert not any(starts.values()), "the broker has dropped frames that nobody read"
                 await asyncio.sleep(0.3)
         return sum(before.values())
-    finally:
-        await reader.stop()

@@ -36,7 +36,7 @@ async def test_whatever_a_client_raises_while_the_database_is_killed_counts_as_a
         clients = [asyncio.create_task(query_on(servers)) for _ in range(CLIENTS)]
         for _ in range(KILLS):
             before = answered
-            async with asyncio.timeout(30):
+            async with asyncio.timeout(60):
                 while answered < before + 5 * CLIENTS:
                     await asyncio.sleep(0.05)
             servers.kill("postgres")

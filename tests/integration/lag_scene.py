@@ -8,7 +8,7 @@ from aiokafka.admin import NewTopic
 
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.ops.lag.read import read_lag
-from iqstream.runtime.kafka import admin_client, reader_consumer, security, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer, security, started_reader, transactional_producer
 
 
 class Scene:
@@ -23,7 +23,7 @@ class Scene:
     async def create(self, config: dict[str, str] | None = None) -> "Scene":
         async with admin_client(self.settings) as admin:
             await admin.create_topics([NewTopic(self.topic, self.partitions, 1, topic_configs=config or {})])
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while -1 in (await partition_leaders(admin, [self.topic])).get(self.topic, {0: -1}).values():
                     await asyncio.sleep(0.05)
         return self
@@ -52,7 +52,7 @@ class Scene:
     async def _until_the_marker_is_written(self) -> None:
         """The coordinator answers before the partitions have their markers."""
         here = TopicPartition(self.topic, 0)
-        async with admin_client(self.settings) as admin, asyncio.timeout(20):
+        async with admin_client(self.settings) as admin, asyncio.timeout(60):
             leaders = await partition_leaders(admin, [self.topic])
             while (ends := (await partition_ends(admin, leaders))[here]).end < ends.high_watermark:
                 await asyncio.sleep(0.01)
@@ -77,21 +77,17 @@ class Scene:
 
     async def read_from(self, offset: int, *, partition: int = 0) -> int:
         """How many records a read_committed consumer still gets."""
-        consumer = reader_consumer(self.settings)
-        await consumer.start()
-        try:
+        async with started_reader(self.settings) as consumer:
             assigned = TopicPartition(self.topic, partition)
             consumer.assign([assigned])
             consumer.seek(assigned, offset)
             end = (await consumer.end_offsets([assigned]))[assigned]
             found = 0
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 while await consumer.position(assigned) < end:
                     batches = await consumer.getmany(assigned, timeout_ms=100)
                     found += sum(len(records) for records in batches.values())
             return found
-        finally:
-            await consumer.stop()
 
     async def commit_in_transaction(self, offset: int, *, abort: bool = False) -> None:
         """As our stages do."""

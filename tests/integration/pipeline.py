@@ -21,7 +21,7 @@ from iqstream.ops.bench.digest import dataset_digest
 from iqstream.ops.bench.digest import stored_objects as recordings_of
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.kafka import reader_consumer
+from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import JOBS
 from producer.version import GENERATOR_VERSION
@@ -118,9 +118,7 @@ async def wait_for_dataset(settings: Settings, spec: DatasetSpec, enough, *, dea
 
 async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:
     """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
+    async with started_reader(settings) as reader:
         places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
         reader.assign(places)
         await reader.seek_to_beginning(*places)
@@ -131,8 +129,6 @@ async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int
                 shards = [decode(record.value, GenerationShard) for record in records]
                 found.update(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
         return found
-    finally:
-        await reader.stop()
 
 
 def is_complete(row: asyncpg.Record) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from iqstream.runtime.invalid_share import ENOUGH
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
@@ -61,9 +61,7 @@ async def send(sender, topic, values):
 
 async def dead_letters(settings, origins, *, deadline_s=60):
     """Value and how often, by origin; waits until all of the origins are there."""
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
+    async with started_reader(settings) as reader:
         place = TopicPartition(DEAD_LETTERS, 0)
         reader.assign([place])
         await reader.seek_to_beginning(place)
@@ -77,8 +75,6 @@ async def dead_letters(settings, origins, *, deadline_s=60):
                             found[origin] += 1
                             values[origin] = record.value
         return found, values
-    finally:
-        await reader.stop()
 
 
 async def test_every_kind_of_bad_record_is_kept_once_with_its_origin_and_disturbs_no_dataset(

@@ -76,8 +76,10 @@ def test_the_demo_kills_an_extractor_loses_nothing_and_shows_what_it_stored(fold
 MOMENTS = ("Starting Kafka", "answers on", "Generating", "decided 0 of", "decided [1-9]", "Generation complete")
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
-def test_ctrl_c_at_any_moment_ends_it_with_a_word_and_leaves_nothing_running(folder, moment):
+@pytest.mark.parametrize(
+    ("moment", "number"), [(moment, signal.SIGINT) for moment in MOMENTS] + [("decided [1-9]", signal.SIGTERM)]
+)
+def test_ctrl_c_or_sigterm_at_any_moment_ends_it_with_a_word_and_leaves_nothing_running(folder, moment, number):
     out = folder / "out"
     with out.open("w") as file:
         running = subprocess.Popen(
@@ -89,12 +91,12 @@ def test_ctrl_c_at_any_moment_ends_it_with_a_word_and_leaves_nothing_running(fol
         assert time.monotonic() < ends_at, out.read_text()
         assert running.poll() is None, out.read_text()
         time.sleep(0.02)
-    running.send_signal(signal.SIGINT)
+    running.send_signal(number)
     code = running.wait(timeout=WAIT_S)
     told = out.read_text()
     assert "Traceback" not in told
     assert "Error" not in told
-    assert (code, told.rstrip().endswith("Interrupted.")) == (130, True), told
+    assert (code, told.rstrip().endswith("Interrupted.")) == (128 + number, True), told
     assert running_in(folder) == []
 
 

@@ -92,7 +92,7 @@ async def read_record(env: dict[str, str]) -> bytes:
     await consumer.start()
     try:
         consumer.assign([TopicPartition(TOPIC, 0)])
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return bytes((await consumer.getone()).value)
     finally:
         await consumer.stop()
@@ -250,8 +250,9 @@ def test_status_tells_a_killed_server_and_down_leaves_no_process(
 ) -> None:
     pid = pids(state_dir)[victim]
     assert pid is not None
-    os.kill(pid, signal.SIGKILL)
-    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    process = psutil.Process(pid)
+    process.kill()
+    process.wait(timeout=30)
     assert {server.name: server.condition for server in status(state_dir)}[victim] == "dead"
     assert set(down(state_dir)) >= set(SERVERS) - {victim}
     assert processes_of(state_dir) == []

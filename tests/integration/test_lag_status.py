@@ -80,7 +80,7 @@ async def test_members_of_a_group_are_counted(scene):
         consumer = member_consumer(scene.settings, group=scene.group, instance_id=f"{scene.group}-0")
         await consumer.start()
         consumer.subscribe([scene.topic])
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(60):
             while not consumer.assignment():
                 await asyncio.sleep(0.05)
         assert await member_count(admin, scene.group) == 1

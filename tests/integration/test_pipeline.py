@@ -166,12 +166,10 @@ def nan_frame(spec, index):
 async def dead_letters_of(settings, spec):
     from aiokafka import TopicPartition
 
-    from iqstream.runtime.kafka import reader_consumer
+    from iqstream.runtime.kafka import started_reader
     from iqstream.runtime.topics import DEAD_LETTERS
 
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
+    async with started_reader(settings) as reader:
         place = TopicPartition(DEAD_LETTERS, 0)
         reader.assign([place])
         await reader.seek_to_beginning(place)
@@ -181,5 +179,3 @@ async def dead_letters_of(settings, spec):
             for records in (await reader.getmany(timeout_ms=300)).values():
                 found += [r.value for r in records if dict(r.headers)["key"].startswith(spec.dataset_id.encode())]
         return found
-    finally:
-        await reader.stop()

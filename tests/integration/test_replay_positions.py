@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
@@ -62,9 +62,7 @@ def targets(document):
 
 async def readable_frames(settings, ends):
     """Offset and key of every frame that a reader of committed records gets, by partition."""
-    reader = reader_consumer(settings)
-    await reader.start()
-    try:
+    async with started_reader(settings) as reader:
         reader.assign(list(ends))
         found = {partition: [] for partition in ends}
         for partition, end in ends.items():
@@ -73,8 +71,6 @@ async def readable_frames(settings, ends):
             for partition, records in (await reader.getmany(timeout_ms=300)).items():
                 found[partition] += [(record.offset, record.key) for record in records]
         return found
-    finally:
-        await reader.stop()
 
 
 def start_of_sample(frames, offset):

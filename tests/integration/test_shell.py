@@ -27,7 +27,7 @@ async def test_every_record_comes_out_once_and_the_position_passes_the_markers(c
     cluster.start_worker(0)
     await cluster.collect(lambda: cluster.outputs.total() >= 300, deadline_s=60)
     assert cluster.outputs == dict.fromkeys(numbered(300), 1)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await cluster.committed() != await cluster.ends():  # a drained group shows no backlog
             await asyncio.sleep(0.2)
 

@@ -140,7 +140,7 @@ async def saved_samples(store, spec):
 
 async def drain(saver, pool, spec):
     """Saves until the dataset is complete; other tests' datasets may be saved on the way."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         while (await get_dataset(pool, spec.dataset_id)).status != "complete":
             if not await saver.save_next():
                 await asyncio.sleep(0.01)

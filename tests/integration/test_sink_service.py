@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.runtime.kafka import reader_consumer, transactional_producer
+from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, SINK_GROUP
 from iqstream.runtime.worker import Worker
@@ -119,13 +119,9 @@ async def test_a_dataset_runs_through_the_sink_while_workers_come_and_go(setting
 
 @asynccontextmanager
 async def group_reader(settings):
-    consumer = reader_consumer(settings, group=SINK_GROUP)
-    await consumer.start()
-    try:
+    async with started_reader(settings, group=SINK_GROUP) as consumer:
         consumer.assign([TopicPartition(FEATURES, partition) for partition in range(settings.partitions)])
         yield consumer
-    finally:
-        await consumer.stop()
 
 
 @asynccontextmanager

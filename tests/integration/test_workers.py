@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from pathlib import Path
 
 import psutil
 import pytest
@@ -28,7 +29,7 @@ def service(settings, tmp_path):
         pipeline.stop()
 
 
-def until(true, what, deadline_s=30):
+def until(true, what, deadline_s=60):
     ends_at = time.monotonic() + deadline_s
     while not true():
         assert time.monotonic() < ends_at, f"never so: {what}"
@@ -53,6 +54,12 @@ def name_of(process):
 
 def children_of(pipeline):
     return psutil.Process(pipeline.services["extractor"].pid).children()
+
+
+def sigterm_is_pending(process):
+    """Sent to a process that is stopped, and so not acted on yet."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return bool(int(re.search(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
 def started(pipeline):
@@ -83,7 +90,7 @@ def test_kill_9_of_the_service_leaves_no_worker(service):
     orphans = children_of(service)
     service.services["extractor"].kill()
     service.services.pop("extractor").wait()
-    _, alive = psutil.wait_procs(orphans, timeout=10)
+    _, alive = psutil.wait_procs(orphans, timeout=30)
     assert not alive
 
 
@@ -101,10 +108,10 @@ def test_a_second_sigterm_ends_everything_at_once(service):
         worker.suspend()  # they could not stop in good order
     process = service.services.pop("extractor")
     process.send_signal(signal.SIGTERM)
-    time.sleep(0.5)
+    until(lambda: all(map(sigterm_is_pending, workers)), "the first one was passed on")
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=20)
-    assert not psutil.wait_procs(workers, timeout=5)[1]
+    process.wait(timeout=60)
+    assert not psutil.wait_procs(workers, timeout=30)[1]
 
 
 def test_every_worker_serves_its_metrics_under_the_names_of_the_table(service):

@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.lag.figures import Ends
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed, Unreachable
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES
 from schemas import FailureRecord, FeatureRecord, decode, sample_key
@@ -50,16 +50,12 @@ async def committed_records(settings: Settings) -> AsyncIterator[ConsumerRecord[
     ends = {partition: end for partition, end in known.items() if end.log_start < end.end}
     if not ends:
         return
-    consumer = reader_consumer(settings)
-    await consumer.start()
-    try:
+    async with started_reader(settings) as consumer:
         consumer.assign(list(ends))
         for partition, end in ends.items():
             consumer.seek(partition, end.log_start)
         async for record in _records(consumer, ends):
             yield record
-    finally:
-        await consumer.stop()
 
 
 async def _records(

@@ -17,7 +17,7 @@ from iqstream.ops.datasets.submit import (
 )
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.backlog import group_positions, unread_offsets
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from sink.datasets import Dataset, find_dataset
@@ -105,10 +105,5 @@ async def progress_reader(settings: Settings) -> AsyncIterator[ProgressReader]:
     Raises:
         Unreachable: Kafka or PostgreSQL does not answer.
     """
-    async with postgres_pool(settings) as pool, admin_client(settings) as admin:
-        reader = reader_consumer(settings)
-        await reader.start()
-        try:
-            yield ProgressReader(pool, admin, reader)
-        finally:
-            await reader.stop()
+    async with postgres_pool(settings) as pool, admin_client(settings) as admin, started_reader(settings) as reader:
+        yield ProgressReader(pool, admin, reader)

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.dead_letters.letter import DeadLetter, Origin, read_letter
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed, Unreachable
-from iqstream.runtime.kafka import admin_client, reader_consumer
+from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import DEAD_LETTERS
 from sink.join import SampleKey
@@ -106,16 +106,12 @@ async def retries_by_origin(pool: Pool) -> dict[Origin, list[Retry]]:
 async def _on_topic(settings: Settings) -> AsyncIterator[DeadLetter]:
     async with admin_client(settings) as admin:
         ends = await partition_ends(admin, await partition_leaders(admin, [DEAD_LETTERS]))
-    consumer = reader_consumer(settings)
-    await consumer.start()
-    try:
+    async with started_reader(settings) as consumer:
         for partition, end in sorted(ends.items()):
             consumer.assign([partition])
             consumer.seek(partition, end.log_start)
             async for letter in _in_partition(consumer, partition, end.end):
                 yield letter
-    finally:
-        await consumer.stop()
 
 
 async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> AsyncIterator[DeadLetter]:

@@ -10,13 +10,13 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from iqstream.ops.lag.contents import NOTHING, Contents, contents_of
 from iqstream.ops.lag.figures import Unread
-from iqstream.runtime.kafka import REQUEST_TIMEOUT_MS, security
+from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 
 PROBE_DEADLINE_S = 5.0
 POLL_MS = 100
-FETCH_PARTITION_BYTES = 64 * 1024
+FETCH_BYTES = 64 * 1024
 """One record is wanted of most partitions; the broker gives a whole batch even where that is larger."""
 COUNTED_OFFSETS = 2_000
 """Shards are read one by one up to this many on the topic (some MB); beyond it they are estimated."""
@@ -94,25 +94,13 @@ async def read_on(settings: Settings, spans: Mapping[TopicPartition, Span]) -> d
         partition: _Reading(span, to_the_end=partition.topic == JOBS and shards <= COUNTED_OFFSETS)
         for partition, span in spans.items()
     }
-    consumer = AIOKafkaConsumer(
-        bootstrap_servers=settings.kafka_bootstrap,
-        enable_auto_commit=False,
-        auto_offset_reset="none",
-        isolation_level="read_committed",
-        request_timeout_ms=REQUEST_TIMEOUT_MS,
-        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
-        **security(settings),
-    )
-    try:
-        await consumer.start()
+    async with started_reader(settings, fetch_bytes=FETCH_BYTES) as consumer:
         consumer.assign(list(spans))
         for partition, span in spans.items():
             consumer.seek(partition, span.start)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(PROBE_DEADLINE_S):
                 await _read_all(consumer, readings)
-    finally:
-        await consumer.stop()
     return {partition: reading.unread() for partition, reading in readings.items()}
 
 

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.positions.plan import MovePlan
 from iqstream.ops.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import let_go, reader_consumer, transaction, transactional_producer
+from iqstream.runtime.kafka import let_go, started_reader, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.transactions import transactional_id
@@ -109,11 +109,7 @@ async def _move_rows(
 
 async def _repair_group_offsets(settings: Settings, plan: MovePlan, targets: Mapping[TopicPartition, int]) -> None:
     """Kafka's copy, for those who watch. A running sink refuses it to us, and writes it itself as it takes over."""
-    consumer = reader_consumer(settings, group=plan.stage.group)
-    try:
-        await consumer.start()
+    async with started_reader(settings, group=plan.stage.group) as consumer:
         consumer.assign(list(targets))
         with contextlib.suppress(KafkaError):
             await consumer.commit(dict(targets))
-    finally:
-        await consumer.stop()

@@ -9,9 +9,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.ops.lag.figures import Ends
 from iqstream.ops.positions.read import Stage, StagePosition, read_position
-from iqstream.ops.positions.spans import SpanContents, read_spans, sample_start, topic_reader
+from iqstream.ops.positions.spans import SpanContents, read_spans, sample_start
 from iqstream.ops.positions.target import Target, ToOffsets, ToTime, Wanted, wanted_offset
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from sink.postgres import Pool
@@ -95,7 +96,7 @@ async def plan_move(
     """
     position = await read_position(admin, pool, stage)
     chosen = _chosen(position, target, partitions)
-    async with topic_reader(settings) as reader:
+    async with started_reader(settings) as reader:
         at = await _offsets_at(reader, target, chosen)
         wanted = {p: wanted_offset(target, p, position.current.get(p), position.ends[p], at.get(p)) for p in chosen}
         targets = {p: await _rounded(reader, p, wanted[p], position.ends[p]) for p in chosen}

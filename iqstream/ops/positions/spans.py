@@ -3,7 +3,6 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 
@@ -11,8 +10,6 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from iqstream.ops.lag.figures import Ends
-from iqstream.runtime.kafka import reader_consumer
-from iqstream.runtime.settings import Settings
 
 POLL_MS = 200
 READ_DEADLINE_S = 10.0
@@ -28,18 +25,6 @@ class SpanContents:
     samples: Counter[tuple[str, int]] = field(default_factory=Counter)
     """By dataset id and version, with how many samples the records are about."""
     read_whole: bool = False
-
-
-@asynccontextmanager
-async def topic_reader(settings: Settings) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer that belongs to no group, started."""
-    consumer = reader_consumer(settings)
-    try:
-        await consumer.start()
-        await asyncio.sleep(0)  # the client cannot stop before a task of it has begun
-        yield consumer
-    finally:
-        await consumer.stop()
 
 
 async def read_spans(

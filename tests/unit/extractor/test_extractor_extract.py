@@ -201,20 +201,24 @@ def test_threads_do_not_disturb_each_other():
 def test_other_threads_run_while_features_are_extracted():
     iq = noise(np.random.default_rng(11), count=20 * CHUNK).astype(np.complex64)
     chunk_features(iq, RATE_HZ)
-    longest, done = 0.0, threading.Event()
 
-    def watch():
-        nonlocal longest
-        last = time.monotonic()
-        while not done.wait(0.0005):
-            now = time.monotonic()
-            longest, last = max(longest, now - last), now
+    def longest_pause_s():
+        longest, done = 0.0, threading.Event()
 
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    for _ in range(5):
-        chunk_features(iq, RATE_HZ)
-    done.set()
-    watcher.join()
-    # A heartbeat is due every 3 s.
-    assert longest < 1.0
+        def watch():
+            nonlocal longest
+            last = time.monotonic()
+            while not done.wait(0.0005):
+                now = time.monotonic()
+                longest, last = max(longest, now - last), now
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        for _ in range(5):
+            chunk_features(iq, RATE_HZ)
+        done.set()
+        watcher.join()
+        return longest
+
+    # A heartbeat is due every 3 s. A machine that stands still does so once, a kernel that holds the lock every time.
+    assert min(longest_pause_s() for _ in range(3)) < 1.0
