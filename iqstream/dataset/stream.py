@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 from iqstream.dataset.assignment import share_of
-from iqstream.dataset.background import in_background
+from iqstream.dataset.background import in_background, in_background_of_loop
 from iqstream.dataset.batch import Batch, items_of
 from iqstream.dataset.batcher import Emission
 from iqstream.dataset.generations import Generations, surely_first
@@ -40,8 +40,8 @@ class FeatureStream:
     is through, the next iteration begins the next epoch.
 
     It belongs to no consumer group and commits nothing. Of a sample that was replayed, a read with an end takes the
-    highest generation, following takes the first. `for` works within a running event loop too (notebooks): the reading
-    goes on in a thread of its own. One iteration at a time.
+    highest generation, following takes the first. The reading goes on in a thread of its own, so `for` works within a
+    running event loop too (notebooks). One iteration at a time.
     """
 
     def __init__(
@@ -111,19 +111,21 @@ class FeatureStream:
         self._settings = settings or load_settings()
         self._positions: Positions = {}
         self._through = False
-        """Whether an iteration ran to its end here: the next one is another epoch."""
+        """Whether the epoch was yielded whole here, not only read ahead: the next iteration is another one."""
 
     def __iter__(self) -> Iterator[Batch]:
         """The samples or batches, read in a thread of their own, a few batches ahead."""
         for emission in in_background(self._read):
             yield from self._given(emission)
+        self._through = True
 
     async def __aiter__(self) -> AsyncIterator[Batch]:
-        """The samples or batches, read on the running event loop."""
-        async with aclosing(self._read()) as read:
+        """The samples or batches, read likewise while the running event loop goes on."""
+        async with aclosing(in_background_of_loop(self._read)) as read:
             async for emission in read:
                 for batch in self._given(emission):
                     yield batch
+        self._through = True
 
     def with_progress(self) -> Iterator[tuple[Batch, dict[str, Any]]]:
         """Batches or samples, each with what `advance` takes: for readers in other processes."""
@@ -212,7 +214,7 @@ class FeatureStream:
             yield emission.batch
         self._positions |= emission.progress
 
-    async def _read(self, stopping: Callable[[], bool] = lambda: False) -> AsyncGenerator[Emission, None]:
+    async def _read(self, stopping: Callable[[], bool]) -> AsyncGenerator[Emission, None]:
         """One iteration, from the positions as they are."""
         if self._through:
             self.set_epoch(self.epoch + 1)
@@ -234,7 +236,6 @@ class FeatureStream:
             judging = Judging(Specs(pool, self._limits), self._choice)
             async for emission in emissions(runs(log, readers, mine), judging, self.batch_size):
                 yield emission
-        self._through = True
 
     async def _dataset_key(self, pool: Pool | None) -> DatasetKey | None:
         if self._dataset is None:

@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import threading
 from datetime import UTC, datetime
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
-from iqstream.dataset import FeatureStream, OffsetExpired
+from iqstream.dataset import FeatureStream, OffsetExpired, background
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from tests.integration.feature_topics import LIMITS, filled_topic, make_topic, publish
@@ -126,6 +127,62 @@ class ReaderProcess:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+
+
+async def read_to_the_end():
+    """Until the thread that reads ahead is through."""
+    async with asyncio.timeout(60):
+        while any(thread.name == "iqstream-dataset" for thread in threading.enumerate()):
+            await asyncio.sleep(0.01)
+
+
+async def test_left_with_break_when_all_is_read_ahead_the_epoch_goes_on_with_the_rest(settings, monkeypatch):
+    monkeypatch.setattr(background, "AHEAD", 1000)
+    topic, _spec = await filled_topic(settings, 12)
+    for kind in ("for", "async for"):
+        stream = FeatureStream(topic=topic, limits=LIMITS, settings=settings)
+        taken = []
+        while len(taken) < 12:
+            if kind == "for":
+                for item in stream:
+                    taken += indices([item])
+                    await read_to_the_end()
+                    if len(taken) % 5 == 0:
+                        break
+            else:
+                async for item in stream:
+                    taken += indices([item])
+                    await read_to_the_end()
+                    if len(taken) % 5 == 0:
+                        break
+        assert (sorted(taken), stream.epoch) == (list(range(12)), 0)
+        assert sorted(indices(stream)) == list(range(12))
+        assert stream.epoch == 1
+
+
+BREAKS = """
+import asyncio, sys
+from iqstream.dataset import FeatureStream
+from tests.integration.feature_topics import LIMITS
+
+async def leave():
+    stream = FeatureStream(topic=sys.argv[1], end=None, limits=LIMITS)
+    for _ in range(2):
+        async for item in stream:
+            print(item.meta["sample_idx"])
+            break
+
+asyncio.run(leave())
+"""
+
+
+def test_a_program_that_leaves_async_for_with_break_ends_without_a_word(settings, topic, tmp_path):
+    ended = subprocess.run(
+        [sys.executable, "-X", "dev", "-c", BREAKS, topic], env=Pipeline(settings, tmp_path / "log").environment(),
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert len(set(ended.stdout.split())) == 2
 
 
 def test_killed_readers_are_replaced_by_another_number_and_no_sample_is_lost_or_doubled(
