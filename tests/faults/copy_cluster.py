@@ -16,6 +16,7 @@ from aiokafka.admin import NewTopic
 from iqstream.runtime.kafka import admin_client, reader_consumer, started_reader, transactional_producer
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS
+from tests.integration.transactions import settled
 
 
 class CopyCluster:
@@ -128,6 +129,7 @@ class CopyCluster:
 
     async def dead_letters(self) -> list[tuple[bytes, dict[str, bytes]]]:
         """Value and headers of the dead letters that came from our input topic."""
+        await settled(self.settings, DEAD_LETTERS)
         async with started_reader(self.settings) as consumer:
             partition = TopicPartition(DEAD_LETTERS, 0)
             consumer.assign([partition])

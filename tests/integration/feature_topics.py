@@ -4,8 +4,9 @@ from uuid import uuid4
 
 from aiokafka.admin import NewTopic
 
-from iqstream.runtime.kafka import admin_client, transactional_producer
+from iqstream.runtime.kafka import admin_client
 from schemas import Limits, encode, headers, sample_key
+from tests.integration.transactions import settling_producer
 from tests.sink_samples import make_spec, whole_sample
 
 LIMITS = Limits()
@@ -22,9 +23,7 @@ async def make_topic(settings, *, partitions=5):
 
 async def publish(settings, topic, records, *, abort=False):
     """Records in one transaction, in their order."""
-    producer = transactional_producer(settings, f"test-{uuid4()}")
-    await producer.start()
-    try:
+    async with settling_producer(settings) as producer:
         await producer.begin_transaction()
         sent = [
             await producer.send(
@@ -35,8 +34,6 @@ async def publish(settings, topic, records, *, abort=False):
         for acknowledged in sent:
             await acknowledged
         await (producer.abort_transaction() if abort else producer.commit_transaction())
-    finally:
-        await producer.stop()
 
 
 async def filled_topic(settings, samples, *, partitions=5, spec=None):

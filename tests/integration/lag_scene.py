@@ -6,9 +6,10 @@ import uuid
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from iqstream.ops.lag.offsets import partition_ends, partition_leaders
+from iqstream.ops.lag.offsets import partition_leaders
 from iqstream.ops.lag.read import read_lag
-from iqstream.runtime.kafka import admin_client, reader_consumer, security, started_reader, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer, security, started_reader
+from tests.integration.transactions import settling_producer
 
 
 class Scene:
@@ -38,24 +39,11 @@ class Scene:
 
     async def send_records(self, records, *, commit: bool = True) -> None:
         """One transaction, on partition 0."""
-        producer = transactional_producer(self.settings, f"lag-{uuid.uuid4()}")
-        await producer.start()
-        try:
+        async with settling_producer(self.settings) as producer:
             await producer.begin_transaction()
             for value, named in records:
                 await (await producer.send(self.topic, value, partition=0, headers=named))
             await (producer.commit_transaction() if commit else producer.abort_transaction())
-            await self._until_the_marker_is_written()
-        finally:
-            await producer.stop()
-
-    async def _until_the_marker_is_written(self) -> None:
-        """The coordinator answers before the partitions have their markers."""
-        here = TopicPartition(self.topic, 0)
-        async with admin_client(self.settings) as admin, asyncio.timeout(60):
-            leaders = await partition_leaders(admin, [self.topic])
-            while (ends := (await partition_ends(admin, leaders))[here]).end < ends.high_watermark:
-                await asyncio.sleep(0.01)
 
     async def send_plain(
         self, count: int, *, timestamp_ms: int | None = None, partition: int = 0, size_bytes: int = 1
@@ -91,14 +79,10 @@ class Scene:
 
     async def commit_in_transaction(self, offset: int, *, abort: bool = False) -> None:
         """As our stages do."""
-        producer = transactional_producer(self.settings, f"lag-{uuid.uuid4()}")
-        await producer.start()
-        try:
+        async with settling_producer(self.settings) as producer:
             await producer.begin_transaction()
             await producer.send_offsets_to_transaction({TopicPartition(self.topic, 0): offset}, self.group)
             await (producer.abort_transaction() if abort else producer.commit_transaction())
-        finally:
-            await producer.stop()
 
     async def reading(self):
         return await read_lag(self.settings, groups=[self.group], topics=[self.topic])

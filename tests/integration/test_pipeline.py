@@ -6,9 +6,10 @@ import math
 import asyncpg
 import numpy as np
 import pytest
+from aiokafka import TopicPartition
 
-from iqstream.runtime.kafka import transactional_producer
-from iqstream.runtime.topics import FRAMES
+from iqstream.runtime.kafka import started_reader, transactional_producer
+from iqstream.runtime.topics import DEAD_LETTERS, FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, STATISTICS, Capture, GenerationShard, decode, encode, headers, sample_key
 from tests.integration.pipeline import (
@@ -21,6 +22,7 @@ from tests.integration.pipeline import (
     submit_dataset,
     wait_for_dataset,
 )
+from tests.integration.transactions import settled
 
 pytestmark = pytest.mark.stack
 SAMPLES = 40
@@ -164,11 +166,7 @@ def nan_frame(spec, index):
 
 
 async def dead_letters_of(settings, spec):
-    from aiokafka import TopicPartition
-
-    from iqstream.runtime.kafka import started_reader
-    from iqstream.runtime.topics import DEAD_LETTERS
-
+    await settled(settings, DEAD_LETTERS)
     async with started_reader(settings) as reader:
         place = TopicPartition(DEAD_LETTERS, 0)
         reader.assign([place])

@@ -7,9 +7,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
 from iqstream.runtime import retention_gate
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.retention_gate import RetentionGate
+from tests.integration.transactions import settling_producer
 
 pytestmark = pytest.mark.stack
 RETENTION_BYTES = 1_000_000
@@ -50,12 +51,9 @@ async def gate(settings, topic, group_reader, monkeypatch):
 
 
 async def send(settings, topic, count):
-    producer = transactional_producer(settings, f"gate-{topic}")
-    await producer.start()
-    async with producer.transaction():
+    async with settling_producer(settings) as producer, producer.transaction():
         for _ in range(count):
             await (await producer.send(topic, bytes(RECORD_BYTES), partition=1))
-    await producer.stop()
 
 
 async def test_it_closes_above_half_of_the_retention_unread_and_opens_below_a_quarter(

@@ -14,7 +14,7 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import admin_client, reader_consumer, transactional_producer
+from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.metrics import Metrics
 from schemas import Lineage, encode, frame_crc32
 from sink.datasets import create_dataset, delete_dataset, get_dataset, set_status
@@ -23,6 +23,7 @@ from sink.objects import ObjectStore, object_name
 from sink.partition import SinkPartition
 from sink.postgres import create_offsets, create_pool
 from sink.saver import Saver
+from tests.integration.transactions import settling_producer
 from tests.sink_samples import TOPIC, feature_record, kafka_record, make_frame, make_spec, withdraw_tests
 
 pytestmark = pytest.mark.stack
@@ -75,17 +76,13 @@ def refuse(_spec, _idx):
 
 async def send_frames(settings, topic, spec, samples):
     """The frames of some samples in transactions, markers between them; their offsets by sample and receiver."""
-    producer = transactional_producer(settings, f"test-{uuid4()}")
-    await producer.start()
     offsets = {}
-    try:
+    async with settling_producer(settings) as producer:
         for idx in samples:
             async with producer.transaction():
                 for n in range(RECEIVERS):
                     sent = await producer.send(topic, encode(make_frame(spec, idx, n)), partition=0)
                     offsets[idx, n] = (await sent).offset
-    finally:
-        await producer.stop()
     return offsets
 
 
