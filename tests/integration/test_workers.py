@@ -62,8 +62,12 @@ def sigterm_is_pending(process):
     return bool(int(re.search(r"^ShdPnd:\s*([0-9a-f]+)$", status, re.MULTILINE)[1], 16) >> (signal.SIGTERM - 1) & 1)
 
 
-def started(pipeline):
-    return pipeline.log.read_text().count("extractor worker") if pipeline.log.exists() else 0
+def metrics_ports(pipeline):
+    """Of the workers that are at work now and answer signals, by pid."""
+    told = pipeline.log.read_text() if pipeline.log.exists() else ""
+    started = re.findall(r"extractor worker \d+ starts .*?pid=(\d+) metrics_port=(\d+)", told)
+    at_work = {worker.pid for worker in workers_of(pipeline)}
+    return {int(pid): int(port) for pid, port in started if int(pid) in at_work}
 
 
 def test_a_killed_worker_is_replaced_and_the_other_one_left_alone(service):
@@ -95,14 +99,14 @@ def test_kill_9_of_the_service_leaves_no_worker(service):
 
 
 def test_sigterm_ends_service_and_workers_with_exit_0(service):
-    until(lambda: started(service) == 2, "both workers have started")
+    until(lambda: len(metrics_ports(service)) == 2, "both workers have started")
     workers = workers_of(service)
     assert service.stop() == {"extractor": 0}
     assert not any(worker.is_running() for worker in workers)
 
 
 def test_a_second_sigterm_ends_everything_at_once(service):
-    until(lambda: started(service) == 2, "both workers have started")
+    until(lambda: len(metrics_ports(service)) == 2, "both workers have started")
     workers = workers_of(service)
     for worker in workers:
         worker.suspend()  # they could not stop in good order
@@ -115,9 +119,9 @@ def test_a_second_sigterm_ends_everything_at_once(service):
 
 
 def test_every_worker_serves_its_metrics_under_the_names_of_the_table(service):
-    until(lambda: started(service) == 2, "both workers have started")
-    ports = re.findall(r"metrics_port=(\d+)", service.log.read_text())
-    assert len(set(ports)) == 2
+    until(lambda: len(metrics_ports(service)) == 2, "both workers have started")
+    ports = set(metrics_ports(service).values())
+    assert len(ports) == 2
     for port in ports:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
             served = answer.read().decode()
