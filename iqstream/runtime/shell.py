@@ -133,12 +133,13 @@ class StageShell(ConsumerRebalanceListener):
         self._metrics.put("iqstream_partitions_owned", 0)
 
     async def _own(self, partition: TopicPartition) -> None:
-        """Owns one partition until cancelled: take over, serve, and after any error start again.
+        """Owns one partition until it is revoked: take over, serve, and after any error start again.
 
-        An error that repeats, as in an outage, is logged once.
+        A client may take the cancellation for an outage and raise that: so it is asked, too, whether this is still the
+        owner. Two of them would take the partition from each other for ever. An error that repeats is logged once.
         """
         retry_s, last_error = RETRY_FIRST_S, ""
-        while not self._stopping.is_set():
+        while self._is_owner(partition):
             ownership = self._new_ownership(partition)
             try:
                 self._metrics.count("iqstream_takeovers")
@@ -153,6 +154,8 @@ class StageShell(ConsumerRebalanceListener):
                 self._fail(partition, error)
                 return
             except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
+                if not self._is_owner(partition):
+                    return
                 self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
                 problem = f"{type(error).__name__} {error}"
                 quiet = problem == last_error or isinstance(error, RebalanceInProgressError)  # we are told of that soon
@@ -170,9 +173,15 @@ class StageShell(ConsumerRebalanceListener):
                 with contextlib.suppress(Exception):
                     await asyncio.wait_for(asyncio.shield(ownership.close()), REVOKE_DEADLINE_S)
 
+    def _is_owner(self, partition: TopicPartition) -> bool:
+        """Whether the current task is the one that the last assignment made for the partition."""
+        return not self._stopping.is_set() and self._tasks.get(partition) is asyncio.current_task()
+
     async def _take_over(self, partition: TopicPartition, ownership: Ownership) -> Inbox:
         async with asyncio.timeout(TAKE_OVER_DEADLINE_S):
             offset = await ownership.take_over()
+        if not self._is_owner(partition):
+            raise asyncio.CancelledError
         self._consumer.seek(partition, offset)
         self._consumer.resume(partition)
         self._inboxes[partition] = Inbox(self._consumer, partition, offset)
@@ -182,7 +191,7 @@ class StageShell(ConsumerRebalanceListener):
         """The main path: fetch, do, accept. Between batches a stop, a closed gate or idleness is seen to."""
         clock = asyncio.get_running_loop().time
         busy_at = clock()
-        while not self._stopping.is_set():
+        while self._is_owner(partition):
             if self._gate is not None and await self._gate.closed():
                 await self._wait_at_gate(partition)
             records = await inbox.fetch(self._batch_records)
@@ -200,7 +209,7 @@ class StageShell(ConsumerRebalanceListener):
         """Paused, but still polling: a member that does not poll is put out of its group."""
         assert self._gate is not None  # noqa: S101  # the caller asked it
         self._consumer.pause(partition)
-        while not self._stopping.is_set() and await self._gate.closed():
+        while self._is_owner(partition) and await self._gate.closed():
             await self._consumer.getmany(partition, timeout_ms=500)
             self._progress[partition] = asyncio.get_running_loop().time()
         self._consumer.resume(partition)

@@ -1,0 +1,59 @@
+"""A partition has one owner in a worker, whatever its clients make of a cancellation."""
+
+import asyncio
+
+import pytest
+from aiokafka import TopicPartition
+
+from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.shell import StageShell
+
+PARTITION = TopicPartition("input", 0)
+
+
+class Consumer:
+    """What the shell asks of it before there is a position."""
+
+    def pause(self, *_partitions):
+        pass
+
+    def assignment(self):
+        return {PARTITION}
+
+
+class Taking:
+    """An owner that takes over for as long as it is left to; then it says what a client may say."""
+
+    def __init__(self, begun, says):
+        self._begun = begun
+        self._says = says
+
+    async def take_over(self):
+        self._begun.append(self)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            if isinstance(self._says, Exception):
+                raise self._says from None
+            return self._says
+
+    async def close(self):
+        pass
+
+
+@pytest.mark.parametrize("says", [ConnectionError("taken for an outage"), 7], ids=["an outage", "a position"])
+async def test_a_revoked_owner_whose_cancellation_is_swallowed_does_not_go_on_beside_the_next(says):
+    begun = []
+    shell = StageShell(
+        consumer=Consumer(), topic="input", own=lambda _partition: Taking(begun, says), batch_records=1,
+        metrics=Metrics("test"),
+    )  # fmt: skip
+    await shell.on_partitions_assigned({PARTITION})
+    await asyncio.sleep(0)
+    await shell.on_partitions_revoked({PARTITION})
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await shell.on_partitions_assigned({PARTITION})
+    await asyncio.sleep(0)
+    assert len(begun) == 2
+    await shell.on_partitions_revoked({PARTITION})
+    assert asyncio.all_tasks() == {asyncio.current_task()}
