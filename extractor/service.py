@@ -16,7 +16,7 @@ from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import DEAD_LETTERS, EXTRACTOR_GROUP, FEATURES, FRAMES
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, OUTPUTS_OF_GROUP
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
@@ -117,6 +117,7 @@ async def serve(worker: Worker) -> None:
             own=transactional_ownerships(
                 settings=settings,
                 group=EXTRACTOR_GROUP,
+                outputs=OUTPUTS_OF_GROUP[EXTRACTOR_GROUP],
                 transform=FrameToFeatures(withdrawn),
                 consumer=consumer,
                 executor=executor,
@@ -124,6 +125,6 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=FRAMES_PER_TRANSACTION,
             metrics=worker.metrics,
-            beside=lambda: watch_topics(settings, (FRAMES, FEATURES, DEAD_LETTERS)),
+            beside=lambda: watch_topics(settings, (FRAMES, *OUTPUTS_OF_GROUP[EXTRACTOR_GROUP])),
         )
         await shell.run(worker.stop)

@@ -14,12 +14,12 @@ from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.topic_watch import watch_topics
 from iqstream.runtime.topics import (
-    DEAD_LETTERS,
     EXTRACTOR_GROUP,
     FEATURES,
     FRAME_LIMIT_BYTES,
     FRAMES,
     JOBS,
+    OUTPUTS_OF_GROUP,
     PRODUCER_GROUP,
 )
 from iqstream.runtime.transactions import transactional_ownerships
@@ -110,6 +110,7 @@ async def serve(worker: Worker) -> None:
             own=transactional_ownerships(
                 settings=settings,
                 group=PRODUCER_GROUP,
+                outputs=OUTPUTS_OF_GROUP[PRODUCER_GROUP],
                 transform=ShardToFrames(withdrawn, tiles_in(settings.terrain_dir)),
                 consumer=consumer,
                 executor=executor,
@@ -117,7 +118,7 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
-            beside=lambda: watch_topics(settings, (JOBS, FRAMES, FEATURES, DEAD_LETTERS)),
+            beside=lambda: watch_topics(settings, (JOBS, *OUTPUTS_OF_GROUP[PRODUCER_GROUP])),
             gate=RetentionGate(
                 admin=admin,
                 reader=reader,

@@ -26,7 +26,7 @@ from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, SINK_GROUP
+from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, OUTPUTS_OF_GROUP, SINK_GROUP
 from iqstream.runtime.worker import Worker
 from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
@@ -138,11 +138,12 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
     transactional_id = worker.instance_id(f"{SINK_GROUP}-dead-letters")
 
     async def send(records: Sequence[OutgoingRecord]) -> None:
-        producer = transactional_producer(worker.settings, transactional_id)
+        producer = transactional_producer(worker.settings, transactional_id, outputs=OUTPUTS_OF_GROUP[SINK_GROUP])
         try:
             await producer.start()
             async with transaction(producer):
                 await send_all(producer, records)
+            await producer.commit_again()
         finally:
             await let_go(producer)
 

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,12 +16,11 @@ from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka_protocol import committed_offset
 from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, TransactionalProducer
 
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
 TRANSACTION_TIMEOUT_MS = 15_000
-COMMIT_DEADLINE_S = 10.0
-"""Below the transaction timeout: we give up before the broker does."""
 LET_GO_WITHIN_S = 2.0
 POSITION_DEADLINE_S = 30.0
 POSITION_RETRY_S = 0.2
@@ -140,11 +139,18 @@ async def stored_position(settings: Settings, group: str, partition: TopicPartit
                 await asyncio.sleep(POSITION_RETRY_S)
 
 
-def transactional_producer(settings: Settings, transactional_id: str) -> AIOKafkaProducer:
-    """A producer whose start fences every earlier one of the same id and ends its open transaction."""
-    return AIOKafkaProducer(
-        bootstrap_servers=settings.kafka_bootstrap,
+def transactional_producer(
+    settings: Settings, transactional_id: str, *, outputs: Sequence[str] = (), group: str | None = None
+) -> TransactionalProducer:
+    """A producer whose start fences every earlier one of the same id and ends its open transaction.
+
+    Commits that a broker may have forgotten half-way are said again to `outputs` and to the offsets of `group`.
+    """
+    return TransactionalProducer(
         transactional_id=transactional_id,
+        outputs=outputs,
+        group=group,
+        bootstrap_servers=settings.kafka_bootstrap,
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_request_size=MAX_REQUEST_BYTES,

@@ -1,13 +1,18 @@
 """Requests of Kafka's protocol that the client library does not make, or whose answers it does not look at whole."""
 
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import NotCoordinatorForGroupError, for_code
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import NotCoordinatorForGroupError, UnknownTopicOrPartitionError, for_code
 from aiokafka.protocol.api import RequestStruct, Response
-from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.offset import OffsetRequest
 from aiokafka.protocol.types import (
     Array,
     Boolean,
@@ -15,10 +20,19 @@ from aiokafka.protocol.types import (
     CompactString,
     Int16,
     Int32,
+    Int64,
     Schema,
     String,
     TaggedFields,
 )
+
+READ_UNCOMMITTED = 0
+READ_COMMITTED = 1
+NO_LEADER = -1
+_CONSUMER = -1
+_UNSTABLE = 88
+"""A transaction that moves the offset is about to be over."""
+_UNSTABLE_FOR_S = 0.02
 
 
 class _Uuid:
@@ -155,6 +169,56 @@ class MetadataRequestV12(RequestStruct):
     )
 
 
+class OffsetFetchResponseV7(Response):
+    """Answer to OffsetFetchRequestV7."""
+
+    API_KEY = 9
+    API_VERSION = 7
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")),
+                (
+                    "partitions",
+                    CompactArray(
+                        ("partition", Int32),
+                        ("offset", Int64),
+                        ("leader_epoch", Int32),
+                        ("metadata", CompactString("utf-8")),
+                        ("error_code", Int16),
+                        ("tags", TaggedFields),
+                    ),
+                ),
+                ("tags", TaggedFields),
+            ),
+        ),
+        ("error_code", Int16),
+        ("tags", TaggedFields),
+    )
+
+
+class OffsetFetchRequestV7(RequestStruct):
+    """Offsets that no transaction is about to change: where one is, the coordinator says so instead."""
+
+    API_KEY = 9
+    API_VERSION = 7
+    FLEXIBLE_VERSION = True
+    RESPONSE_TYPE = OffsetFetchResponseV7
+    SCHEMA = Schema(
+        ("group", CompactString("utf-8")),
+        (
+            "topics",
+            CompactArray(
+                ("topic", CompactString("utf-8")), ("partitions", CompactArray(Int32)), ("tags", TaggedFields)
+            ),
+        ),
+        ("require_stable", Boolean),
+        ("tags", TaggedFields),
+    )
+
+
 class _Exact:
     """Hands one request structure to a connection as it is, without negotiating a version."""
 
@@ -172,6 +236,52 @@ async def topic_ids(client: AIOKafkaAdminClient, topics: list[str]) -> tuple[str
     response = await kafka.send(kafka.get_random_node(), _Exact(request))
     found = {name: topic_id for error, name, topic_id, *_ in response.topics if error == 0}
     return response.cluster_id, found
+
+
+async def partition_leaders(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """Leader by topic and partition, `NO_LEADER` where there is none; topics that do not exist are left out.
+
+    Raises:
+        KafkaError: a topic may not be seen, or no broker answers.
+    """
+    if not topics:
+        return {}
+    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
+    response = (await client.send(client.get_random_node(), request)).to_object()
+    leaders: dict[str, dict[int, int]] = {}
+    for topic in response["topics"]:
+        if topic["error_code"] == UnknownTopicOrPartitionError.errno:
+            continue
+        if topic["error_code"]:
+            raise for_code(topic["error_code"])(f"topic {topic['topic']}")
+        leaders[topic["topic"]] = {p["partition"]: p["leader"] for p in topic["partitions"]}
+    return leaders
+
+
+async def list_offsets(
+    client: AIOKafkaClient,
+    leaders: Mapping[str, Mapping[int, int]],
+    isolation_level: int,
+    which: Mapping[TopicPartition, int],
+) -> dict[TopicPartition, int]:
+    """By partition, the offset of a time in ms, or of EARLIEST or LATEST.
+
+    Each has a leader; one whose leader refuses (it has just moved) is left out.
+
+    Raises:
+        KafkaError: a leader does not answer.
+    """
+    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
+    for (topic, partition), wanted in which.items():
+        asked[leaders[topic][partition]][topic].append((partition, wanted))
+    found: dict[TopicPartition, int] = {}
+    for leader, by_topic in asked.items():
+        response = await client.send(leader, OffsetRequest(_CONSUMER, isolation_level, list(by_topic.items())))
+        for topic, answers in response.topics:
+            for partition, error, _timestamp, offset in answers:
+                if not error:
+                    found[TopicPartition(topic, partition)] = offset
+    return found
 
 
 async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
@@ -197,23 +307,32 @@ async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
 async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
     """How far the consumer's group is on a partition; None where it has no offset there.
 
-    The client's own call takes a coordinator that is still loading (after a restart of the broker) for a group without
-    offsets.
+    It waits while a commit is under way: its answer comes before its marker is written. The client's own call does not,
+    and takes a coordinator that is still loading (after a restart of the broker) for a group without offsets.
 
     Raises:
         KafkaError: the coordinator does not answer for the group, or not yet.
     """
     coordinator = consumer._coordinator  # noqa: SLF001
-    await coordinator.ensure_coordinator_known()
-    request = OffsetFetchRequest(coordinator.group_id, [(partition.topic, [partition.partition])])
-    response = await coordinator._send_req(request)  # noqa: SLF001
-    answers = [answer for _topic, partitions in response.topics for answer in partitions]
-    code = response.error_code or next((error for *_, error in answers), 0)
+    request = OffsetFetchRequestV7(
+        coordinator.group_id,
+        [(partition.topic, [partition.partition], {})],
+        True,  # noqa: FBT003  # require_stable
+        {},
+    )
+    while True:
+        await coordinator.ensure_coordinator_known()
+        response = await coordinator._send_req(_Exact(request))  # noqa: SLF001
+        answers = [answer for _topic, partitions, _tags in response.topics for answer in partitions]
+        code = response.error_code or next((error for *_, error, _tags in answers), 0)
+        if code != _UNSTABLE:
+            break
+        await asyncio.sleep(_UNSTABLE_FOR_S)
     if code:
         if code == NotCoordinatorForGroupError.errno:
             coordinator.coordinator_dead()  # it is looked up again
         raise for_code(code)(f"offset of {coordinator.group_id} on {partition.topic}-{partition.partition}")
-    return next((offset for _partition, offset, _metadata, _error in answers if offset >= 0), None)
+    return next((offset for _partition, offset, *_ in answers if offset >= 0), None)
 
 
 async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: list[str]) -> None:

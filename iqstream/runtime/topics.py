@@ -27,6 +27,11 @@ GROUP_OF_TOPIC: Mapping[str, str] = {
     FRAMES: EXTRACTOR_GROUP,
     FEATURES: SINK_GROUP,
 }
+OUTPUTS_OF_GROUP: Mapping[str, Sequence[str]] = {
+    PRODUCER_GROUP: (FRAMES, FEATURES, DEAD_LETTERS),
+    EXTRACTOR_GROUP: (FEATURES, DEAD_LETTERS),
+    SINK_GROUP: (DEAD_LETTERS,),
+}
 FRAME_LIMIT_BYTES = 1024 * 1024 + 12
 """Kafka's default `max.message.bytes`: a full-size frame fits."""
 DEAD_LETTER_LIMIT_BYTES = 16 * 1024 * 1024

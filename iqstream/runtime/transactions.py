@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from iqstream.runtime.errors import Failed
@@ -18,6 +18,7 @@ from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.transactional_producer import TransactionalProducer
 
 log = logging.getLogger(__name__)
 
@@ -73,7 +74,7 @@ class TransactionalTransform:
         group: str,
         transform: Transform,
         consumer: AIOKafkaConsumer,
-        producer: AIOKafkaProducer,
+        producer: TransactionalProducer,
         executor: Executor,
         memory: PartitionMemory,
         invalid_share: InvalidShare,
@@ -98,7 +99,7 @@ class TransactionalTransform:
         """
         # 1. Only a member of the current generation may fence: a zombie would fence the rightful owner.
         await confirm_membership(self._consumer)
-        # 2. Ends the former owner's transaction, if one is open, and fences it.
+        # 2. Fences the former owner: ends its transaction, if one is open, and what it committed stands.
         await self._producer.start()
         # 3. Now nobody else can move it.
         offset = await committed_offset(self._consumer, self._partition)
@@ -123,7 +124,8 @@ class TransactionalTransform:
         )
 
     async def idle(self, next_offset: int) -> None:
-        """Passes markers, so that a drained group shows no lag."""
+        """Passes markers, so that a drained group shows no lag; after an outage, sees to what was committed."""
+        await self._producer.settle()
         if next_offset > self._position:
             await self._commit([], next_offset)
 
@@ -202,6 +204,7 @@ def transactional_ownerships(
     *,
     settings: Settings,
     group: str,
+    outputs: Sequence[str],
     transform: Transform,
     consumer: AIOKafkaConsumer,
     executor: Executor,
@@ -217,7 +220,7 @@ def transactional_ownerships(
             group=group,
             transform=transform,
             consumer=consumer,
-            producer=transactional_producer(settings, transactional_id(group, partition)),
+            producer=transactional_producer(settings, transactional_id(group, partition), outputs=outputs, group=group),
             executor=executor,
             memory=memories[partition],
             invalid_share=invalid_share,

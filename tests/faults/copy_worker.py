@@ -43,6 +43,7 @@ async def serve(worker: Worker) -> None:
             own=transactional_ownerships(
                 settings=worker.settings,
                 group=group,
+                outputs=(os.environ["COPY_OUT"],),
                 transform=Copy(),
                 consumer=consumer,
                 executor=executor,

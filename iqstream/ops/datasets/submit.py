@@ -115,10 +115,11 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
-    producer = transactional_producer(settings, submission_group(spec))
+    producer = transactional_producer(settings, submission_group(spec), outputs=(JOBS,), group=submission_group(spec))
     try:
         await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
         yield ShardPublisher(producer, spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
+        await producer.commit_again()  # nobody may come after us to see to it
     finally:
         await let_go(producer)
 

@@ -4,21 +4,17 @@ The client's public calls would make a missing topic (metadata), take a coordina
 group without offsets, and give only one of the two ends of a partition.
 """
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import UnknownTopicOrPartitionError, for_code
+from aiokafka.errors import for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
-from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
+from aiokafka.protocol.offset import OffsetResetStrategy
 
 from iqstream.ops.lag.figures import Ends
-
-READ_UNCOMMITTED = 0
-READ_COMMITTED = 1
-NO_LEADER = -1
+from iqstream.runtime import kafka_protocol
+from iqstream.runtime.kafka_protocol import NO_LEADER, READ_COMMITTED, READ_UNCOMMITTED
 
 
 async def existing_groups(admin: AIOKafkaAdminClient) -> frozenset[str]:
@@ -57,18 +53,7 @@ async def partition_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -
     Raises:
         KafkaError: a topic may not be seen.
     """
-    if not topics:
-        return {}
-    request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
-    response = (await admin._send_request(request)).to_object()  # noqa: SLF001
-    leaders: dict[str, dict[int, int]] = {}
-    for topic in response["topics"]:
-        if topic["error_code"] == UnknownTopicOrPartitionError.errno:
-            continue
-        if topic["error_code"]:
-            raise for_code(topic["error_code"])(f"topic {topic['topic']}")
-        leaders[topic["topic"]] = {p["partition"]: p["leader"] for p in topic["partitions"]}
-    return leaders
+    return await kafka_protocol.partition_leaders(admin._client, topics)  # noqa: SLF001
 
 
 async def partition_ends(
@@ -119,16 +104,4 @@ async def _list_offsets(
     isolation_level: int,
     which: Mapping[TopicPartition, int],
 ) -> dict[TopicPartition, int]:
-    """By partition, the offset of a time in ms, or of EARLIEST or LATEST. Each has a leader."""
-    asked: dict[int, dict[str, list[tuple[int, int]]]] = defaultdict(lambda: defaultdict(list))
-    for (topic, partition), wanted in which.items():
-        asked[leaders[topic][partition]][topic].append((partition, wanted))
-    found: dict[TopicPartition, int] = {}
-    for leader, by_topic in asked.items():
-        request = OffsetRequest(-1, isolation_level, list(by_topic.items()))
-        response = await admin._send_request(request, leader)  # noqa: SLF001
-        for topic, answers in response.topics:
-            for partition, error, _timestamp, offset in answers:
-                if not error:
-                    found[TopicPartition(topic, partition)] = offset
-    return found
+    return await kafka_protocol.list_offsets(admin._client, leaders, isolation_level, which)  # noqa: SLF001

@@ -15,6 +15,7 @@ from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import let_go, started_reader, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import OUTPUTS_OF_GROUP
 from iqstream.runtime.transactions import transactional_id
 from sink.postgres import Pool, claim_partition, store_offset
 
@@ -70,7 +71,9 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
 
 async def _move_group_offset(settings: Settings, group: str, partition: TopicPartition, target: int) -> None:
     for attempt in range(1, ATTEMPTS + 1):
-        producer = transactional_producer(settings, transactional_id(group, partition))
+        producer = transactional_producer(
+            settings, transactional_id(group, partition), outputs=OUTPUTS_OF_GROUP[group], group=group
+        )
         try:
             async with asyncio.timeout(MOVE_DEADLINE_S):
                 # 1. Fences the owner and ends its open transaction: from here on it cannot commit.
@@ -78,6 +81,7 @@ async def _move_group_offset(settings: Settings, group: str, partition: TopicPar
                 # 2. The position, as the owner itself would commit it.
                 async with transaction(producer):
                     await producer.send_offsets_to_transaction({partition: target}, group)
+                await producer.commit_again()
         except KafkaError:
             if attempt == ATTEMPTS:
                 raise

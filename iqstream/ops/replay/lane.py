@@ -24,7 +24,7 @@ from iqstream.runtime.kafka import let_go, reader_consumer, stored_position, tra
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import FEATURES, FRAMES
+from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from schemas import (
     FailureRecord,
     FeatureRecord,
@@ -109,7 +109,9 @@ async def _run(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
 async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneResult) -> None:
     place = TopicPartition(FEATURES, job.lane)
     connection = await asyncpg.connect(job.settings.postgres_dsn, timeout=10)
-    producer = transactional_producer(job.settings, f"{job.replay.group}-{job.lane}")
+    producer = transactional_producer(
+        job.settings, f"{job.replay.group}-{job.lane}", outputs=(FEATURES, JOBS), group=job.replay.group
+    )
     try:
         # 1. Fences an earlier run of this lane and ends its transaction; then its position stands still.
         await producer.start()
@@ -126,6 +128,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
                 published += len(batch)
                 await _commit(producer, records, {place: published}, job.replay.group)
                 result.add(done)
+        await producer.commit_again()
     finally:
         await asyncio.gather(_close(connection.close(timeout=2)), let_go(producer))
 

@@ -1,0 +1,162 @@
+"""A transactional producer whose commits stand even where the broker has forgotten half of one.
+
+A commit is decided, and answered, before its markers are written to the partitions. A broker that is killed in between
+goes on when it is back; but of a partition without a leader at that moment it believes that it was deleted, and never
+writes its marker (Apache Kafka 4.3.1, `TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`). What was committed
+cannot be read then, nor anything behind it: the partition's last stable offset stands still for ever.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.client import ConnectionGroup, CoordinationType
+from aiokafka.conn import AIOKafkaConnection
+from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced, for_code
+from aiokafka.protocol.api import Request, Response
+from aiokafka.protocol.offset import OffsetResetStrategy
+from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
+
+from iqstream.runtime.kafka_protocol import (
+    NO_LEADER,
+    READ_COMMITTED,
+    READ_UNCOMMITTED,
+    list_offsets,
+    partition_leaders,
+)
+
+COMMIT_DEADLINE_S = 10.0
+"""Below the transaction timeout: we give up before the broker does."""
+RETRY_S = 0.05
+_BUSY = frozenset({14, 51})
+"""The coordinator is still loading, or still writes the markers of the transaction before."""
+_MOVED = frozenset({15, 16})
+"""It is another broker's now."""
+_FENCED = frozenset({47, 90})
+
+
+class TransactionalProducer(AIOKafkaProducer):
+    """Says commits again that may have been forgotten: its predecessor's when it starts, its own after an outage."""
+
+    def __init__(self, *, transactional_id: str, outputs: Sequence[str], group: str | None, **client: object) -> None:
+        """The arguments that are not plain.
+
+        Args:
+            transactional_id: starting ends and fences every earlier producer of this id.
+            outputs: all topics that producers of this id write to.
+            group: whose offsets they commit; None where they commit none.
+            client: the client's own arguments.
+        """
+        super().__init__(transactional_id=transactional_id, **client)
+        self._id = transactional_id
+        self._outputs = outputs
+        self._group = group
+        self._connections: set[AIOKafkaConnection] = set()
+
+    async def start(self) -> None:
+        """Fences the predecessor, ends its open transaction, and sees to it that what it committed can be read.
+
+        Raises:
+            KafkaError: no broker answers, or it refuses.
+            TimeoutError: the coordinator, or the leader of a partition of the outputs, does not get ready.
+        """
+        await super().start()
+        await self.commit_again()
+
+    async def begin_transaction(self) -> None:
+        """Begins one; after an outage the last one is committed again before it.
+
+        Raises:
+            KafkaError, TimeoutError: as `start`.
+        """
+        await self.settle()
+        await super().begin_transaction()
+
+    async def settle(self) -> None:
+        """After an outage, commits the last transaction again. Not to be called within one.
+
+        Raises:
+            KafkaError, TimeoutError: as `start`.
+        """
+        if not all(connection.connected() for connection in self._connections):
+            await self.commit_again()
+        self._connections |= set(self._connected())
+
+    async def commit_again(self) -> None:
+        """Commits an empty transaction to the group's offsets, and to all partitions where one stands open.
+
+        Markers that are there already do no harm. It returns once every earlier commit of this id can be read.
+
+        Raises:
+            KafkaError, TimeoutError: as `start`.
+        """
+        connections = set(self._connected())
+        async with asyncio.timeout(COMMIT_DEADLINE_S):
+            if self._group is not None:
+                # Accepted once the markers of the transaction before are written, or forgotten.
+                await self._ask(AddOffsetsToTxnRequest(*self._identity(), self._group))
+            if partitions := await self._open_partitions():
+                await self._ask(AddPartitionsToTxnRequest(*self._identity(), _by_topic(partitions)))
+            if self._group is not None or partitions:
+                await self._ask(EndTxnRequest(*self._identity(), transaction_result=True))
+        self._connections = connections | set(self._connected())
+
+    def _identity(self) -> tuple[str, int, int]:
+        return self._id, self._txn_manager.producer_id, self._txn_manager.producer_epoch
+
+    def _connected(self) -> Iterable[AIOKafkaConnection]:
+        return (connection for connection in self.client._conns.values() if connection.connected())  # noqa: SLF001
+
+    async def _open_partitions(self) -> list[TopicPartition]:
+        """Partitions of the outputs with records behind the last stable offset, whoever's they are."""
+        leaders = await partition_leaders(self.client, self._outputs)
+        while any(leader == NO_LEADER for partitions in leaders.values() for leader in partitions.values()):
+            await asyncio.sleep(RETRY_S)
+            leaders = await partition_leaders(self.client, self._outputs)
+        latest = {
+            TopicPartition(topic, partition): OffsetResetStrategy.LATEST
+            for topic, partitions in leaders.items()
+            for partition in partitions
+        }
+        stable = await list_offsets(self.client, leaders, READ_COMMITTED, latest)
+        ends = await list_offsets(self.client, leaders, READ_UNCOMMITTED, latest)
+        if missing := latest.keys() - (stable.keys() & ends.keys()):
+            raise LeaderNotAvailableError(f"{min(missing)}: where does it end")
+        return [partition for partition in latest if stable[partition] < ends[partition]]
+
+    async def _ask(self, request: Request[Any]) -> None:
+        """Sends a request to the transaction's coordinator, again and again while it is busy or away."""
+        sender = self._sender
+        while True:
+            coordinator = await sender._find_coordinator(CoordinationType.TRANSACTION, self._id)  # noqa: SLF001
+            try:
+                response = await self.client.send(coordinator, request, group=ConnectionGroup.COORDINATION)
+            except KafkaError as error:
+                if not error.retriable:
+                    raise
+                codes = set(_MOVED)
+            else:
+                codes = _error_codes(response)
+            if not codes:
+                return
+            if codes & _MOVED:
+                sender._coordinator_dead(CoordinationType.TRANSACTION)  # noqa: SLF001
+            elif codes & _FENCED:
+                raise ProducerFenced
+            elif refused := codes - _BUSY:
+                raise for_code(min(refused))(f"{type(request).__name__} of {self._id}")
+            await asyncio.sleep(RETRY_S)
+
+
+def _by_topic(partitions: Iterable[TopicPartition]) -> list[tuple[str, list[int]]]:
+    return [(topic, [p.partition for p in some]) for topic, some in groupby(sorted(partitions), lambda p: p.topic)]
+
+
+def _error_codes(response: Response) -> set[int]:
+    """All that are not 0, whichever of the three answers it is."""
+    errors = getattr(response, "errors", None)
+    if errors is None:
+        return {response.error_code} - {0}
+    return {code for _topic, partitions in errors for _partition, code in partitions} - {0}

@@ -1,0 +1,161 @@
+"""Commits whose markers a broker never writes: whoever comes next under the same id sees to it that they stand.
+
+A broker forgets markers when it is killed at the right millisecond. Here the client leaves out the request that names a
+partition to the coordinator, with the same outcome: the transaction is complete, and stands open on that partition.
+"""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+
+from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
+from iqstream.runtime.kafka import (
+    admin_client,
+    let_go,
+    started_reader,
+    stored_position,
+    transaction,
+    transactional_producer,
+)
+from tests.integration.lag_scene import Scene
+
+pytestmark = pytest.mark.stack
+TOLD, FORGOTTEN = 0, 1
+"""Partitions: the coordinator knows of the first alone."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unverified(settings):
+    """The broker takes a transaction's records without asking its coordinator whether it knows of the partition."""
+
+    async def set_verification(configs):
+        async with admin_client(settings) as admin:
+            for broker in (await admin.describe_cluster())["brokers"]:
+                await admin.alter_configs(
+                    [ConfigResource(ConfigResourceType.BROKER, str(broker["node_id"]), configs=configs)]
+                )
+
+    asyncio.run(set_verification({"transaction.partition.verification.enable": "false"}))
+    yield
+    asyncio.run(set_verification({}))
+
+
+@pytest.fixture
+async def scene(settings):
+    return await Scene(settings, partitions=2).create()
+
+
+@asynccontextmanager
+async def a_producer(scene, *, again=True):
+    """Of the scene's transactional id; one that does not commit `again` is the client as it comes."""
+    outputs, group = ((scene.topic,), scene.group) if again else ((), None)
+    producer = transactional_producer(scene.settings, f"id-{scene.group}", outputs=outputs, group=group)
+    try:
+        await producer.start()
+        yield producer
+    finally:
+        await let_go(producer)
+
+
+async def commit_half_forgotten(scene, producer):
+    """A record to each partition and a position, of which only the first record gets its marker."""
+    await producer.begin_transaction()
+    await producer.send_and_wait(scene.topic, b"told", partition=TOLD)
+    producer._txn_manager._txn_partitions.add(TopicPartition(scene.topic, FORGOTTEN))
+    await producer.send_and_wait(scene.topic, b"forgotten", partition=FORGOTTEN)
+    producer._txn_manager._txn_consumer_group = scene.group
+    await producer.send_offsets_to_transaction({TopicPartition(scene.topic, TOLD): 7}, scene.group)
+    await producer.commit_transaction()
+    await markers_written(scene, TOLD)
+
+
+async def markers_written(scene, partition):
+    async with asyncio.timeout(60):
+        while await unreadable(scene, partition):
+            await asyncio.sleep(0.02)
+
+
+async def unreadable(scene, partition):
+    """How many offsets stand behind the last stable one."""
+    async with admin_client(scene.settings) as admin:
+        ends = await partition_ends(admin, await partition_leaders(admin, [scene.topic]))
+    end = ends[TopicPartition(scene.topic, partition)]
+    return end.high_watermark - end.end
+
+
+async def position(scene):
+    """Once no transaction is about to change it."""
+    return await stored_position(scene.settings, scene.group, TopicPartition(scene.topic, TOLD))
+
+
+async def positions(scene):
+    """As they stand."""
+    async with admin_client(scene.settings) as admin:
+        return await committed_offsets(admin, scene.group)
+
+
+async def test_a_forgotten_commit_stands_open_for_the_client_as_it_comes(scene):
+    async with a_producer(scene, again=False) as producer:
+        await commit_half_forgotten(scene, producer)
+    async with a_producer(scene, again=False) as successor, transaction(successor):
+        await successor.send_and_wait(scene.topic, b"next", partition=TOLD)
+    await markers_written(scene, TOLD)
+    assert await unreadable(scene, FORGOTTEN) == 1
+    assert not await positions(scene)
+
+
+async def test_a_successor_makes_its_predecessors_records_and_position_stand(scene):
+    async with a_producer(scene) as producer:
+        await commit_half_forgotten(scene, producer)
+        assert await unreadable(scene, FORGOTTEN) == 1
+        assert not await positions(scene)
+    async with a_producer(scene) as successor:
+        assert await position(scene) == 7
+        await successor.commit_again()
+        assert await unreadable(scene, FORGOTTEN) == 0
+    await assert_read(scene, {b"told", b"forgotten"})
+
+
+async def test_a_successor_aborts_what_was_open(scene):
+    async with a_producer(scene) as producer:
+        await producer.begin_transaction()
+        await producer.send_and_wait(scene.topic, b"open", partition=TOLD)
+        async with a_producer(scene):
+            pass
+    await markers_written(scene, TOLD)
+    await assert_read(scene, set())
+
+
+@pytest.mark.parametrize("goes_on", ["rests", "begins another transaction"])
+async def test_after_an_outage_a_producer_makes_its_own_commit_stand(scene, goes_on):
+    async with a_producer(scene) as producer:
+        await commit_half_forgotten(scene, producer)
+        await producer.settle()
+        assert await unreadable(scene, FORGOTTEN) == 1, "it said its commit again although there was no outage"
+        for connection in producer.client._conns.values():
+            connection.close()
+        if goes_on == "rests":
+            await producer.settle()
+        else:
+            await producer.begin_transaction()
+        await markers_written(scene, FORGOTTEN)
+        assert await position(scene) == 7
+    await assert_read(scene, {b"told", b"forgotten"})
+
+
+async def assert_read(scene, values):
+    """Exactly these are there for a reader of committed records."""
+    partitions = [TopicPartition(scene.topic, p) for p in (TOLD, FORGOTTEN)]
+    async with started_reader(scene.settings) as reader:
+        reader.assign(partitions)
+        ends = await reader.end_offsets(partitions)
+        await reader.seek_to_beginning(*partitions)
+        read = []
+        async with asyncio.timeout(60):
+            while any([await reader.position(p) < ends[p] for p in partitions]):
+                for records in (await reader.getmany(timeout_ms=100)).values():
+                    read += [record.value for record in records]
+    assert sorted(read) == sorted(values)
