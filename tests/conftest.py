@@ -2,8 +2,21 @@
 
 import pytest
 
+from iqstream.ops.embedded.server_log import tail
 from iqstream.runtime.settings import Settings
 from tests.embedded_servers import embedded_servers
+from tests.integration.pipeline import Pipeline
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item):
+    """Beside a failed test, what the stages said that it ran."""
+    report = yield
+    if report.failed:
+        for pipeline in item.funcargs.values():
+            if isinstance(pipeline, Pipeline):
+                report.sections.append((f"end of {pipeline.log}", tail(pipeline.log, lines=60)))
+    return report
 
 
 @pytest.fixture(scope="session")

@@ -28,6 +28,8 @@ IDLE_AFTER_S = 1.0
 STUCK_AFTER_S = 120.0
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 1.0
+FATAL = (IqstreamError, OffsetOutOfRangeError, NoOffsetForPartitionError)
+"""Trying again does not mend these."""
 
 
 class Ownership(Protocol):
@@ -150,11 +152,11 @@ class StageShell(ConsumerRebalanceListener):
                 finally:
                     if inbox.expected > started_at:
                         retry_s, last_error = RETRY_FIRST_S, ""
-            except (IqstreamError, OffsetOutOfRangeError, NoOffsetForPartitionError) as error:
-                self._fail(partition, error)
-                return
             except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
                 if not self._is_owner(partition):
+                    return
+                if isinstance(error, FATAL):
+                    self._fail(partition, error)
                     return
                 self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
                 problem = f"{type(error).__name__} {error}"

@@ -11,7 +11,9 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from iqstream.ops.datasets import submit as submission
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
+from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.kafka import (
     admin_client,
     let_go,
@@ -20,7 +22,10 @@ from iqstream.runtime.kafka import (
     transaction,
     transactional_producer,
 )
+from iqstream.runtime.topics import JOBS
+from sink.datasets import set_status
 from tests.integration.lag_scene import Scene
+from tests.integration.pipeline import small_spec, submitted_shards
 
 pytestmark = pytest.mark.stack
 TOLD, FORGOTTEN = 0, 1
@@ -144,6 +149,21 @@ async def test_after_an_outage_a_producer_makes_its_own_commit_stand(scene, goes
         await markers_written(scene, FORGOTTEN)
         assert await position(scene) == 7
     await assert_read(scene, {b"told", b"forgotten"})
+
+
+async def test_a_submission_ends_when_all_its_shards_can_be_read(settings, monkeypatch):
+    spec = small_spec(60)
+
+    async def send_all(producer, records):
+        producer._txn_manager._txn_partitions.add(TopicPartition(JOBS, FORGOTTEN))
+        await records_sent(producer, records)
+
+    records_sent = submission.send_all
+    monkeypatch.setattr(submission, "send_all", send_all)
+    async with postgres_pool(settings) as pool:
+        await submission.submit(settings, pool, spec)
+        await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
+    assert await submitted_shards(settings, spec) == dict.fromkeys(range(0, 60, 2), 1)
 
 
 async def assert_read(scene, values):

@@ -28,7 +28,7 @@ from iqstream.ops.lag.figures import (
     total,
 )
 from iqstream.ops.lag.metrics import LAG_METRICS, measured
-from iqstream.ops.lag.offsets import committed_offsets, partition_leaders
+from iqstream.ops.lag.offsets import committed_offsets
 from iqstream.ops.lag.probe import Span, _Reading
 from iqstream.ops.lag.read import choose_topics
 from iqstream.ops.lag.status import EXIT_CODES
@@ -37,6 +37,7 @@ from iqstream.ops.lag.value import ReadOn, topic_values
 from iqstream.ops.lag.velocity import Velocity
 from iqstream.ops.lag.verdict import exit_code
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.kafka_protocol import partition_leaders
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP
 from tests.strategies import SEEDED
 
@@ -217,12 +218,15 @@ def test_open_transactions_are_what_lies_behind_the_stable_end():
 async def test_looking_at_a_topic_never_makes_it():
     asked = []
 
-    class Admin:
-        async def _send_request(self, request):
+    class Client:
+        def get_random_node(self):
+            return 0
+
+        async def send(self, _node, request):
             asked.append(request.build(MetadataRequest_v5))
             return MetadataResponse_v5(0, [], "cluster", 0, [(3, "gone", False, [])])
 
-    assert await partition_leaders(Admin(), ["gone"]) == {}
+    assert await partition_leaders(Client(), ["gone"]) == {}
     assert [request.to_object()["allow_auto_topic_creation"] for request in asked] == [False]
 
 

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.shell import StageShell
 
@@ -41,7 +42,10 @@ class Taking:
         pass
 
 
-@pytest.mark.parametrize("says", [ConnectionError("taken for an outage"), 7], ids=["an outage", "a position"])
+SAID = {"an outage": ConnectionError("away"), "a position": 7, "a failure of ours": Failed("there is no offset")}
+
+
+@pytest.mark.parametrize("says", SAID.values(), ids=SAID)
 async def test_a_revoked_owner_whose_cancellation_is_swallowed_does_not_go_on_beside_the_next(says):
     begun = []
     shell = StageShell(
@@ -52,6 +56,7 @@ async def test_a_revoked_owner_whose_cancellation_is_swallowed_does_not_go_on_be
     await asyncio.sleep(0)
     await shell.on_partitions_revoked({PARTITION})
     assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert not shell._failure.done()
     await shell.on_partitions_assigned({PARTITION})
     await asyncio.sleep(0)
     assert len(begun) == 2
