@@ -14,7 +14,6 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import (
     admin_client,
-    let_go,
     member_consumer,
     reader_consumer,
     transaction,
@@ -145,7 +144,7 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
                 await send_all(producer, records)
             await producer.commit_again()
         finally:
-            await let_go(producer)
+            await producer.let_go()
 
     while True:
         while await copy_dead_letters(pool, send):

@@ -1,7 +1,6 @@
 """Kafka clients with our settings applied: one place where every client is made."""
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,7 +20,6 @@ from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, Transacti
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
 TRANSACTION_TIMEOUT_MS = 15_000
-LET_GO_WITHIN_S = 2.0
 POSITION_DEADLINE_S = 30.0
 POSITION_RETRY_S = 0.2
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
@@ -173,15 +171,6 @@ async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
         await producer.begin_transaction()
         yield
         await producer.commit_transaction()
-
-
-async def let_go(producer: AIOKafkaProducer) -> None:
-    """Ends a producer whose broker may be away: what it has not sent is given up, what it says is of no consequence."""
-    with contextlib.suppress(KafkaError):
-        try:
-            await asyncio.wait_for(producer.stop(), LET_GO_WITHIN_S)
-        except TimeoutError:
-            await producer.client.close()
 
 
 @asynccontextmanager

@@ -33,10 +33,17 @@ def configure_logs(
 
 
 def _is_no_left_over_of_the_client(record: logging.LogRecord) -> bool:
-    """A fenced Kafka client raises its error to us, and leaves a future of its own that nobody can look at."""
+    """A Kafka client raises its error to us, and leaves a future or a task of its own that nobody can look at."""
     error = record.exc_info[1] if record.exc_info else None
     of_client = type(error).__module__ == "aiokafka.errors"  # not imported for every command
-    return not (of_client and record.getMessage().startswith("Future exception was never retrieved"))
+    what = record.getMessage()
+    return not (
+        of_client
+        and (
+            what.startswith("Future exception was never retrieved")
+            or (what.startswith("Task exception was never retrieved") and "/aiokafka/" in what)
+        )
+    )
 
 
 def _fields(record: logging.LogRecord) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from iqstream.runtime.kafka_protocol import (
 COMMIT_DEADLINE_S = 10.0
 """Below the transaction timeout: we give up before the broker does."""
 RETRY_S = 0.05
+LET_GO_AGAIN_S = 0.5
 _BUSY = frozenset({14, 51})
 """The coordinator is still loading, or still writes the markers of the transaction before."""
 _MOVED = frozenset({15, 16})
@@ -102,6 +103,24 @@ class TransactionalProducer(AIOKafkaProducer):
             if self._group is not None or partitions:
                 await self._ask(EndTxnRequest(*self._identity(), transaction_result=True))
         self._connections = connections | set(self._connected())
+
+    async def let_go(self) -> None:
+        """Ends it within seconds, also with its broker away, committing and aborting nothing.
+
+        What it has not sent is given up; what its tasks and connections still say is of no consequence.
+        """
+        self._closed = True
+        await self._close_connections()  # whatever waits for an answer fails by that
+        sender = self._sender.sender_task
+        while sender is not None and not sender.done():
+            sender.cancel()  # and once more, where it still waits for a coordinator
+            await asyncio.wait({sender}, timeout=LET_GO_AGAIN_S)
+        await self._close_connections()  # those that were just being opened
+
+    async def _close_connections(self) -> None:
+        closing = asyncio.ensure_future(self.client.close())
+        await asyncio.wait({closing}, timeout=LET_GO_AGAIN_S)
+        closing.cancel()  # a broker that stands still takes no last words
 
     def _identity(self) -> tuple[str, int, int]:
         return self._id, self._txn_manager.producer_id, self._txn_manager.producer_epoch

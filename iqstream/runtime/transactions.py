@@ -13,7 +13,7 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import let_go, transaction, transactional_producer
+from iqstream.runtime.kafka import transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
@@ -131,7 +131,7 @@ class TransactionalTransform:
 
     async def close(self) -> None:
         """Lets the producer go, committing and aborting nothing: after an error its outcome is unknown."""
-        await let_go(self._producer)
+        await self._producer.let_go()
 
     def _compute(self, records: Sequence[ConsumerRecord]) -> list[Result]:
         return [self._result(record) for record in records]

@@ -11,7 +11,6 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.bench.servers import bench_servers
 from iqstream.runtime.kafka import (
     admin_client,
-    let_go,
     started_reader,
     stored_position,
     transaction,
@@ -50,7 +49,7 @@ class Writer:
             except (KafkaError, OSError, TimeoutError):
                 await asyncio.sleep(0.1)
             finally:
-                await let_go(producer)
+                await producer.let_go()
 
     async def _write(self, producer, number):
         async with transaction(producer):

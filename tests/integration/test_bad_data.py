@@ -8,7 +8,7 @@ import pytest
 from aiokafka import TopicPartition
 
 from iqstream.runtime.invalid_share import ENOUGH
-from iqstream.runtime.kafka import let_go, started_reader, transactional_producer
+from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
@@ -48,7 +48,7 @@ async def sender(settings):
     producer = transactional_producer(settings, f"bad-{small_spec(1).dataset_id}")
     await producer.start()
     yield producer
-    await let_go(producer)
+    await producer.let_go()
 
 
 async def send(sender, topic, values):

@@ -16,7 +16,6 @@ from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partitio
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.kafka import (
     admin_client,
-    let_go,
     started_reader,
     stored_position,
     transaction,
@@ -62,7 +61,7 @@ async def a_producer(scene, *, again=True):
         await producer.start()
         yield producer
     finally:
-        await let_go(producer)
+        await producer.let_go()
 
 
 async def commit_half_forgotten(scene, producer):

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, let_go, stored_position, transaction, transactional_producer
+from iqstream.runtime.kafka import admin_client, stored_position, transaction, transactional_producer
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -121,7 +121,7 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
         yield ShardPublisher(producer, spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
         await producer.commit_again()  # nobody may come after us to see to it
     finally:
-        await let_go(producer)
+        await producer.let_go()
 
 
 async def published_samples(settings: Settings, spec: DatasetSpec) -> int:

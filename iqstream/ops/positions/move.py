@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.positions.plan import MovePlan
 from iqstream.ops.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import let_go, started_reader, transaction, transactional_producer
+from iqstream.runtime.kafka import started_reader, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import OUTPUTS_OF_GROUP
@@ -89,7 +89,7 @@ async def _move_group_offset(settings: Settings, group: str, partition: TopicPar
         else:
             return
         finally:
-            await let_go(producer)
+            await producer.let_go()
 
 
 async def _move_rows(

@@ -20,7 +20,7 @@ from iqstream.ops.datasets.submit import shard_record
 from iqstream.ops.replay.register import Replay
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.kafka import let_go, reader_consumer, stored_position, transaction, transactional_producer
+from iqstream.runtime.kafka import reader_consumer, stored_position, transaction, transactional_producer
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
@@ -130,7 +130,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
                 result.add(done)
         await producer.commit_again()
     finally:
-        await asyncio.gather(_close(connection.close(timeout=2)), let_go(producer))
+        await asyncio.gather(_close(connection.close(timeout=2)), producer.let_go())
 
 
 async def _close(closing: Awaitable[object]) -> None:

@@ -8,7 +8,8 @@ import logging
 from urllib.parse import urlsplit
 
 import pytest
-from aiokafka.errors import ProducerFenced
+from aiokafka.client import AIOKafkaClient
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
 
 from iqstream.runtime.logs import HIDDEN, JsonLines, TextLines, configure_logs
 from iqstream.runtime.settings import Settings, secrets_of
@@ -97,3 +98,21 @@ async def test_a_future_that_a_fenced_client_leaves_behind_is_not_told_and_one_o
     told = capsys.readouterr().err
     assert "ours" in told
     assert "ProducerFenced" not in told
+
+
+async def test_a_request_that_a_client_leaves_to_itself_is_not_told_and_a_task_of_ours_is(capsys):
+    configure_logs("text")
+
+    async def of_ours():
+        raise KafkaConnectionError("ours")
+
+    client = AIOKafkaClient(bootstrap_servers="127.0.0.1:1")
+    for coroutine in (of_ours(), client.bootstrap()):
+        task = asyncio.create_task(coroutine)
+        await asyncio.wait({task})
+        del task, coroutine
+    await client.close()
+    gc.collect()
+    told = capsys.readouterr().err
+    assert "KafkaConnectionError: ours" in told
+    assert "Unable to bootstrap" not in told
