@@ -79,7 +79,8 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
         yield pool
     finally:
         try:
-            await asyncio.wait_for(pool.close(), CLOSE_TIMEOUT_S)
+            async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                await pool.close()
         except TimeoutError:
             pool.terminate()
 

@@ -57,7 +57,8 @@ class Saver:
             while await self.save_next():
                 pass
             try:
-                await asyncio.wait_for(self._wake.wait(), POLL_EVERY_S)
+                async with asyncio.timeout(POLL_EVERY_S):
+                    await self._wake.wait()
             except TimeoutError:
                 continue
 

@@ -155,7 +155,8 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
 async def _publish(consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
     """Tells Kafka how far PostgreSQL is. Only for those who watch: a rebalance under way may refuse it."""
     with contextlib.suppress(KafkaError, TimeoutError):
-        await asyncio.wait_for(consumer.commit({partition: offset}), PUBLISH_DEADLINE_S)
+        async with asyncio.timeout(PUBLISH_DEADLINE_S):
+            await consumer.commit({partition: offset})
 
 
 async def _identity(settings: Settings) -> tuple[str, UUID]:

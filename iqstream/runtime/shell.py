@@ -115,7 +115,8 @@ class StageShell(ConsumerRebalanceListener):
             await self._drain()
             await _end(ends, REVOKE_DEADLINE_S)
             with contextlib.suppress(TimeoutError):  # it would wait for a rebalance that is under way
-                await asyncio.wait_for(self._consumer.stop(), STOP_DEADLINE_S)
+                async with asyncio.timeout(STOP_DEADLINE_S):
+                    await self._consumer.stop()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Heartbeats stand still in here and exceptions are swallowed: it pauses and schedules, no more."""
@@ -173,7 +174,8 @@ class StageShell(ConsumerRebalanceListener):
                 retry_s = min(retry_s * 2, RETRY_MOST_S)
             finally:
                 with contextlib.suppress(Exception):
-                    await asyncio.wait_for(asyncio.shield(ownership.close()), REVOKE_DEADLINE_S)
+                    async with asyncio.timeout(REVOKE_DEADLINE_S):
+                        await asyncio.shield(ownership.close())
 
     def _is_owner(self, partition: TopicPartition) -> bool:
         """Whether the current task is the one that the last assignment made for the partition."""
@@ -218,7 +220,8 @@ class StageShell(ConsumerRebalanceListener):
 
     async def _pause_before_retry(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
 
     def _fail(self, partition: TopicPartition, error: Exception) -> None:
         if not isinstance(error, IqstreamError):

@@ -33,7 +33,8 @@ class WithdrawnDatasets:
         following = asyncio.create_task(self._follow(connected))
         try:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(connected.wait(), POLL_EVERY_S)
+                async with asyncio.timeout(POLL_EVERY_S):
+                    await connected.wait()
             yield self
         finally:
             following.cancel()
@@ -58,7 +59,8 @@ class WithdrawnDatasets:
                 self._known = frozenset((row["id"], row["version"]) for row in rows)
                 connected.set()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(changed.wait(), POLL_EVERY_S)
+                    async with asyncio.timeout(POLL_EVERY_S):
+                        await changed.wait()
         finally:
             with contextlib.suppress(Exception):
                 await connection.close(timeout=2)

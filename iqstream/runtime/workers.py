@@ -238,7 +238,8 @@ async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Eve
                 log.warning("%s worker %d waits, and tries every %.0f s: %s", stage, slot.number, WAIT_S, reason)
             waits_for = reason
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), WAIT_S)
+                async with asyncio.timeout(WAIT_S):
+                    await stop.wait()
             continue
         waits_for = ""
         slot.short_lives = slot.short_lives + 1 if loop.time() - started_at < SHORT_LIFE_S else 0
@@ -251,7 +252,8 @@ async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Eve
         delay_s = min(BACKOFF_MOST_S, 0.25 * 2**slot.short_lives) if slot.short_lives > 1 else 0.0
         log.warning("%s worker %d ended (%s); the next starts", stage, slot.number, f"{how} {reason}".strip())
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), delay_s)
+            async with asyncio.timeout(delay_s):
+                await stop.wait()
 
 
 async def _until_end(process: asyncio.subprocess.Process, stop: asyncio.Event, kill: asyncio.Event) -> str:
