@@ -88,7 +88,8 @@ class TransactionalProducer(AIOKafkaProducer):
     async def commit_again(self) -> None:
         """Commits an empty transaction to the group's offsets, and to all partitions where one stands open.
 
-        Markers that are there already do no harm. It returns once every earlier commit of this id can be read.
+        Every earlier commit of this id can be read then; of one that was forgotten, as soon as the markers of this one
+        are written. Markers that are there already do no harm.
 
         Raises:
             KafkaError, TimeoutError: as `start`.

@@ -25,6 +25,7 @@ from iqstream.runtime.topics import JOBS
 from sink.datasets import set_status
 from tests.integration.lag_scene import Scene
 from tests.integration.pipeline import small_spec, submitted_shards
+from tests.integration.transactions import settled
 
 pytestmark = pytest.mark.stack
 TOLD, FORGOTTEN = 0, 1
@@ -162,6 +163,7 @@ async def test_a_submission_ends_when_all_its_shards_can_be_read(settings, monke
     async with postgres_pool(settings) as pool:
         await submission.submit(settings, pool, spec)
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
+    await settled(settings, JOBS)
     assert await submitted_shards(settings, spec) == dict.fromkeys(range(0, 60, 2), 1)
 
 

@@ -110,6 +110,7 @@ def test_a_second_sigterm_ends_everything_at_once(service):
     workers = workers_of(service)
     for worker in workers:
         worker.suspend()  # they could not stop in good order
+    until(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers), "both stand still")
     process = service.services.pop("extractor")
     process.send_signal(signal.SIGTERM)
     until(lambda: all(map(sigterm_is_pending, workers)), "the first one was passed on")

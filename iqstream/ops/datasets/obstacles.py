@@ -1,18 +1,22 @@
-"""What keeps a dataset from getting on, as far as it can be seen from outside: absent stages, IQ that is not saved."""
+"""What keeps a dataset from getting on, as far as it can be seen from outside.
 
-from collections.abc import Iterable
+Stages that do not run, transactions that do not end, IQ that is not saved.
+"""
+
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 
-from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
+from iqstream.ops.lag.offsets import partition_ends, partition_leaders
+from iqstream.runtime.topics import FEATURES, FRAMES, GROUP_OF_TOPIC, JOBS
 from sink.postgres import Pool
 
-STAGE_GROUPS = {"producer": PRODUCER_GROUP, "extractor": EXTRACTOR_GROUP, "sink": SINK_GROUP}
+STAGE_INPUTS = {"producer": JOBS, "extractor": FRAMES, "sink": FEATURES}
 
 
 async def obstacles(
-    pool: Pool, admin: AIOKafkaAdminClient, dataset_id: str, waiting_stages: Iterable[str]
+    pool: Pool, admin: AIOKafkaAdminClient, dataset_id: str, waiting_stages: Collection[str]
 ) -> tuple[str, ...]:
     """A sentence each, with what to do.
 
@@ -25,8 +29,9 @@ async def obstacles(
     found = [
         f"no {stage} is running: start one with `iqstream {stage}`"
         for stage in waiting_stages
-        if not await _has_members(admin, STAGE_GROUPS[stage])
+        if not await _has_members(admin, GROUP_OF_TOPIC[STAGE_INPUTS[stage]])
     ]
+    found += await _open_transactions(admin, [STAGE_INPUTS[stage] for stage in waiting_stages])
     unsaved = await pool.fetchrow(
         "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
         "WHERE dataset_id = $1 AND saved_at IS NULL AND error IS NOT NULL",
@@ -35,6 +40,17 @@ async def obstacles(
     if unsaved is not None and unsaved["samples"]:
         found.append(f"the IQ of {unsaved['samples']} samples waits to be saved: {unsaved['error']}")
     return tuple(found)
+
+
+async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:
+    """Most are over in a moment: the offset tells one that stays from the next."""
+    ends = await partition_ends(admin, await partition_leaders(admin, topics))
+    return [
+        f"{topic}-{partition} stands still at offset {end.end}, where a transaction has not ended; "
+        "`kafka-transactions.sh find-hanging` says whose it is"
+        for (topic, partition), end in sorted(ends.items())
+        if end.end < end.high_watermark
+    ]
 
 
 async def _has_members(admin: AIOKafkaAdminClient, group: str) -> bool:
