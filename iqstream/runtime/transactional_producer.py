@@ -14,7 +14,7 @@ from typing import Any
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.client import ConnectionGroup, CoordinationType
 from aiokafka.conn import AIOKafkaConnection
-from aiokafka.errors import KafkaError, LeaderNotAvailableError, ProducerFenced, for_code
+from aiokafka.errors import KafkaError, ProducerFenced, for_code
 from aiokafka.protocol.api import Request, Response
 from aiokafka.protocol.offset import OffsetResetStrategy
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
@@ -130,21 +130,24 @@ class TransactionalProducer(AIOKafkaProducer):
         return (connection for connection in self.client._conns.values() if connection.connected())  # noqa: SLF001
 
     async def _open_partitions(self) -> list[TopicPartition]:
-        """Partitions of the outputs with records behind the last stable offset, whoever's they are."""
-        leaders = await partition_leaders(self.client, self._outputs)
-        while any(leader == NO_LEADER for partitions in leaders.values() for leader in partitions.values()):
-            await asyncio.sleep(RETRY_S)
+        """Partitions of the outputs with records behind the last stable offset, whoever's they are.
+
+        All of them must tell: one whose leader is just being chosen is asked again.
+        """
+        while True:
             leaders = await partition_leaders(self.client, self._outputs)
-        latest = {
-            TopicPartition(topic, partition): OffsetResetStrategy.LATEST
-            for topic, partitions in leaders.items()
-            for partition in partitions
-        }
-        stable = await list_offsets(self.client, leaders, READ_COMMITTED, latest)
-        ends = await list_offsets(self.client, leaders, READ_UNCOMMITTED, latest)
-        if missing := latest.keys() - (stable.keys() & ends.keys()):
-            raise LeaderNotAvailableError(f"{min(missing)}: where does it end")
-        return [partition for partition in latest if stable[partition] < ends[partition]]
+            latest = {
+                TopicPartition(topic, partition): OffsetResetStrategy.LATEST
+                for topic, partitions in leaders.items()
+                for partition, leader in partitions.items()
+                if leader != NO_LEADER
+            }
+            stable = await list_offsets(self.client, leaders, READ_COMMITTED, latest)
+            ends = await list_offsets(self.client, leaders, READ_UNCOMMITTED, latest)
+            told = stable.keys() & ends.keys()
+            if len(told) == sum(map(len, leaders.values())):
+                return [partition for partition in told if stable[partition] < ends[partition]]
+            await asyncio.sleep(RETRY_S)
 
     async def _ask(self, request: Request[Any]) -> None:
         """Sends a request to the transaction's coordinator, again and again while it is busy or away."""
