@@ -16,8 +16,8 @@ from iqstream.runtime.kafka import (
     admin_client,
     member_consumer,
     reader_consumer,
+    started_producer,
     transaction,
-    transactional_producer,
 )
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
 from iqstream.runtime.outages import ServersAway
@@ -137,14 +137,11 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
     transactional_id = worker.instance_id(f"{SINK_GROUP}-dead-letters")
 
     async def send(records: Sequence[OutgoingRecord]) -> None:
-        producer = transactional_producer(worker.settings, transactional_id, outputs=OUTPUTS_OF_GROUP[SINK_GROUP])
-        try:
-            await producer.start()
-            async with transaction(producer):
-                await send_all(producer, records)
-            await producer.commit_again()
-        finally:
-            await producer.let_go()
+        async with (
+            started_producer(worker.settings, transactional_id, outputs=OUTPUTS_OF_GROUP[SINK_GROUP]) as producer,
+            transaction(producer),
+        ):
+            await send_all(producer, records)
 
     while True:
         while await copy_dead_letters(pool, send):

@@ -158,6 +158,26 @@ def transactional_producer(
 
 
 @asynccontextmanager
+async def started_producer(
+    settings: Settings, transactional_id: str, *, outputs: Sequence[str], group: str | None = None
+) -> AsyncIterator[TransactionalProducer]:
+    """A `transactional_producer` for as long as the context lasts, for work after which nobody may come.
+
+    At its end what it committed stands, unless it ends by an error: then whoever starts next sees to it.
+
+    Raises:
+        KafkaError, TimeoutError: as `TransactionalProducer.start`.
+    """
+    producer = transactional_producer(settings, transactional_id, outputs=outputs, group=group)
+    try:
+        await producer.start()
+        yield producer
+        await producer.commit_again()
+    finally:
+        await producer.let_go()
+
+
+@asynccontextmanager
 async def transaction(producer: AIOKafkaProducer) -> AsyncIterator[None]:
     """Commits at the end. After any error the outcome is unknown, and the producer is to be let go.
 

@@ -11,12 +11,11 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.bench.servers import bench_servers
 from iqstream.runtime.kafka import (
     admin_client,
-    started_reader,
     stored_position,
     transaction,
     transactional_producer,
 )
-from tests.integration.transactions import settled
+from tests.integration.transactions import committed_records, settled
 
 pytestmark = [pytest.mark.acceptance, pytest.mark.timeout(900)]
 KILLS = 20
@@ -60,16 +59,7 @@ class Writer:
 
 async def numbers_read(settings):
     partitions = [TopicPartition(TOPIC, partition) for partition in range(PARTITIONS)]
-    async with started_reader(settings) as reader:
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        await reader.seek_to_beginning(*partitions)
-        read = Counter()
-        async with asyncio.timeout(60):
-            while any([await reader.position(partition) < ends[partition] for partition in partitions]):
-                for records in (await reader.getmany(timeout_ms=100)).values():
-                    read.update(record.value.decode() for record in records)
-        return read
+    return Counter(record.value.decode() for record in await committed_records(settings, partitions))
 
 
 async def test_what_is_committed_while_the_broker_is_killed_stands_once_and_can_be_read(tmp_path):

@@ -16,7 +16,7 @@ from aiokafka.admin import NewTopic
 from iqstream.runtime.kafka import admin_client, reader_consumer, started_reader, transactional_producer
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import DEAD_LETTER_LIMIT_BYTES, DEAD_LETTERS
-from tests.integration.transactions import settled
+from tests.integration.transactions import committed_records, settled
 
 
 class CopyCluster:
@@ -130,15 +130,8 @@ class CopyCluster:
     async def dead_letters(self) -> list[tuple[bytes, dict[str, bytes]]]:
         """Value and headers of the dead letters that came from our input topic."""
         await settled(self.settings, DEAD_LETTERS)
-        async with started_reader(self.settings) as consumer:
-            partition = TopicPartition(DEAD_LETTERS, 0)
-            consumer.assign([partition])
-            await consumer.seek_to_beginning(partition)
-            end = (await consumer.end_offsets([partition]))[partition]
-            letters = []
-            while await consumer.position(partition) < end:
-                for records in (await consumer.getmany(timeout_ms=500)).values():
-                    letters += [(record.value, dict(record.headers)) for record in records]
+        records = await committed_records(self.settings, [TopicPartition(DEAD_LETTERS, 0)])
+        letters = [(record.value, dict(record.headers)) for record in records]
         return [(v, headers) for v, headers in letters if headers["origin"].startswith(self.topic_in.encode())]
 
     async def committed(self) -> dict[TopicPartition, int]:

@@ -21,11 +21,11 @@ from iqstream.ops.bench.digest import dataset_digest
 from iqstream.ops.bench.digest import stored_objects as recordings_of
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import JOBS
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, GenerationShard, decode
+from tests.integration.transactions import committed_records
 
 STAGES = ("producer", "extractor", "sink")
 
@@ -118,17 +118,9 @@ async def wait_for_dataset(settings: Settings, spec: DatasetSpec, enough, *, dea
 
 async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:
     """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
-    async with started_reader(settings) as reader:
-        places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
-        reader.assign(places)
-        await reader.seek_to_beginning(*places)
-        ends = await reader.end_offsets(places)
-        found: Counter[int] = Counter()
-        while any([await reader.position(place) < ends[place] for place in places]):
-            for records in (await reader.getmany(timeout_ms=200)).values():
-                shards = [decode(record.value, GenerationShard) for record in records]
-                found.update(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
-        return found
+    places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
+    shards = [decode(record.value, GenerationShard) for record in await committed_records(settings, places)]
+    return Counter(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
 
 
 def is_complete(row: asyncpg.Record) -> bool:

@@ -16,7 +16,6 @@ from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partitio
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.kafka import (
     admin_client,
-    started_reader,
     stored_position,
     transaction,
     transactional_producer,
@@ -25,7 +24,7 @@ from iqstream.runtime.topics import JOBS
 from sink.datasets import set_status
 from tests.integration.lag_scene import Scene
 from tests.integration.pipeline import small_spec, submitted_shards
-from tests.integration.transactions import settled
+from tests.integration.transactions import committed_records, settled
 
 pytestmark = pytest.mark.stack
 TOLD, FORGOTTEN = 0, 1
@@ -170,13 +169,5 @@ async def test_a_submission_ends_when_all_its_shards_can_be_read(settings, monke
 async def assert_read(scene, values):
     """Exactly these are there for a reader of committed records."""
     partitions = [TopicPartition(scene.topic, p) for p in (TOLD, FORGOTTEN)]
-    async with started_reader(scene.settings) as reader:
-        reader.assign(partitions)
-        ends = await reader.end_offsets(partitions)
-        await reader.seek_to_beginning(*partitions)
-        read = []
-        async with asyncio.timeout(60):
-            while any([await reader.position(p) < ends[p] for p in partitions]):
-                for records in (await reader.getmany(timeout_ms=100)).values():
-                    read += [record.value for record in records]
+    read = [record.value for record in await committed_records(scene.settings, partitions)]
     assert sorted(read) == sorted(values)

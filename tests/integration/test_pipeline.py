@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.runtime.kafka import started_reader, transactional_producer
+from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, STATISTICS, Capture, GenerationShard, decode, encode, headers, sample_key
@@ -22,7 +22,7 @@ from tests.integration.pipeline import (
     submit_dataset,
     wait_for_dataset,
 )
-from tests.integration.transactions import settled
+from tests.integration.transactions import committed_records, settled
 
 pytestmark = pytest.mark.stack
 SAMPLES = 40
@@ -167,13 +167,5 @@ def nan_frame(spec, index):
 
 async def dead_letters_of(settings, spec):
     await settled(settings, DEAD_LETTERS)
-    async with started_reader(settings) as reader:
-        place = TopicPartition(DEAD_LETTERS, 0)
-        reader.assign([place])
-        await reader.seek_to_beginning(place)
-        end = (await reader.end_offsets([place]))[place]
-        found = []
-        while await reader.position(place) < end:
-            for records in (await reader.getmany(timeout_ms=300)).values():
-                found += [r.value for r in records if dict(r.headers)["key"].startswith(spec.dataset_id.encode())]
-        return found
+    letters = await committed_records(settings, [TopicPartition(DEAD_LETTERS, 0)])
+    return [r.value for r in letters if dict(r.headers)["key"].startswith(spec.dataset_id.encode())]

@@ -1,14 +1,14 @@
 """Transactions that are over when a test goes on: the broker answers a commit before its readers see it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
-from iqstream.runtime.kafka import admin_client, transactional_producer
+from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.settings import Settings
 
 
@@ -28,6 +28,19 @@ async def settled(settings: Settings, topic: str) -> None:
         leaders = await partition_leaders(admin, [topic])
         while any(end.end < end.high_watermark for end in (await partition_ends(admin, leaders)).values()):
             await asyncio.sleep(0.01)
+
+
+async def committed_records(settings: Settings, partitions: Sequence[TopicPartition]) -> list[ConsumerRecord]:
+    """All that can be read of the partitions up to where they end now."""
+    async with started_reader(settings) as reader, asyncio.timeout(120):
+        reader.assign(partitions)
+        await reader.seek_to_beginning(*partitions)
+        ends = await reader.end_offsets(partitions)
+        found: list[ConsumerRecord] = []
+        while any([await reader.position(partition) < ends[partition] for partition in partitions]):
+            for records in (await reader.getmany(timeout_ms=200)).values():
+                found += records
+        return found
 
 
 @asynccontextmanager

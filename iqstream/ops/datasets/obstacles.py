@@ -9,10 +9,8 @@ from uuid import UUID
 from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
-from iqstream.runtime.topics import FEATURES, FRAMES, GROUP_OF_TOPIC, JOBS
+from iqstream.ops.positions.read import STAGES
 from sink.postgres import Pool
-
-STAGE_INPUTS = {"producer": JOBS, "extractor": FRAMES, "sink": FEATURES}
 
 
 async def obstacles(
@@ -29,9 +27,9 @@ async def obstacles(
     found = [
         f"no {stage} is running: start one with `iqstream {stage}`"
         for stage in waiting_stages
-        if not await _has_members(admin, GROUP_OF_TOPIC[STAGE_INPUTS[stage]])
+        if not await _has_members(admin, STAGES[stage].group)
     ]
-    found += await _open_transactions(admin, [STAGE_INPUTS[stage] for stage in waiting_stages])
+    found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
     unsaved = await pool.fetchrow(
         "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
         "WHERE dataset_id = $1 AND saved_at IS NULL AND error IS NOT NULL",

@@ -8,7 +8,7 @@ from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, stored_position, transaction, transactional_producer
+from iqstream.runtime.kafka import admin_client, started_producer, stored_position, transaction
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -115,13 +115,10 @@ async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterato
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """
-    producer = transactional_producer(settings, submission_group(spec), outputs=(JOBS,), group=submission_group(spec))
-    try:
-        await producer.start()  # fences an earlier submitter of the same dataset and ends its transaction
-        yield ShardPublisher(producer, spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
-        await producer.commit_again()  # nobody may come after us to see to it
-    finally:
-        await producer.let_go()
+    group = submission_group(spec)
+    # Its start fences an earlier submitter of the same dataset and ends its transaction.
+    async with started_producer(settings, group, outputs=(JOBS,), group=group) as producer:
+        yield ShardPublisher(producer, spec, await stored_position(settings, group, SUBMISSION_PLACE))
 
 
 async def published_samples(settings: Settings, spec: DatasetSpec) -> int:

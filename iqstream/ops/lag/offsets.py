@@ -71,7 +71,8 @@ async def partition_ends(
     ]
 
     async def ask(isolation_level: int, which: int) -> dict[TopicPartition, int]:
-        return await _list_offsets(admin, leaders, isolation_level, dict.fromkeys(everywhere, which))
+        wanted = dict.fromkeys(everywhere, which)
+        return await kafka_protocol.list_offsets(admin._client, leaders, isolation_level, wanted)  # noqa: SLF001
 
     starts = await ask(READ_COMMITTED, OffsetResetStrategy.EARLIEST)
     ends = await ask(READ_COMMITTED, OffsetResetStrategy.LATEST)
@@ -94,14 +95,5 @@ async def offsets_at(
         for partition, at in times_ms.items()
         if leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER) != NO_LEADER
     }
-    found = await _list_offsets(admin, leaders, READ_COMMITTED, reachable)
+    found = await kafka_protocol.list_offsets(admin._client, leaders, READ_COMMITTED, reachable)  # noqa: SLF001
     return {partition: None if offset < 0 else offset for partition, offset in found.items()}
-
-
-async def _list_offsets(
-    admin: AIOKafkaAdminClient,
-    leaders: Mapping[str, Mapping[int, int]],
-    isolation_level: int,
-    which: Mapping[TopicPartition, int],
-) -> dict[TopicPartition, int]:
-    return await kafka_protocol.list_offsets(admin._client, leaders, isolation_level, which)  # noqa: SLF001

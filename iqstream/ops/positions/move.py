@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.positions.plan import MovePlan
 from iqstream.ops.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import started_reader, transaction, transactional_producer
+from iqstream.runtime.kafka import started_producer, started_reader, transaction
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import OUTPUTS_OF_GROUP
@@ -71,25 +71,23 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
 
 async def _move_group_offset(settings: Settings, group: str, partition: TopicPartition, target: int) -> None:
     for attempt in range(1, ATTEMPTS + 1):
-        producer = transactional_producer(
-            settings, transactional_id(group, partition), outputs=OUTPUTS_OF_GROUP[group], group=group
-        )
         try:
-            async with asyncio.timeout(MOVE_DEADLINE_S):
+            async with (
+                asyncio.timeout(MOVE_DEADLINE_S),
                 # 1. Fences the owner and ends its open transaction: from here on it cannot commit.
-                await producer.start()
+                started_producer(
+                    settings, transactional_id(group, partition), outputs=OUTPUTS_OF_GROUP[group], group=group
+                ) as producer,
                 # 2. The position, as the owner itself would commit it.
-                async with transaction(producer):
-                    await producer.send_offsets_to_transaction({partition: target}, group)
-                await producer.commit_again()
+                transaction(producer),
+            ):
+                await producer.send_offsets_to_transaction({partition: target}, group)
         except KafkaError:
             if attempt == ATTEMPTS:
                 raise
             await asyncio.sleep(RETRY_S)
         else:
             return
-        finally:
-            await producer.let_go()
 
 
 async def _move_rows(

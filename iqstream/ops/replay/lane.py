@@ -20,7 +20,7 @@ from iqstream.ops.datasets.submit import shard_record
 from iqstream.ops.replay.register import Replay
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.kafka import reader_consumer, stored_position, transaction, transactional_producer
+from iqstream.runtime.kafka import reader_consumer, started_producer, stored_position, transaction
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
@@ -109,15 +109,15 @@ async def _run(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
 async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneResult) -> None:
     place = TopicPartition(FEATURES, job.lane)
     connection = await asyncpg.connect(job.settings.postgres_dsn, timeout=10)
-    producer = transactional_producer(
-        job.settings, f"{job.replay.group}-{job.lane}", outputs=(FEATURES, JOBS), group=job.replay.group
-    )
+    group = job.replay.group
     try:
         # 1. Fences an earlier run of this lane and ends its transaction; then its position stands still.
-        await producer.start()
-        published = await stored_position(job.settings, job.replay.group, place)
-        pending = islice(_indices(job), published, None)
-        async with FrameReader(lambda: reader_consumer(job.settings)) as reader:
+        async with (
+            started_producer(job.settings, f"{group}-{job.lane}", outputs=(FEATURES, JOBS), group=group) as producer,
+            FrameReader(lambda: reader_consumer(job.settings)) as reader,
+        ):
+            published = await stored_position(job.settings, group, place)
+            pending = islice(_indices(job), published, None)
             while not stopped() and (batch := list(islice(pending, SAMPLES_PER_TRANSACTION))):
                 # 2. Everything is computed before the transaction is open: it stalls the readers of its partitions.
                 done = LaneResult()
@@ -126,11 +126,10 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
                     records += await _records_of(job, reader, source, done)
                 # 3. Results and position, all or nothing.
                 published += len(batch)
-                await _commit(producer, records, {place: published}, job.replay.group)
+                await _commit(producer, records, {place: published}, group)
                 result.add(done)
-        await producer.commit_again()
     finally:
-        await asyncio.gather(_close(connection.close(timeout=2)), producer.let_go())
+        await _close(connection.close(timeout=2))
 
 
 async def _close(closing: Awaitable[object]) -> None:
