@@ -120,6 +120,10 @@ RETURNING name, accepted, iq_samples_saved;
 -- name: allow_long_wait
 SELECT set_config('idle_in_transaction_session_timeout', '2min', true);
 
+-- name: end_long_wait
+SELECT set_config('idle_in_transaction_session_timeout', reset_val || 'ms', true)
+FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout';
+
 -- name: claim_iq_save
 SELECT s.dataset_id::text, s.dataset_version, s.sample_idx, s.attempts, o.lineage, d.spec, d.recorded
 FROM heimdall.iq_saves s

@@ -86,7 +86,9 @@ class Saver:
             except (IqstreamError, KafkaError, TimeoutError, OSError) as error:
                 await _postpone(connection, task, error, RETRY_OUTAGE_S)
                 return False  # the next sample would fare no better
-            # 3. Only now is it saved; the last one completes the dataset.
+            # 3. Only now is it saved; the last one completes the dataset. From here on the dataset is locked, and
+            #    everybody waits for us: frozen now, we lose the transaction as soon as any frozen worker does.
+            await connection.execute(QUERIES["end_long_wait"])
             key = task.sample.key
             if await _deleted_meanwhile(connection, key):
                 await connection.execute(QUERIES["forget_iq_save"], *key)

@@ -21,7 +21,7 @@ from sink.datasets import create_dataset, delete_dataset, get_dataset, set_statu
 from sink.frames import FrameReader
 from sink.objects import ObjectStore, object_name
 from sink.partition import SinkPartition
-from sink.postgres import create_offsets, create_pool
+from sink.postgres import create_offsets, create_pool, lock_datasets
 from sink.saver import Saver
 from tests.integration.transactions import settling_producer
 from tests.sink_samples import TOPIC, feature_record, kafka_record, make_frame, make_spec, withdraw_tests
@@ -243,6 +243,25 @@ async def test_a_frame_that_cannot_be_proved_is_not_stored_and_says_why(settings
     assert "crc32" in row["error"]
     assert await saved_samples(store, spec) == ([], 0)
     assert (await get_dataset(pool, spec.dataset_id)).status == "running"
+
+
+async def test_a_saver_that_holds_a_dataset_is_given_up_when_frozen_as_soon_as_any_other_transaction(
+    settings, pool, store, reader, frames_topic, monkeypatch
+):
+    spec = await running(pool, samples=1, iq_samples=1)
+    offsets = await send_frames(settings, frames_topic, spec, [0])
+    await decide(pool, spec, {0: [record_of(spec, frames_topic, offsets, 0, n) for n in range(RECEIVERS)]}, [0])
+    given_up_after = []
+
+    async def lock_and_look(connection, datasets):
+        locked = await lock_datasets(connection, datasets)
+        given_up_after.append(await connection.fetchval("SHOW idle_in_transaction_session_timeout"))
+        return locked
+
+    monkeypatch.setattr("sink.saver.lock_datasets", lock_and_look)
+    assert await make_saver(pool, store, reader, refuse).save_next()
+    assert given_up_after == [await pool.fetchval("SHOW idle_in_transaction_session_timeout")]
+    assert given_up_after != ["0"]
 
 
 async def test_a_dataset_deleted_while_its_iq_is_saved_leaves_no_objects(settings, pool, store, frames_topic):
