@@ -33,7 +33,10 @@ from sink.verdict import figures, lineage
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
-IDLE_IN_TRANSACTION_MS = 15_000
+IDLE_IN_TRANSACTION_MS = 10_000
+"""A frozen worker's transaction is ended after this time: by then Kafka has given its partitions away, too."""
+LOCK_TIMEOUT_MS = 5_000
+"""Waiting for a dataset is given up and begun again; a frozen worker does not begin again."""
 CONNECT_TIMEOUT_S = 10.0
 _NOT_CONNECTED: tuple[type[Exception], ...] = (*DatabaseAway, ValueError)
 CLOSE_TIMEOUT_S = 5.0
@@ -209,12 +212,25 @@ async def store_offset(connection: Connection, claim: Claim, next_offset: int) -
 
 
 async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) -> dict[DatasetKey, DatasetState]:
-    """Locks datasets in one order and reads them: the first statement of a batch. Unknown ones are left out."""
+    """Locks datasets in one order and reads them: the first statement of a batch. Unknown ones are left out.
+
+    Waits as long as it must, but in turns. A frozen worker has a connection that holds the lock and several that wait
+    for it. Without an end to their turn each would get the lock after the one before it, and keep it until the server
+    ends its transaction: one worker would hold up all others for `IDLE_IN_TRANSACTION_MS` times its connections.
+    """
     if not keys:
         return {}
     ids, versions = zip(*sorted(keys), strict=True)
+    while True:
+        try:
+            async with connection.transaction():  # a savepoint
+                await connection.execute(QUERIES["limit_lock_wait"], str(LOCK_TIMEOUT_MS))
+                rows = await connection.fetch(QUERIES["lock_datasets"], ids, versions)
+        except asyncpg.LockNotAvailableError:
+            continue
+        break
     states = {}
-    for row in await connection.fetch(QUERIES["lock_datasets"], ids, versions):
+    for row in rows:
         key = DatasetKey(row["id"], row["version"])
         states[key] = DatasetState(
             key=key,

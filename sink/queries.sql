@@ -24,6 +24,9 @@ UPDATE heimdall.stream_offsets
 SET next_offset = 0, topic_id = $3, owner_epoch = owner_epoch + 1, updated_at = now()
 WHERE "group" = $1 AND topic = $2 AND topic_id <> $3;
 
+-- name: limit_lock_wait
+SELECT set_config('lock_timeout', $1, true);
+
 -- name: lock_datasets
 SELECT d.id::text, d.version, d.status, d.recorded, d.iq_samples, d.iq_chosen, d.iq_frontier
 FROM heimdall.datasets d

@@ -4,6 +4,8 @@ import asyncio
 import json
 import logging
 import random
+import signal
+import sys
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -24,9 +26,10 @@ from sink.datasets import (
     set_status,
 )
 from sink.dead_letters import copy_dead_letters
+from sink.join import DatasetKey
 from sink.migrations import migrate
 from sink.partition import SinkPartition
-from sink.postgres import StaleOwner, create_offsets, create_pool
+from sink.postgres import StaleOwner, create_offsets, create_pool, lock_datasets
 from tests.sink_samples import (
     TOPIC,
     failure_record,
@@ -523,3 +526,29 @@ async def test_what_postgres_stores_of_a_row_is_what_the_extractor_said(pool, si
     stored = json.loads(text)
     assert stored["noise_floor_dbm"]["mean"] == odd_values[8]
     assert stored["zero_crossing_rate"]["max"] == odd_values[12 * 4 + 3]
+
+
+async def test_a_frozen_worker_holds_a_dataset_for_one_timeout_however_many_of_its_connections_wait_for_it(
+    settings, monkeypatch
+):
+    monkeypatch.setattr("sink.postgres.IDLE_IN_TRANSACTION_MS", 1000)
+    monkeypatch.setattr("sink.postgres.LOCK_TIMEOUT_MS", 500)
+    async with create_pool(settings.postgres_dsn, max_size=1) as pool:
+        spec = make_spec()
+        await create_dataset(pool, spec)
+        key = DatasetKey(spec.dataset_id, spec.dataset_version)
+        worker = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.integration.lock_holder"),
+            *(settings.postgres_dsn, key.dataset_id, "6", "1000", "500"),
+            stdout=asyncio.subprocess.PIPE,
+        )
+        try:
+            assert await worker.stdout.readline() == b"one holds the dataset, the others wait\n"
+            worker.send_signal(signal.SIGSTOP)
+            began = asyncio.get_running_loop().time()
+            async with pool.acquire() as connection, connection.transaction():
+                assert key in await lock_datasets(connection, [key])
+            assert asyncio.get_running_loop().time() - began < 3.0  # without an end to waiting: 6 s
+        finally:
+            worker.kill()
+            await worker.wait()

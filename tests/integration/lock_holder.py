@@ -1,0 +1,31 @@
+"""A process whose connections all want the same dataset: one holds it, the others wait. To be frozen by a test."""
+
+import asyncio
+import sys
+
+import sink.postgres
+from sink.join import DatasetKey
+from sink.postgres import create_pool, lock_datasets
+
+WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iqstream' AND wait_event_type = 'Lock'"
+
+
+async def main() -> None:
+    dsn, dataset_id, connections, idle_ms, lock_ms = sys.argv[1:]
+    sink.postgres.IDLE_IN_TRANSACTION_MS = int(idle_ms)
+    sink.postgres.LOCK_TIMEOUT_MS = int(lock_ms)
+
+    async def hold() -> None:
+        async with pool.acquire() as connection, connection.transaction():
+            await lock_datasets(connection, [DatasetKey(dataset_id, 1)])
+            await asyncio.Event().wait()
+
+    async with create_pool(dsn, max_size=int(connections) + 1) as pool, asyncio.TaskGroup() as group:
+        for _ in range(int(connections)):
+            group.create_task(hold())
+        while await pool.fetchval(WAITING) < int(connections) - 1:
+            await asyncio.sleep(0.01)
+        print("one holds the dataset, the others wait", flush=True)
+
+
+asyncio.run(main())
