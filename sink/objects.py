@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 BUCKET = "heimdall-synthetic-iq"
 _CONNECT_TIMEOUT_S = 5.0
-_READ_TIMEOUT_S = 30.0
+_READ_TIMEOUT_S = 10.0
+"""A store that restarts may keep a request for 20 s or for ever, and serve the next one at once."""
 _THREADS = 8
 """A sample's recordings at once."""
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
@@ -62,7 +63,7 @@ class ObjectStore:
             ca_certs=ca_file or None,  # the system's where there is none
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
             maxsize=16,
-            retries=urllib3.Retry(total=3, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
+            retries=urllib3.Retry(total=3, read=0, backoff_factor=0.2, status_forcelist=[500, 502, 503, 504]),
         )
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._http = http
@@ -156,6 +157,8 @@ class ObjectStore:
                     f"object store at {self._endpoint}: no TLS connection ({reason}). "
                     "Check IQSTREAM_S3_CAFILE, and IQSTREAM_S3_SECURE if it does not speak TLS."
                 ) from None
+            if isinstance(reason, urllib3.exceptions.ResponseError):
+                raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {reason}") from None
             raise Unreachable(
                 f"object store at {self._endpoint} does not answer ({type(error).__name__}). "
                 "Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT."

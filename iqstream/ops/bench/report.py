@@ -10,6 +10,8 @@ import msgspec
 
 from iqstream.ops.bench.campaign import CampaignResult
 from iqstream.ops.bench.ground import Recovery
+from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
+from sink.postgres import IDLE_IN_TRANSACTION_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,21 @@ class Row:
     worst_s: float | None
     others_paused_s: float | None
     """Worst."""
+
+
+BOUND_S = max(SESSION_TIMEOUT_MS, IDLE_IN_TRANSACTION_MS) / 1000 + 5.0
+"""A fault is over after this time: what holds partitions or locks and does not answer is given up by Kafka and by
+PostgreSQL, and the rest takes seconds. Faults at the same time may wait for each other, so theirs add up."""
+
+
+def late(steps: Sequence[Sequence[Recovery]]) -> list[str]:
+    """The recoveries that took longer than the bound, a sentence each."""
+    return [
+        f"{recovery.kind}: on again after {recovery.recovery_s:.1f} s, bound {BOUND_S * len(step):.0f} s"
+        for step in steps
+        for recovery in step
+        if recovery.recovery_s > BOUND_S * len(step)
+    ]
 
 
 def rows(steps: Sequence[Sequence[Recovery]]) -> list[Row]:
@@ -66,16 +83,17 @@ def markdown(result: CampaignResult) -> str:
 
 
 def summary(result: CampaignResult) -> str:
-    """Two sentences: what was done, and what came of it."""
+    """What was done, what came of it, and whether it was over in time."""
     faults = sum(len(step) for step in result.steps)
     together = sum(len(step) for step in result.steps if len(step) > 1)
     verdict = result.verdict
     same = verdict.datasets - verdict.digests_differ
+    in_time = faults - len(late(result.steps))
     return (
         f"{faults} faults ({together} of them two at a time), seed {result.seed}, {result.seconds:.0f} s, "
         f"{verdict.samples} samples in {verdict.datasets} datasets: {verdict.lost} lost, {verdict.doubled} doubled, "
         f"{same} of {verdict.datasets} datasets equal to the undisturbed one, "
-        f"{len(result.moved_back)} positions moved back."
+        f"{len(result.moved_back)} positions moved back; {in_time} of {faults} on again within {BOUND_S:.0f} s a fault."
     )
 
 
@@ -87,6 +105,8 @@ def as_json(result: CampaignResult) -> dict[str, Any]:
         "verdict": msgspec.to_builtins(result.verdict),
         "moved_back": list(result.moved_back),
         "problems": result.problems(),
+        "bound_s": BOUND_S,
+        "late": late(result.steps),
         "kinds": msgspec.to_builtins(rows(result.steps)),
         "steps": msgspec.to_builtins(result.steps),
     }

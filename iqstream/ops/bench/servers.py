@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
+import numpy as np
 import psutil
 
 from iqstream.ops.bench.proxy import Proxy
@@ -22,7 +23,8 @@ from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.embedded.s3 import S3
 from iqstream.ops.embedded.server import Server, bring_up
 from iqstream.ops.embedded.state import StackState, new_state, open_state_dir, save_state
-from iqstream.runtime.errors import UserError
+from iqstream.ops.reach import object_store
+from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.settings import Settings
 
 ServerName: TypeAlias = Literal["kafka", "postgres", "s3"]
@@ -70,12 +72,14 @@ class BenchServers:
         """How long each server last took from its start to its first answer."""
 
     async def start(self, name: ServerName) -> None:
-        """Brings a server up on its data; returns when it answers."""
+        """Brings a server up on its data; returns when it serves: an object store answers seconds before it stores."""
         began_s = time.monotonic()
         server = self._servers[name]
         await bring_up(server, save=lambda: save_state(self._path, self._state), deadline_s=START_DEADLINE_S)
         target = {"kafka": "behind", "postgres": "client", "s3": "s3"}[name]
         self.proxies[name].target_port = self._state.ports[name][target]
+        if name == "s3":
+            await _stores(self.settings())
         self.restarts_s[name] = time.monotonic() - began_s
 
     def kill(self, name: ServerName) -> None:
@@ -124,6 +128,30 @@ class BenchServers:
             postgres_dsn=self._postgres.dsn({"client": self.proxies["postgres"].port}),
             s3_endpoint=f"{LOOPBACK}:{self.proxies['s3'].port}",
         )
+
+
+async def _stores(settings: Settings) -> None:
+    """Waits until an object can be stored and removed again.
+
+    Raises:
+        Unreachable: not within the time that a start may take.
+    """
+    store = object_store(settings)
+    try:
+        async with asyncio.timeout(START_DEADLINE_S):
+            while True:
+                try:
+                    await store.ensure_bucket()
+                    await store.put_iq("bench", 0, "probe", np.zeros(16, np.complex64))
+                    await store.remove_dataset("bench")
+                except (Unreachable, Failed):
+                    await asyncio.sleep(0.1)
+                else:
+                    return
+    except TimeoutError:
+        raise Unreachable(f"the object store stored nothing in {START_DEADLINE_S:.0f} s") from None
+    finally:
+        store.close()
 
 
 def _limit_files(process: psutil.Process, limit_bytes: int | None) -> None:

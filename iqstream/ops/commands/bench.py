@@ -16,7 +16,7 @@ from iqstream import __version__
 from iqstream.ops.bench.campaign import run_campaign
 from iqstream.ops.bench.long_run import long_run
 from iqstream.ops.bench.plan import plan_faults
-from iqstream.ops.bench.report import as_json, markdown
+from iqstream.ops.bench.report import as_json, late, markdown
 from iqstream.runtime.errors import Failed
 
 T = TypeVar("T")
@@ -47,7 +47,7 @@ def bench(  # click passes options by name
 
     `--faults N` kills workers, whole stages and servers, freezes workers past their session, adds and removes members,
     cuts, slows and refuses connections, all by a seeded plan; then it reads everything back and compares it with an
-    undisturbed run. Exit code 1 if anything is lost, doubled or different.
+    undisturbed run. Exit code 1 if anything is lost, doubled or different, or if a fault was over too late.
 
     `--long N` makes one dataset of N recordings of 200 ms and shows, tenth by tenth, what a sample costs and how much
     memory the workers take.
@@ -60,7 +60,7 @@ def bench(  # click passes options by name
     if faults is not None:
         result = _run(run_campaign(path, plan_faults(faults, seed), seed=seed, tell=_tell), path)
         _show("faults", markdown(result), as_json(result), write, json_=json_)
-        problems = result.problems()
+        problems = result.problems() + late(result.steps)
     elif long_samples is not None:
         measured = _run(long_run(path, long_samples, _tell), path)
         _show("long", measured.markdown(), msgspec.to_builtins(measured), write, json_=json_)
