@@ -19,6 +19,9 @@ from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, Transacti
 
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
+REBALANCE_TIMEOUT_MS = 7_000
+"""So long a rebalance waits for a member that does not join. Longer than a member may take to give its partitions back;
+shorter than a request may take: a join that the client gives up and sends again begins a rebalance that waits anew."""
 TRANSACTION_TIMEOUT_MS = 15_000
 POSITION_DEADLINE_S = 30.0
 POSITION_RETRY_S = 0.2
@@ -72,7 +75,8 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
         auto_offset_reset="none",
         isolation_level="read_committed",
         session_timeout_ms=SESSION_TIMEOUT_MS,
-        heartbeat_interval_ms=2_000,
+        rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
+        heartbeat_interval_ms=1_000,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
         **security(settings),
