@@ -29,7 +29,7 @@ MARGIN_DEG = 0.6
 
 
 def read_split(dataset: str, split: str) -> Split:
-    """Features (n, r, 72), receivers (n, r, 4), detected (n, r) and transmitters (n, 2) of a spatial split."""
+    """Features (n, r, values), receivers (n, r, 4), detected (n, r) and transmitters (n, 2) of a spatial split."""
     stream = FeatureStream(dataset, split=split, split_by="spatial", batch_size=256)
     batches = list(stream)
     if not batches:

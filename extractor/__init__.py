@@ -1,1 +1,1 @@
-"""The extractor stage: one receiver's IQ in, 72 features out."""
+"""The extractor stage: one receiver's IQ in, features out."""

@@ -1,4 +1,4 @@
-"""Features of one receiver's IQ: 18 for every chunk, 72 for the recording. Pure."""
+"""Features of one receiver's IQ: for every chunk, and their statistics for the recording. Pure."""
 
 import math
 from typing import NamedTuple
@@ -17,7 +17,6 @@ from extractor.features.envelope import measure_envelope
 from extractor.features.frequency import FrequencyClass, measure_frequency
 from extractor.features.noise_floor import measure_noise_floor
 from extractor.features.power import (
-    POWER_FLOOR_DBM,
     POWER_FLOOR_MW,
     is_absurdly_strong,
     largest_component,
@@ -26,31 +25,35 @@ from extractor.features.power import (
 )
 from extractor.features.snr import snr_db
 from extractor.features.spectrum import measure_spectrum
+from schemas import FEATURE_TABLE
 
 CHUNK_S = 0.2
 
 
 class ChunkFeatures(NamedTuple):
-    """The features of one chunk, in the order of ``schemas.FEATURE_NAMES``. The defaults are those of silence."""
+    """The features of one chunk; what they are stands in ``schemas.features``, in the same order."""
 
-    rssi_dbm: float = POWER_FLOOR_DBM
-    snr_db: float = -60.0
-    noise_floor_dbm: float = POWER_FLOOR_DBM
-    frequency_offset_hz: float = 0.0
-    bandwidth_hz: float = 0.0
-    psd_dbm_per_hz: float = POWER_FLOOR_DBM
-    spectral_centroid_hz: float = 0.0
-    spectral_rolloff_hz: float = 0.0
-    envelope_mean: float = 0.0
-    envelope_std: float = 0.0
-    envelope_max: float = 0.0
-    peak_to_avg_ratio_db: float = 0.0
-    zero_crossing_rate: float = 0.0
-    multipath_delay_spread_us: float = 0.0
-    coherence_bandwidth_khz: float = 4000.0
-    delay_spread_confidence: float = 0.0
-    confidence_score: float = 0.0
-    signal_present: float = 0.0
+    rssi_dbm: float
+    snr_db: float
+    noise_floor_dbm: float
+    frequency_offset_hz: float
+    bandwidth_hz: float
+    psd_dbm_per_hz: float
+    spectral_centroid_hz: float
+    spectral_rolloff_hz: float
+    envelope_mean: float
+    envelope_std: float
+    envelope_max: float
+    peak_to_avg_ratio_db: float
+    zero_crossing_rate: float
+    multipath_delay_spread_us: float
+    coherence_bandwidth_khz: float
+    delay_spread_confidence: float
+    confidence_score: float
+    signal_present: float
+
+
+SILENCE = ChunkFeatures(**{feature.name: feature.silent for feature in FEATURE_TABLE.values()})
 
 
 class MeasuredChunk(NamedTuple):
@@ -66,7 +69,7 @@ def extract_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: 
     Args and errors are those of :func:`chunk_features`.
 
     Returns:
-        float64, shape ``(18, 4)``: rows as in ``schemas.FEATURE_NAMES``, columns as in ``schemas.STATISTICS``.
+        float64, shape ``(n_features, 4)``: rows as in ``schemas.FEATURE_NAMES``, columns as in ``schemas.STATISTICS``.
     """
     return aggregate(chunk_features(iq, sample_rate_hz, chunk_s))
 
@@ -77,7 +80,7 @@ def chunk_features(iq: NDArray[np.complex64], sample_rate_hz: float, chunk_s: fl
     Args and errors are those of :func:`measure_chunks`.
 
     Returns:
-        float64, shape ``(n_chunks, 18)``, columns as in ``schemas.FEATURE_NAMES``; always finite.
+        float64, shape ``(n_chunks, n_features)``, columns as in ``schemas.FEATURE_NAMES``; always finite.
     """
     return np.array([chunk.features for chunk in measure_chunks(iq, sample_rate_hz, chunk_s)])
 
@@ -113,9 +116,9 @@ def _measure(chunk: NDArray[np.complex64], gain_db: float, sample_rate_hz: float
     """Features of one chunk; ``gain_db`` is what its powers lack."""
     envelope = measure_envelope(chunk)
     if envelope.mean_power <= POWER_FLOOR_MW:
-        return MeasuredChunk(ChunkFeatures(), None)
+        return MeasuredChunk(SILENCE, None)
     rssi_dbm = power_dbm(envelope.mean_power) + gain_db
-    measured = ChunkFeatures(
+    measured = SILENCE._replace(
         rssi_dbm=rssi_dbm,
         noise_floor_dbm=rssi_dbm,
         psd_dbm_per_hz=rssi_dbm - 10.0 * math.log10(sample_rate_hz),

@@ -72,7 +72,7 @@ class FrameToFeatures:
 
 
 def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
-    """The 72 values of a frame with its identity, its truth and where it stood."""
+    """The values of a frame with its identity, its truth and where it stood."""
     chunks = measure_chunks(frame.samples(), frame.sample_rate_hz, frame.chunk_ms / 1000)
     classes = Counter(chunk.frequency_class for chunk in chunks)
     return FeatureRecord(

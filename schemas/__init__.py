@@ -15,19 +15,21 @@ from schemas.dataset import (
 from schemas.envelope import decode, encode, headers, sample_key
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.failures import failure_of_frame, failures_of_shard
-from schemas.feature_names import FEATURE_NAMES, STATISTICS
 from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
+from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 from schemas.terrain import Terrain, TerrainTile
 
 __all__ = [
     "FEATURE_NAMES",
+    "FEATURE_TABLE",
     "SPEC_VERSION",
     "STATISTICS",
     "Capture",
     "Channel",
     "DatasetSpec",
     "FailureRecord",
+    "Feature",
     "FeatureRecord",
     "FrequencyClasses",
     "GenerationShard",

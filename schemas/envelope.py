@@ -14,6 +14,7 @@ import msgspec
 from schemas.dataset import MAX_CHUNKS, DatasetSpec, GenerationShard
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.feature_record import FailureRecord, FeatureRecord
+from schemas.features import FEATURES_OF_VERSION
 from schemas.iq_frame import MAX_IQ_BYTES, IQFrame
 
 Message: TypeAlias = DatasetSpec | GenerationShard | IQFrame | FeatureRecord | FailureRecord
@@ -32,10 +33,10 @@ _READERS: Mapping[tuple[str, int], type[Message]] = {
     ("dataset_spec", 1): DatasetSpec,
     ("generation_shard", 1): GenerationShard,
     ("iq_frame", 1): IQFrame,
-    ("feature_record", 1): FeatureRecord,
+    **{("feature_record", version): FeatureRecord for version in FEATURES_OF_VERSION},
     ("failure_record", 1): FailureRecord,
 }
-_WRITES: Mapping[type[msgspec.Struct], tuple[str, int]] = {kind: name for name, kind in _READERS.items()}
+_SCHEMAS: Mapping[type[msgspec.Struct], str] = {kind: schema for (schema, _), kind in _READERS.items()}
 _ERROR_END_CHARACTERS = 200
 _BIN_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
@@ -46,7 +47,7 @@ def encode(message: Message) -> bytes:
     Raises:
         Malformed: a field that no reader would accept: what is written can be read.
     """
-    schema, version = _WRITES[type(message)]
+    schema, version = _name(message)
     body = msgspec.to_builtins(message, builtin_types=(memoryview,))
     checked = msgspec.to_builtins(_converted(body, type(message)), builtin_types=(memoryview,))
     return bytes(msgpack.packb({"schema": schema, "version": version, **checked}))
@@ -74,12 +75,24 @@ def decode(data: bytes | memoryview, kind: type[msgspec.Struct] | None = None) -
             f"schema {reprlib.repr(name)} version {reprlib.repr(version)} is unknown here; this reader knows {known}"
         )
     if kind not in {None, found}:
-        raise UnknownSchema(f"a {_WRITES[kind][0]} is expected here, this is a {name}")
+        raise UnknownSchema(f"a {_SCHEMAS[kind]} is expected here, this is a {name}")
     if (found is IQFrame) != (iq is not None):
         raise Malformed(f"{name}: {'iq is missing' if iq is None else 'has an iq entry'}")
     if iq is not None:
         fields["iq"] = iq
-    return _converted(fields, found)
+    message = _converted(fields, found)
+    if _name(message) != (name, version):
+        raise Malformed(f"{name}: version {version} with the values of version {_name(message)[1]}")
+    return message
+
+
+def _name(message: Message) -> tuple[str, int]:
+    """Schema and version under which a message is written: of a feature record the version that holds its features."""
+    schema = _SCHEMAS[type(message)]
+    try:
+        return schema, message.wire_version if isinstance(message, FeatureRecord) else 1
+    except ValueError as error:
+        raise Malformed(f"{schema}: {error}") from None
 
 
 def _converted(fields: dict[str, Any], kind: type[Message]) -> Message:
@@ -89,7 +102,7 @@ def _converted(fields: dict[str, Any], kind: type[Message]) -> Message:
         text = str(error)  # it may quote a long value in its middle, and ends with the field
         if len(text) > 2 * _ERROR_END_CHARACTERS:
             text = f"{text[:_ERROR_END_CHARACTERS]} ... {text[-_ERROR_END_CHARACTERS:]}"
-        raise Malformed(f"{_WRITES[kind][0]}: {text}") from None
+        raise Malformed(f"{_SCHEMAS[kind]}: {text}") from None
 
 
 def _fields(view: memoryview) -> tuple[dict[str, Any], memoryview | None]:
@@ -177,7 +190,7 @@ def sample_key(dataset_id: str, sample_idx: int) -> bytes:
 
 def headers(message: Message) -> list[tuple[str, bytes]]:
     """Kafka headers: enough to route a record, or to say which sample is lost, without decoding it."""
-    schema, version = _WRITES[type(message)]
+    schema, version = _name(message)
     named: dict[str, object] = {"schema": schema, "schema_version": version}
     if isinstance(message, GenerationShard):
         named |= {"dataset_version": message.spec.dataset_version, "samples": message.count}

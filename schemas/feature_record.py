@@ -1,5 +1,6 @@
 """What the extractor says of a frame: its features, or why there are none."""
 
+import math
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,10 +20,11 @@ from schemas.dataset import (
     ReceiverId,
     SampleIndex,
 )
-from schemas.feature_names import FEATURE_NAMES, STATISTICS
+from schemas.features import FEATURE_NAMES, FEATURES_OF_VERSION, STATISTICS
 from schemas.iq_frame import Datatype, SampleRateHz, Truth
 
 FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
+"""Values of a record that is made today."""
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +50,7 @@ class FrequencyClasses(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The 72 values of one recording."""
+    """The values of one recording: of all features, or of those that the extractor of its time knew."""
 
     dataset_id: DatasetId
     dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -63,20 +65,39 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     chunk_ms: Annotated[int, Meta(ge=1, le=60_000)]
     chunks: Annotated[int, Meta(ge=1, le=MAX_CHUNKS)]
     datatype: Datatype
-    values: Annotated[tuple[Finite, ...], Meta(min_length=FEATURE_VALUES, max_length=FEATURE_VALUES)]
+    values: tuple[Finite, ...]
     """Feature by feature, the four statistics of each together."""
     frequency_classes: FrequencyClasses
     truth: Truth | None
     extractor_version: Name
     lineage: Lineage
 
+    @property
+    def wire_version(self) -> int:
+        """The version of `feature_record` that holds so many values.
+
+        Raises:
+            ValueError: there is none.
+        """
+        counts = {features * len(STATISTICS): version for version, features in FEATURES_OF_VERSION.items()}
+        if len(self.values) not in counts:
+            known = ", ".join(f"version {version} has {count}" for count, version in counts.items())
+            raise ValueError(f"values: {len(self.values)} are those of no version; {known}")
+        return counts[len(self.values)]
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """The features that it holds, in their order: fewer than FEATURE_NAMES in a record of an earlier version."""
+        return FEATURE_NAMES[: len(self.values) // len(STATISTICS)]
+
     def features(self) -> npt.NDArray[np.float64]:
-        """The values as (18, 4): FEATURE_NAMES by STATISTICS."""
-        return np.array(self.values).reshape(len(FEATURE_NAMES), len(STATISTICS))
+        """The values as float64, shape (n, 4): `feature_names` by STATISTICS."""
+        return np.array(self.values).reshape(-1, len(STATISTICS))
 
     def value(self, feature: str, statistic: str = "mean") -> float:
-        """One value by its names."""
-        return self.values[FEATURE_NAMES.index(feature) * len(STATISTICS) + STATISTICS.index(statistic)]
+        """One value by its names; NaN where the record is of a version without the feature."""
+        at = FEATURE_NAMES.index(feature) * len(STATISTICS) + STATISTICS.index(statistic)
+        return self.values[at] if at < len(self.values) else math.nan
 
 
 class FailureRecord(msgspec.Struct, frozen=True, kw_only=True):

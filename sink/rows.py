@@ -8,7 +8,7 @@ from uuid import UUID
 
 import msgspec
 
-from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, FeatureRecord, Truth
+from schemas import STATISTICS, DatasetSpec, FeatureRecord, Truth
 from sink.verdict import Outcome, lineage
 
 
@@ -70,12 +70,12 @@ def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) ->
 
 
 def receiver_object(record: FeatureRecord) -> dict[str, Any]:
-    """`{"rx_id": ..., "<feature>": {"mean", "std", "min", "max"}, ...}` for all 18 features."""
+    """`{"rx_id": ..., "<feature>": {"mean", "std", "min", "max"}, ...}` for all features of the record."""
     width = len(STATISTICS)
     values = record.values
     return {"rx_id": record.receiver.rx_id} | {
         name: dict(zip(STATISTICS, values[start : start + width], strict=True))
-        for name, start in zip(FEATURE_NAMES, range(0, len(values), width), strict=True)
+        for name, start in zip(record.feature_names, range(0, len(values), width), strict=True)
     }
 
 

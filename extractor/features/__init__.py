@@ -1,1 +1,1 @@
-"""One file for each idea behind the 18 features of a chunk."""
+"""One file for each idea behind the features of a chunk."""

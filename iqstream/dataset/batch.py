@@ -24,10 +24,10 @@ X: TypeAlias = dict[str, npt.NDArray[Any]]
 class Batch(NamedTuple):
     """n samples; or one, whose arrays lack the first axis and whose meta holds plain values.
 
-    x: `features` float64 (n, r, 72), feature by feature the four statistics of each together; `receivers` float64
-    (n, r, 4): latitude, longitude (degrees), altitude of the ground, height of the antenna (m); `present` bool (n, r):
-    there is a recording; `detected` bool (n, r): it holds the transmission. Receivers are ordered by id; rows that are
-    not present are NaN.
+    x: `features` float64 (n, r, 4 f), feature by feature the four statistics of each together (`schemas.features`), NaN
+    where a record was made before there was the feature; `receivers` float64 (n, r, 4): latitude, longitude (degrees),
+    altitude of the ground, height of the antenna (m); `present` bool (n, r): there is a recording; `detected` bool
+    (n, r): it holds the transmission. Receivers are ordered by id; rows that are not present are NaN.
     y: float64 (n, 3): the transmitter's latitude, longitude, and altitude of the ground; NaN for real recordings.
     meta: see `meta_of`.
     """

@@ -20,7 +20,7 @@ class Columns:
 
     samples: tuple[Joined, ...]
     features: npt.NDArray[np.float64]
-    """(n, r, 72)"""
+    """(n, r, FEATURE_VALUES)"""
     receivers: npt.NDArray[np.float64]
     """(n, r, 4): latitude, longitude, altitude_m, antenna_height_m."""
     present: npt.NDArray[np.bool_]

@@ -7,11 +7,17 @@ from typing import Any, NamedTuple, TypeAlias
 
 from iqstream.runtime.errors import UserError
 from schemas import FEATURE_NAMES, STATISTICS
+from schemas.features import FEATURES_OF_VERSION
 
 STATE_VERSION = 1
 SCHEMA_SHA256 = hashlib.sha256(
     "\n".join(
-        ["feature_record 1", *FEATURE_NAMES, *STATISTICS, "latitude longitude altitude_m antenna_height_m"]
+        [
+            f"feature_record {max(FEATURES_OF_VERSION)}",
+            *FEATURE_NAMES,
+            *STATISTICS,
+            "latitude longitude altitude_m antenna_height_m",
+        ]
     ).encode()
 ).hexdigest()
 """Of what a row of x means: a state of another meaning is refused."""

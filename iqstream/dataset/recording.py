@@ -7,7 +7,7 @@ once for all its records, and the truth of a link only where somebody asks.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
 import numpy as np
@@ -15,21 +15,23 @@ import numpy.typing as npt
 
 from schemas import Receiver, Truth
 from schemas.feature_record import FEATURE_VALUES
+from schemas.features import FEATURES_OF_VERSION, STATISTICS
 
 FLOAT64 = 0xCB
 """msgpack's mark before eight bytes, big-endian."""
-_ARRAY = b"\xdc" + FEATURE_VALUES.to_bytes(2, "big")
+_ARRAY = b"\xdc"
+"""msgpack's mark before an array's length in two bytes, big-endian."""
+_ARRAY_BYTES = 3
 _VALUE_BYTES = 9
-_RAW_BYTES = len(_ARRAY) + FEATURE_VALUES * _VALUE_BYTES
 _MOST_RECEIVERS = 100_000
 _LARGEST = 1e300
 """`schemas.dataset.Finite`."""
 
 
 class Recording(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="feature_record"):
-    """A feature record, version 1; `receiver`, `values` and `truth` as the bytes that they are."""
+    """A feature record of any version; `receiver`, `values` and `truth` as the bytes that they are."""
 
-    version: Literal[1]
+    version: Annotated[int, msgspec.Meta(ge=1, le=max(FEATURES_OF_VERSION))]
     dataset_id: str
     dataset_version: int
     sample_idx: int
@@ -115,18 +117,33 @@ def truth_of(recording: Recording) -> Truth | None:
 
 
 def values_of(recordings: Sequence[Recording]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-    """The values of recordings, float64 (n, 72), and whether they are what every stage of ours writes, bool (n,).
+    """The values of recordings, float64 (n, FEATURE_VALUES), and whether they are what our stages write, bool (n,).
 
-    That is an array of 72 finite doubles. Other values are NaN.
+    That is an array of finite doubles, as many as the record's version has. Other values are NaN, and so are those of
+    features that the version does not have.
     """
-    whole = np.array([len(memoryview(recording.values)) == _RAW_BYTES for recording in recordings], bool)
-    raw = np.frombuffer(b"".join([r.values for r, good in zip(recordings, whole, strict=True) if good]), np.uint8)
-    raw = raw.reshape(-1, _RAW_BYTES)
-    cells = raw[:, len(_ARRAY) :].reshape(-1, FEATURE_VALUES, _VALUE_BYTES)
-    read = np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)
-    good = (raw[:, : len(_ARRAY)] == np.frombuffer(_ARRAY, np.uint8)).all(axis=1)
-    good &= (cells[:, :, 0] == FLOAT64).all(axis=1) & (np.abs(read) <= _LARGEST).all(axis=1)
     values = np.full((len(recordings), FEATURE_VALUES), np.nan)
+    whole = np.zeros(len(recordings), bool)
+    versions = np.array([recording.version for recording in recordings], np.int64)
+    for version, features in FEATURES_OF_VERSION.items():
+        rows = np.flatnonzero(versions == version)
+        count = features * len(STATISTICS)
+        values[rows, :count], whole[rows] = _read_values([recordings[row].values for row in rows.tolist()], count)
+    return values, whole
+
+
+def _read_values(raws: Sequence[msgspec.Raw], count: int) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+    """Arrays of `count` values each, float64 (n, count), and which of them are such; NaN for the others."""
+    array = _ARRAY + count.to_bytes(2, "big")
+    raw_bytes = _ARRAY_BYTES + count * _VALUE_BYTES
+    whole = np.array([len(memoryview(raw)) == raw_bytes for raw in raws], bool)
+    raw = np.frombuffer(b"".join([raw for raw, good in zip(raws, whole, strict=True) if good]), np.uint8)
+    raw = raw.reshape(-1, raw_bytes)
+    cells = raw[:, _ARRAY_BYTES:].reshape(-1, count, _VALUE_BYTES)
+    read = np.ascontiguousarray(cells[:, :, 1:]).view(">f8")[:, :, 0].astype(np.float64)
+    good = (raw[:, :_ARRAY_BYTES] == np.frombuffer(array, np.uint8)).all(axis=1)
+    good &= (cells[:, :, 0] == FLOAT64).all(axis=1) & (np.abs(read) <= _LARGEST).all(axis=1)
+    values = np.full((len(raws), count), np.nan)
     values[whole] = np.where(good[:, None], read, np.nan)
     whole[whole] = good
     return values, whole

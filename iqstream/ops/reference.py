@@ -1,4 +1,4 @@
-"""The reference pages under docs/reference, written from the code they describe.
+"""The pages under docs that are written from the code they describe: the reference and the table of features.
 
 `python -m iqstream.ops.reference --write` writes them, `--check` fails when one is not what the code says.
 """
@@ -10,18 +10,60 @@ from pathlib import Path
 
 import click
 
+from extractor.features.spectrum import SHORTEST_SEGMENT
 from iqstream.ops.cli import iqstream
 from iqstream.ops.lag.metrics import LAG_METRICS
 from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.settings import PREFIX, Settings
+from schemas.features import FADING_ALLOWANCE, FEATURE_TABLE, GOAL_CHUNK_SAMPLES, STATISTICS, Feature
 
-FOLDER = Path("docs/reference")
+FOLDER = Path("docs")
 _NOTE = "<!-- Written by `make docs` from the code: do not edit. -->\n\n"
 
 
 def pages() -> dict[str, str]:
-    """Every page by its file name."""
-    return {"cli.md": cli_page(), "metrics.md": metrics_page(), "settings.md": settings_page()}
+    """Every page by its path under docs."""
+    return {
+        "features.md": features_page(),
+        "reference/cli.md": cli_page(),
+        "reference/metrics.md": metrics_page(),
+        "reference/settings.md": settings_page(),
+    }
+
+
+def features_page() -> str:
+    """The table of the features, and that of their goals."""
+    measured = (
+        "# Features\n\nEach is measured in every chunk (200 ms by default) of a recording x, whose |x|^2 is power in mW. "
+        f"A record holds its {', '.join(STATISTICS[:-1])} and {STATISTICS[-1]} over the chunks, all counted alike; the "
+        "standard deviation is that of the population, and of levels in dBm it is in dB. `fs` is the sample rate. "
+        "*Silence* is a chunk of -300 dBm or less, *no signal* one in which `signal_present` is 0. A chunk of fewer "
+        f"than {SHORTEST_SEGMENT} samples has no spectrum: its noise floor is its RSSI, its PSD that over fs, and no "
+        "signal is found in it.\n\n"
+        "| feature | definition | unit | range | silence | no signal | source |\n|---|---|---|---|---|---|---|\n"
+    )
+    goals = (
+        f"\n## Accuracy\n\nGoals for chunks of {GOAL_CHUNK_SAMPLES:,} samples in white noise, SNR in the full "
+        f"bandwidth; a fading channel adds {FADING_ALLOWANCE:g} of its maximum Doppler shift to the goal of "
+        "`frequency_offset_hz`. What is reached, beside the theoretical bounds: [fidelity.md](fidelity.md).\n\n"
+        "| feature | goal |\n|---|---|\n"
+    )
+    table = FEATURE_TABLE.values()
+    rows = [
+        _row(f"`{f.name}`", f.definition, f.unit, _range(f), f"{f.silent:g}", f.undetected, f.source) for f in table
+    ]
+    return (
+        _NOTE + measured + "".join(rows) + goals + "".join(_row(f"`{f.name}`", g.text) for f in table for g in f.goals)
+    )
+
+
+def _range(feature: Feature) -> str:
+    low, high = (f"{bound:g}{' fs' if feature.of_rate and bound else ''}" for bound in (feature.low, feature.high))
+    return f"{low} and more" if high == "inf" else f"{low} to {high}"
+
+
+def _row(*cells: str) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |\n"
 
 
 def cli_page() -> str:

@@ -31,7 +31,7 @@ LINE_EVERY_S = 5.0
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file; the card goes beside it, ending in .md.  [default: dataset-ID.FORMAT]",
 )
-@click.option("--include-rejected", is_flag=True, help="Rejected samples too: their figures, not the 72 values.")
+@click.option("--include-rejected", is_flag=True, help="Rejected samples too: their figures, not the features.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(

@@ -121,7 +121,7 @@ def test_x_is_what_the_receivers_know_and_does_not_change_with_the_truth():
 
 
 def test_x_has_no_place_for_gdop_or_truth():
-    """Shapes leave room for the 72 values, four coordinates and two masks of each receiver, no more."""
+    """Shapes leave room for the values, four coordinates and two masks of each receiver, no more."""
     x = batch([whole_sample(SPEC, 0), whole_sample(SPEC, 1)], SPEC.limits).x
     assert {name: array.shape for name, array in x.items()} == {
         "features": (2, 4, 72), "receivers": (2, 4, 4), "present": (2, 4), "detected": (2, 4),

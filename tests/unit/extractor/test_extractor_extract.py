@@ -12,11 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from extractor.aggregate import aggregate
 from extractor.chunking import chunk_bounds
-from extractor.extract import ChunkFeatures, chunk_features, extract_features
+from extractor.extract import SILENCE, ChunkFeatures, chunk_features, extract_features
 from schemas import FEATURE_NAMES
 from tests.extractor_signals import CHUNK, RATE_HZ, noise, shifted, tone, voice_fm
-
-SILENCE = np.array(ChunkFeatures())
 
 
 def test_features_stand_in_the_published_order():
@@ -74,7 +72,7 @@ def test_chunks_follow_each_other_and_leave_less_than_half(count, rate_hz, chunk
 
 def test_silence_reads_its_sentinels():
     for iq in (np.zeros(CHUNK), np.full(CHUNK, 1e-20), np.zeros(1)):
-        np.testing.assert_array_equal(chunk_features(iq.astype(np.complex64), RATE_HZ), [SILENCE])
+        np.testing.assert_array_equal(chunk_features(iq.astype(np.complex64), RATE_HZ), [np.array(SILENCE)])
     silent = dict(zip(FEATURE_NAMES, SILENCE, strict=True))
     assert silent["rssi_dbm"] == silent["noise_floor_dbm"] == -300.0
     assert silent["snr_db"] == -60.0

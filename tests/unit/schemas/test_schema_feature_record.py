@@ -1,4 +1,4 @@
-"""The 72 values by name and as a table."""
+"""The values by name and as a table."""
 
 import numpy as np
 import pytest

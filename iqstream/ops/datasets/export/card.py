@@ -9,6 +9,7 @@ import numpy as np
 from iqstream.dataset.splits import SPLITS
 from iqstream.ops.datasets.export.selection import BIN_KM, Selection
 from iqstream.ops.datasets.export.table import Table
+from schemas import FEATURE_TABLE, STATISTICS
 from sink.datasets import Dataset, OutcomeCount
 
 SNR_BIN_DB = 5.0
@@ -60,7 +61,7 @@ def dataset_card(
             f"# {dataset.name}",
             "",
             f"`{file}`: {tally.rows} rows, one per sample and receiver; {accepted} accepted samples"
-            + (f" and {rejected} rejected ones (their figures; the 72 values are empty)." if rejected else "."),
+            + (f" and {rejected} rejected ones (their figures; the features are empty)." if rejected else "."),
             "",
             "| | |",
             "|---|---|",
@@ -128,6 +129,19 @@ def dataset_card(
             "",
             "Columns of role `input` are what a receiver network knows. `gdop` is made with the true place and,",
             "like all columns of role `quality`, is no input.",
+            "",
+            "## Features",
+            "",
+            f"Columns are named after feature and statistic ({', '.join(STATISTICS)} over the chunks): `snr_db_mean`.",
+            "The standard deviation of levels in dBm is in dB.",
+            "",
+            *_table(
+                ("feature", "unit", "without a signal", "definition"),
+                [
+                    (f"`{f.name}`", f.unit, f.undetected, f.definition.replace("|", "\\|"))
+                    for f in FEATURE_TABLE.values()
+                ],
+            ),
             "",
         ]
     )

@@ -25,6 +25,8 @@ ORDER BY o.sample_idx
 """
 _FIGURES = ("mean_snr_db", "overall_confidence", "gdop", "tx_latitude", "tx_longitude")
 _NO_VALUES = (np.nan,) * len(FEATURE_COLUMNS)
+_NO_FEATURE = dict.fromkeys(STATISTICS, np.nan)
+"""Of a row that was stored before the feature was measured."""
 
 
 async def export_tables(
@@ -32,7 +34,7 @@ async def export_tables(
 ) -> AsyncIterator[tuple[int, Table]]:
     """Samples and their table, batch by batch; within a transaction of the caller's.
 
-    Of rejected samples the ledger holds the figures and who detected, not the 72 values, which are NaN.
+    Of rejected samples the ledger holds the figures and who detected, not the values of the features, which are NaN.
     """
     tables = _Tables(dataset, selection)
     batch: list[asyncpg.Record] = []
@@ -103,7 +105,7 @@ class _Tables:
             "split_receiver_holdout": self._receiver_split[rx_id],
             "values": _NO_VALUES
             if features is None
-            else [features[name][statistic] for name in FEATURE_NAMES for statistic in STATISTICS],
+            else [features.get(name, _NO_FEATURE)[statistic] for name in FEATURE_NAMES for statistic in STATISTICS],
         }
 
 

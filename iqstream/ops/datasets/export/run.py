@@ -81,5 +81,5 @@ def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> d
         "generator_version": dataset.spec.generator_version,
         "schema_sha256": SCHEMA_SHA256,
         "splits": list(SPLITS_BY),
-        "rejected_samples": "figures and detected, without the 72 values" if include_rejected else "left out",
+        "rejected_samples": "figures and detected, without the features" if include_rejected else "left out",
     }

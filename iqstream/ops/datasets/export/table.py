@@ -7,20 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from iqstream.dataset.batch import Batch
-from schemas import FEATURE_NAMES, STATISTICS
+from schemas import FEATURE_TABLE, STATISTICS
 
 Role: TypeAlias = Literal["id", "input", "label", "quality"]
 """`input` is what a receiver network knows; learning from `quality` would leak the label (gdop is made from it)."""
 Table: TypeAlias = dict[str, npt.NDArray[Any]]
-
-_UNITS = {"db": "dB", "dbm": "dBm", "hz": "Hz", "us": "us", "khz": "kHz", "m": "m"}
-_UNIT_OF = {
-    "psd_dbm_per_hz": "dBm/Hz",
-    "envelope_mean": "sqrt(mW)",
-    "envelope_std": "sqrt(mW)",
-    "envelope_max": "sqrt(mW)",
-    "zero_crossing_rate": "1/s",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,15 +22,22 @@ class Column:
     dtype: str
     role: Role
     unit: str = ""
+    """`1` for a plain number; empty where the values are no quantity."""
     meaning: str = ""
 
 
-def unit_of(feature: str) -> str:
-    """The unit in a feature's name; empty where it is a number."""
-    return _UNIT_OF.get(feature) or _UNITS.get(feature.rsplit("_", maxsplit=1)[-1], "")
-
-
-FEATURE_COLUMNS: tuple[str, ...] = tuple(f"{name}_{statistic}" for name in FEATURE_NAMES for statistic in STATISTICS)
+_FEATURE_COLUMNS: tuple[Column, ...] = tuple(
+    Column(
+        name=f"{feature.name}_{statistic}",
+        dtype="f8",
+        role="input",
+        unit=feature.unit_of(statistic),
+        meaning=f"{statistic} over the chunks of: {feature.definition}",
+    )
+    for feature in FEATURE_TABLE.values()
+    for statistic in STATISTICS
+)
+FEATURE_COLUMNS: tuple[str, ...] = tuple(column.name for column in _FEATURE_COLUMNS)
 COLUMNS: tuple[Column, ...] = (
     Column(name="dataset_id", dtype="U36", role="id"),
     Column(name="dataset_version", dtype="i4", role="id"),
@@ -49,27 +47,43 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="split_random", dtype="U10", role="id", meaning="by hash of the sample"),
     Column(name="split_spatial", dtype="U10", role="id", meaning="by hash of the 5 km block of the transmitter"),
     Column(name="split_receiver_holdout", dtype="U10", role="id", meaning="of this row's receiver"),
-    Column(name="captured_at_ns", dtype="i8", role="id", unit="ns", meaning="since 1970-01-01 UTC"),
+    Column(
+        name="captured_at_ns",
+        dtype="i8",
+        role="id",
+        unit="ns",
+        meaning="since 1970-01-01 UTC; 0 where it is not stored",
+    ),
     Column(name="tx_latitude", dtype="f8", role="label", unit="degree"),
     Column(name="tx_longitude", dtype="f8", role="label", unit="degree"),
     Column(name="tx_altitude_m", dtype="f8", role="label", unit="m", meaning="of the ground"),
     Column(name="inside_network", dtype="i1", role="quality", meaning="1 or 0; -1 where it is unknown"),
     Column(name="mean_snr_db", dtype="f8", role="quality", unit="dB", meaning="over the receivers that detected"),
-    Column(name="overall_confidence", dtype="f8", role="quality"),
+    Column(
+        name="overall_confidence",
+        dtype="f8",
+        role="quality",
+        unit="1",
+        meaning="mean confidence_score of the receivers that detected",
+    ),
     Column(name="num_receivers_detected", dtype="i2", role="quality"),
-    Column(name="gdop", dtype="f8", role="quality", meaning="made from the transmitter's place: not an input"),
-    Column(name="weight", dtype="f8", role="quality", meaning="undoes the selection by distance; mean 1; rejected: 0"),
+    Column(
+        name="gdop", dtype="f8", role="quality", unit="1", meaning="made from the transmitter's place: not an input"
+    ),
+    Column(
+        name="weight",
+        dtype="f8",
+        role="quality",
+        unit="1",
+        meaning="undoes the selection by distance; mean 1; rejected: 0",
+    ),
     Column(name="rx_id", dtype="U64", role="input"),
     Column(name="rx_latitude", dtype="f8", role="input", unit="degree"),
     Column(name="rx_longitude", dtype="f8", role="input", unit="degree"),
     Column(name="rx_altitude_m", dtype="f8", role="input", unit="m", meaning="of the ground"),
     Column(name="rx_antenna_height_m", dtype="f8", role="input", unit="m", meaning="above the ground"),
     Column(name="detected", dtype="?", role="input", meaning="this receiver heard the transmission"),
-    *(
-        Column(name=f"{name}_{statistic}", dtype="f8", role="input", unit=unit_of(name))
-        for name in FEATURE_NAMES
-        for statistic in STATISTICS
-    ),
+    *_FEATURE_COLUMNS,
 )
 NOT_STREAMED = ("split_random", "split_spatial", "split_receiver_holdout", "weight")
 """Columns of exports alone: a stream has one `split`, and weights need the whole dataset."""

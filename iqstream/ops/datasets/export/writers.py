@@ -71,7 +71,7 @@ class ParquetWriter(Writer):
 
 
 class NpzWriter(Writer):
-    """An array per column, the 72 values as one, `features` float64 (rows, 72); `metadata` is JSON text."""
+    """An array per column, those of the features as one, `features` float64 (rows, values); `metadata` is JSON text."""
 
     def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.")
