@@ -15,6 +15,7 @@ GOAL_OCCUPANCY = 0.4
 FADING_ALLOWANCE = 0.5
 """Share of a path's maximum Doppler shift that a fading channel adds to the goal for the frequency."""
 NBFM, TONE, FLAT, NOISE = "narrow-band FM", "tone", "flat band", "noise alone"
+NBFM_RECORDING = f"{NBFM}, mean over a recording"
 BAND = f"all but a {TONE}"
 BESIDE_NOISE = f"up to {100 * GOAL_OCCUPANCY:g} % of the bandwidth occupied"
 
@@ -33,6 +34,16 @@ class Goal:
     def at(self, snr_db: float = math.inf) -> float | None:
         """The limit at an SNR; None below the first."""
         return next((limit for start_db, limit in reversed(self.limits) if snr_db >= start_db), None)
+
+    @property
+    def limit(self) -> float:
+        """The limit at the highest SNR: the only one, where there is one."""
+        return self.limits[-1][1]
+
+    @property
+    def from_db(self) -> float:
+        """The SNR from which there is a limit."""
+        return self.limits[0][0]
 
     @property
     def text(self) -> str:
@@ -162,7 +173,7 @@ _TABLE: tuple[Feature, ...] = (
     Feature(
         name="psd_dbm_per_hz",
         unit="dBm/Hz",
-        definition="highest bin of the power spectral density: Hann segments of 2048 samples (fewer in a shorter chunk) "
+        definition="highest bin of the power spectral density: Hann segments of 2048 samples (fewer in a short chunk) "
         "that overlap by half",
         low=-390.0,
         silent=-300.0,
@@ -245,7 +256,7 @@ _TABLE: tuple[Feature, ...] = (
         source="[ADR 22](adr/0022-delay-spread-and-its-bound.md)",
         goals=(
             Goal(
-                of=f"{NBFM}, mean over a recording",
+                of=NBFM_RECORDING,
                 measure="share of the best constant's RMS error that is saved >=",
                 limits=((20.0, 0.3),),
             ),

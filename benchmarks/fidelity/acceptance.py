@@ -30,13 +30,14 @@ from producer.streams import Purpose, normal_stream, scalar_stream
 from producer.synthesize import synthesize_sample
 from producer.tiles import NO_TILES
 from producer.version import GENERATOR_VERSION
-from schemas import DatasetSpec, Lineage, Propagation, Receiver
+from schemas import FEATURE_TABLE, DatasetSpec, Lineage, Propagation, Receiver
+from schemas.features import NBFM
 from sink.quality import REASONS, Accepted, Rejected, assess
 
 SAMPLES, VERIFIED = 2000, 48
 SHIFTS_DB = (-6.0, -3.0, 0.0, 3.0, 6.0)
 RINGS_KM = ((0, 40), (40, 60), (60, 80), (80, 100), (100, 130), (130, 400))
-LEAST_SNR_DB = -20.0
+LEAST_SNR_DB = FEATURE_TABLE["signal_present"].goal(NBFM).from_db
 """A narrow voice in 200 kHz is noticed in 99 % of the chunks from here on."""
 
 DEFAULTS = DatasetSpec(

@@ -126,14 +126,8 @@ def _cell(
         rms=rms,
         standard_error=rms / math.sqrt(2.0 * errors.size),
         bound=bound,
-        goal=_goal(feature, signal, snr_db),
+        goal=goal_of(feature, signal, snr_db),
     )
-
-
-def _goal(feature: str, signal: str, snr_db: float) -> float | None:
-    if feature == "frequency_offset_hz" and signal == "tone":
-        return 2.0 * bounds.carrier_frequency_hz(10.0 ** (snr_db / 10.0), RATE_HZ, CHUNK)
-    return goal_of(feature, signal, snr_db)
 
 
 def _bound(feature: str, signal: str, snr: float) -> float | None:

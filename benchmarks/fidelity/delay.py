@@ -9,10 +9,11 @@ from benchmarks.fidelity.confidence import Claims
 from extractor.extract import chunk_features
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import FEATURE_NAMES, DatasetSpec
+from schemas import FEATURE_NAMES, FEATURE_TABLE, DatasetSpec
+from schemas.features import NBFM_RECORDING
 
-LEAST_GAIN = 0.30
-LEAST_SNR_DB = 20.0
+_GOAL = FEATURE_TABLE["multipath_delay_spread_us"].goal(NBFM_RECORDING)
+LEAST_GAIN, LEAST_SNR_DB = _GOAL.limit, _GOAL.from_db
 TOLERANCE_US = 0.3
 # Not the seed of the calibration.
 SEED = 77

@@ -10,10 +10,22 @@ from extractor.features.detection import is_signal_present
 from extractor.features.noise_floor import measure_noise_floor
 from extractor.features.spectrum import measure_spectrum
 from producer.philox import fill_normals
+from schemas import FEATURE_TABLE
+from schemas.features import FLAT, NBFM, NOISE, TONE
 
-LARGEST_FALSE_ALARM_RATE = 0.003
-LEAST_DETECTION_RATE = 0.99
-WEAK = (("voice FM 5 kHz", -20.0), ("tone", -24.0), ("flat 50 kHz", -13.0), ("flat 120 kHz", -8.0))
+_GOAL = FEATURE_TABLE["signal_present"].goal
+LARGEST_FALSE_ALARM_RATE = _GOAL(NOISE).limit
+LEAST_DETECTION_RATE = _GOAL(NBFM).limit
+WEAK = tuple(
+    (signal, _GOAL(of).from_db)
+    for signal, of in (
+        ("voice FM 5 kHz", NBFM),
+        ("tone", TONE),
+        ("flat 50 kHz", f"{FLAT} of 50 kHz"),
+        ("flat 120 kHz", f"{FLAT} of 120 kHz"),
+    )
+)
+"""Signals, and the SNR from which they shall be found."""
 
 
 class Share(NamedTuple):

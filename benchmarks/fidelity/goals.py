@@ -1,15 +1,9 @@
-"""The goals of the feature table, by feature, signal and SNR; RMS errors over 40,000 samples."""
+"""Which goals of the feature table the campaign's signals have, and those that it misses."""
 
-from benchmarks.fidelity.signals import KINDS, RATE_HZ
-
-# The goal from this SNR on.
-Steps = tuple[tuple[float, float], ...]
-NOISE_FLOOR_DB: Steps = ((-5.0, 0.05), (40.0, 0.1))
-SNR_DB: Steps = ((-5.0, 0.12), (0.0, 0.08), (10.0, 0.06))
-BANDWIDTH_PERCENT: Steps = ((-5.0, 6.0), (0.0, 3.5), (10.0, 2.5))
-NBFM_HZ: Steps = ((-5.0, 40.0), (0.0, 20.0), (10.0, 8.0), (20.0, 3.0))
-FLAT_SHARE = 0.007
-LARGEST_OCCUPANCY = 0.41
+from benchmarks.fidelity import bounds
+from benchmarks.fidelity.signals import CHUNK, KINDS, RATE_HZ
+from schemas import FEATURE_TABLE
+from schemas.features import BAND, BESIDE_NOISE, FLAT, GOAL_OCCUPANCY, NBFM, TONE
 
 # Goals that the campaign misses, each with the reason; the bound stands beside the figure in the table.
 _EDGES = "half a percent of the energy drowns in the noise of the bins that hold it"
@@ -31,19 +25,28 @@ NOT_REACHED: dict[tuple[str, str, float], str] = {
 
 
 def goal_of(feature: str, signal: str, snr_db: float) -> float | None:
-    """The goal, in the unit of the feature's error; None where the design sets none."""
+    """The goal, in the unit of the feature's error; None where the table sets none."""
     kind = KINDS[signal]
-    goals: dict[str, float | None] = {
-        "noise_floor_dbm": _at(NOISE_FLOOR_DB, snr_db) if kind.occupancy < LARGEST_OCCUPANCY else None,
-        "snr_db": _at(SNR_DB, snr_db),
-        "bandwidth_hz": None if kind.family == "tone" else _at(BANDWIDTH_PERCENT, snr_db),
-        "frequency_offset_hz": {
-            "NBFM": _at(NBFM_HZ, snr_db),
-            "flat": FLAT_SHARE * kind.occupancy * RATE_HZ,
-        }.get(kind.family),
-    }
-    return goals.get(feature)
+    match feature:
+        case "noise_floor_dbm" if kind.occupancy <= GOAL_OCCUPANCY:
+            return FEATURE_TABLE[feature].goal(BESIDE_NOISE).at(snr_db)
+        case "snr_db":
+            return FEATURE_TABLE[feature].goal().at(snr_db)
+        case "bandwidth_hz" if kind.family != "tone":
+            return FEATURE_TABLE[feature].goal(BAND).at(snr_db)
+        case "frequency_offset_hz":
+            return _frequency_goal_hz(signal, snr_db)
+    return None
 
 
-def _at(steps: Steps, snr_db: float) -> float:
-    return [goal for start_db, goal in steps if snr_db >= start_db][-1]
+def _frequency_goal_hz(signal: str, snr_db: float) -> float | None:
+    """Of a tone in bounds, of a flat band in widths, of FM in Hz."""
+    kind, goal = KINDS[signal], FEATURE_TABLE["frequency_offset_hz"].goal
+    match kind.family:
+        case "tone":
+            return goal(TONE).limit * bounds.carrier_frequency_hz(10.0 ** (snr_db / 10.0), RATE_HZ, CHUNK)
+        case "flat":
+            return goal(FLAT).limit * kind.occupancy * RATE_HZ
+        case "NBFM":
+            return goal(NBFM).at(snr_db)
+    return None

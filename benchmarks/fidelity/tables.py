@@ -4,27 +4,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.fidelity import confidence, delay, detection
-from benchmarks.fidelity.campaign import RELATIVE
+from benchmarks.fidelity.campaign import FEATURES, RELATIVE
 from benchmarks.fidelity.goals import NOT_REACHED
+from schemas import FEATURE_TABLE
+from schemas.features import FLAT, GOAL_OCCUPANCY, TONE
 
 Figures = dict[str, Any]
-UNITS = {
-    "noise_floor_dbm": "dB",
-    "snr_db": "dB",
-    "frequency_offset_hz": "Hz",
-    "bandwidth_hz": "%",
-    "spectral_centroid_hz": "Hz",
-    "spectral_rolloff_hz": "%",
-}
+_FREQUENCY_GOAL = FEATURE_TABLE["frequency_offset_hz"].goal
 EXPLAINED = {
     "noise_floor_dbm": "Noise power in the full band. Bound: the noise under the signal is known from beside it only, "
-    "sigma^2 = o / ((1 - o) n) for an occupied share o. No goal above 40 % occupancy.",
+    f"sigma^2 = o / ((1 - o) n) for an occupied share o. No goal above {100 * GOAL_OCCUPANCY:g} % occupancy.",
     "snr_db": "Signal power over noise power, full band. Bound: sigma^2 = o (1 + 1/S)^2 / ((1 - o) n) + 2 / (S n): "
     "noise under the band, and noise in phase with the signal (Kay, Estimation Theory, 1993, section 3.7).",
     "frequency_offset_hz": "Against the carrier put in (data signals: the middle of their symbols, so their own "
     "randomness counts). Bound: tone and FM, Cramer-Rao sqrt(6) fs / (2 pi sqrt(S) n^1.5) (Rife and Boorstyn 1974) and "
     "for FM Rice's clicks (1963): each is a cycle lost or gained; flat bands, the chi-square spread of their edges. "
-    "Goal of a tone: twice its bound; of flat bands 0.7 % of their width.",
+    f"Goal of a tone: {_FREQUENCY_GOAL(TONE).limit:g} times its bound; of flat bands "
+    f"{100 * _FREQUENCY_GOAL(FLAT).limit:g} % of their width.",
     "bandwidth_hz": "99 % occupied bandwidth (ITU-R SM.328) against that of the same chunk without noise, by the same "
     "Welch spectrum. Bound: the energy beyond an edge is a sum of Welch bins of variance (1 + 2 S_k) / K; over the "
     "density at the edge it is the edge's shift.",
@@ -37,7 +33,7 @@ def chapter(figures: Figures, images: str) -> str:
     parts = [
         _introduction(figures),
         _misses(figures),
-        *(_feature(figures, feature, images) for feature in UNITS),
+        *(_feature(figures, feature, images) for feature in FEATURES),
         _exact(figures),
         _detection(figures),
         _confidences(figures, images),
@@ -83,7 +79,7 @@ def _misses(figures: Figures) -> str:
 def _feature(figures: Figures, feature: str, images: str) -> str:
     cells = [c for c in figures["cells"] if c["feature"] == feature]
     picture = "" if feature.startswith("spectral") else f"![{feature}](images/{images}/{feature}.svg)\n\n"
-    unit = UNITS[feature] + (" of the truth" if feature in RELATIVE else "")
+    unit = "% of the truth" if feature in RELATIVE else FEATURE_TABLE[feature].difference_unit
     rows = [
         (
             c["signal"],
@@ -115,7 +111,7 @@ def _exact(figures: Figures) -> str:
     head = ("feature", "largest difference", "carrier", "theory", "noise", "theory")
     return (
         "## Plain arithmetic on the samples\n\nAgainst NumPy in double precision, one chunk of every kind of signal at "
-        "-150 to +30 dBm; goal of `rssi_dbm`: 0.01 dB.\n\n" + _table(head, rows)
+        f"-150 to +30 dBm; goal of `rssi_dbm`: {FEATURE_TABLE['rssi_dbm'].goal().limit:g} dB.\n\n" + _table(head, rows)
     )
 
 

@@ -34,8 +34,8 @@ def pages() -> dict[str, str]:
 def features_page() -> str:
     """The table of the features, and that of their goals."""
     measured = (
-        "# Features\n\nEach is measured in every chunk (200 ms by default) of a recording x, whose |x|^2 is power in mW. "
-        f"A record holds its {', '.join(STATISTICS[:-1])} and {STATISTICS[-1]} over the chunks, all counted alike; the "
+        "# Features\n\nEach is measured in every chunk (200 ms by default) of a recording x; |x|^2 is power in mW. A "
+        f"record holds its {', '.join(STATISTICS[:-1])} and {STATISTICS[-1]} over the chunks, all counted alike; the "
         "standard deviation is that of the population, and of levels in dBm it is in dB. `fs` is the sample rate. "
         "*Silence* is a chunk of -300 dBm or less, *no signal* one in which `signal_present` is 0. A chunk of fewer "
         f"than {SHORTEST_SEGMENT} samples has no spectrum: its noise floor is its RSSI, its PSD that over fs, and no "

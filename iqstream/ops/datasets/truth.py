@@ -10,12 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from schemas import FeatureRecord, LinkTruth
-
-GOAL_CHUNK_SAMPLES = 40_000
-"""The goals are for chunks of this length or longer."""
-FADING_ALLOWANCE = 0.5
-"""Share of a path's maximum Doppler shift that a fading channel adds to the goal for the frequency."""
+from schemas import FEATURE_TABLE, FeatureRecord, LinkTruth
+from schemas.features import BESIDE_NOISE, FADING_ALLOWANCE, GOAL_CHUNK_SAMPLES, NBFM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,35 +35,36 @@ BANDS: tuple[Band, ...] = tuple(Band(low_db=low, high_db=high) for low, high in 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantity:
-    """A feature with a truth. `goals`: largest RMS error by band, as at the band's lower end; None: there is none."""
+    """A feature with a truth."""
 
     feature: str
     name: str
     """As short as a column needs it."""
     long_name: str
-    unit: str
-    goals: tuple[float | None, ...]
+    goal_of: str = ""
+    """The signals of the feature's goal that holds for narrow-band FM."""
+
+    @property
+    def unit(self) -> str:
+        """Of an error."""
+        return FEATURE_TABLE[self.feature].difference_unit
+
+    @property
+    def goals(self) -> tuple[float | None, ...]:
+        """Largest RMS error by band, as at the band's lower end; None: there is none.
+
+        They are for errors of single chunks: random errors are smaller in a mean over chunks.
+        """
+        goal = FEATURE_TABLE[self.feature].goal(self.goal_of)
+        return tuple(goal.at(band.low_db) for band in BANDS)
 
 
 QUANTITIES: tuple[Quantity, ...] = (
-    Quantity(feature="rssi_dbm", name="RSSI", long_name="RSSI", unit="dB", goals=(0.01, 0.01, 0.01, 0.01, 0.01, 0.01)),
-    Quantity(feature="snr_db", name="SNR", long_name="SNR", unit="dB", goals=(None, 0.12, 0.08, 0.06, 0.06, 0.06)),
-    Quantity(
-        feature="noise_floor_dbm",
-        name="noise",
-        long_name="Noise floor",
-        unit="dB",
-        goals=(0.05, 0.05, 0.05, 0.05, 0.05, 0.1),
-    ),
-    Quantity(
-        feature="frequency_offset_hz",
-        name="offset",
-        long_name="Frequency offset",
-        unit="Hz",
-        goals=(None, 40.0, 20.0, 8.0, 3.0, 3.0),
-    ),
+    Quantity(feature="rssi_dbm", name="RSSI", long_name="RSSI"),
+    Quantity(feature="snr_db", name="SNR", long_name="SNR"),
+    Quantity(feature="noise_floor_dbm", name="noise", long_name="Noise floor", goal_of=BESIDE_NOISE),
+    Quantity(feature="frequency_offset_hz", name="offset", long_name="Frequency offset", goal_of=NBFM),
 )
-"""The goals of narrow-band FM, for RMS errors of single chunks: random errors are smaller in a mean over chunks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
