@@ -10,22 +10,23 @@ import resource
 import time
 from collections.abc import Callable
 from functools import partial
+from typing import get_args
 
 import msgspec
 import numpy as np
 
 from iqstream.runtime.heap import keep_freed_memory
-from producer.emission import Emission
+from producer.emission import emissions, emit
 from producer.impairments import impair
 from producer.occupied import measure
 from producer.philox import fill_normals
 from producer.quantise import round_to_integers
 from producer.receiver import add_noise
 from producer.synthesize import synthesize_sample
-from producer.transmitter import emit
 from producer.version import GENERATOR_VERSION
 from producer.waveform import BlockGains
 from schemas import DatasetSpec, Impairments, Scenario, encode
+from schemas.dataset import MODULATIONS, Modulation
 
 COUNT, RATE_HZ = 200_000, 200_000.0
 KEY = np.array([1, 2], np.uint32)
@@ -59,7 +60,7 @@ def sample_costs(samples: int) -> dict[str, float]:
     both_ms = median_ms(lambda: [encode(f) for f in synthesize_sample(spec, next(indices)).frames], samples)
     after = resource.getrusage(resource.RUSAGE_SELF)
     others = {}
-    for modulation in ("carrier", "am", "ssb", "4fsk", "mixed"):
+    for modulation in MODULATIONS[1:]:
         other = msgspec.structs.replace(spec, scenario=Scenario(modulation=modulation))
         others[f"synthesize_{modulation}_ms"] = median_ms(lambda o=other: synthesize_sample(o, next(indices)), samples)
     impaired = msgspec.structs.replace(spec, impairments=IMPAIRED)
@@ -76,13 +77,7 @@ def sample_costs(samples: int) -> dict[str, float]:
 def kernel_costs(repeats: int) -> dict[str, float]:
     """Cost of the steps of one recording (waveforms: of one sample), in ms."""
     y, integers = np.zeros(COUNT, np.complex64), np.empty(2 * COUNT, np.int16)
-    emissions = {
-        "nbfm": Emission(modulation="nbfm", peak_deviation_hz=5000.0),
-        "carrier": Emission(modulation="carrier"),
-        "am": Emission(modulation="am", modulation_depth=0.9),
-        "ssb": Emission(modulation="ssb", sideband="upper"),
-        "4fsk": Emission(modulation="4fsk", peak_deviation_hz=1944.0),
-    }
+    sent = {modulation: emissions(modulation, Scenario())[-1] for modulation in get_args(Modulation)}
     blocks = -(-COUNT // 256)
     gains = BlockGains(
         begins=np.ones((blocks, 6), np.float32),
@@ -92,14 +87,14 @@ def kernel_costs(repeats: int) -> dict[str, float]:
         sine=np.zeros(256, np.float32),
     )
     steps: dict[str, Callable[[], object]] = {}
-    for name, emission in emissions.items():
+    for name, emission in sent.items():
         emitted = partial(emit, emission, COUNT, sample_rate_hz=RATE_HZ, seed=1, sample_idx=2)
         steps[f"waveform: {name}"] = emitted
         if name in {"nbfm", "ssb"}:
             steps[f"one bundle of echoes: {name}"] = partial(
                 emitted().add_echoes, y, gains, start=0, step=1, first=True
             )
-    wave = emit(emissions["nbfm"], COUNT, sample_rate_hz=RATE_HZ, seed=1, sample_idx=2)
+    wave = emit(sent["nbfm"], COUNT, sample_rate_hz=RATE_HZ, seed=1, sample_idx=2)
     steps |= {
         "occupied bandwidth": partial(measure, wave, RATE_HZ, 8000.0),
         "400,000 normals": partial(fill_normals, y.view(np.float32), KEY),

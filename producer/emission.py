@@ -1,17 +1,26 @@
-"""What the transmitter of a sample sends, and where in the recorded window."""
+"""What the transmitter of a sample sends, and where in the recorded window.
+
+The functions that `match` on the modulation are the whole of what has to be said of one: the type checker names those
+that leave one out.
+"""
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import assert_never
 
 import numpy as np
 
 from producer import am, four_fsk, nbfm, ssb
+from producer.angle import carrier
+from producer.streams import Purpose, normal_stream, scalar_stream
+from producer.waveform import Waveform
 from schemas import DatasetSpec, Scenario
+from schemas.dataset import Modulation
 
-Modulation = Literal["nbfm", "carrier", "am", "ssb", "4fsk"]
 EDGE_SHARE = 0.01
 """Part of the recorded bandwidth that stays free of the signal at either edge."""
+MIXED: tuple[Modulation, ...] = ("nbfm", "carrier", "am", "ssb", "4fsk")
+"""What a mixed dataset draws from. Another member changes the bytes of mixed datasets, and so GENERATOR_VERSION."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,39 +33,78 @@ class Emission:
     sideband: ssb.Sideband | None = None
 
 
+def emissions(modulation: Modulation, scenario: Scenario) -> tuple[Emission, ...]:
+    """As what a modulation may be sent, each as often as the others."""
+    match modulation:
+        case "nbfm":
+            return tuple(Emission(modulation="nbfm", peak_deviation_hz=hz) for hz in nbfm.DEVIATIONS_HZ)
+        case "carrier":
+            return (Emission(modulation="carrier"),)
+        case "am":
+            return (Emission(modulation="am", modulation_depth=am.MODULATION_DEPTH),)
+        case "ssb":
+            sidebands: tuple[ssb.Sideband, ...] = ("lower", "upper")
+            return tuple(
+                Emission(modulation="ssb", sideband=s) for s in sidebands if scenario.sideband in {s, "either"}
+            )
+        case "4fsk":
+            return (Emission(modulation="4fsk", peak_deviation_hz=four_fsk.OUTER_DEVIATION_HZ),)
+    assert_never(modulation)
+
+
+def half_bandwidth_hz(emission: Emission) -> float:
+    """How far the emission reaches from its carrier frequency."""
+    match emission.modulation:
+        case "nbfm":
+            return nbfm.half_bandwidth_hz(emission.peak_deviation_hz)
+        case "carrier":
+            return 0.0
+        case "am":
+            return am.HALF_BANDWIDTH_HZ
+        case "ssb":
+            return ssb.HALF_BANDWIDTH_HZ
+        case "4fsk":
+            return four_fsk.HALF_BANDWIDTH_HZ
+    assert_never(emission.modulation)
+
+
+def emit(emission: Emission, count: int, *, sample_rate_hz: float, seed: int, sample_idx: int) -> Waveform:
+    """`count` samples of the emission; power 1 is its rated power, the EIRP.
+
+    That is the power of the carrier, or for single sideband the peak envelope power (ITU Radio Regulations 1.156-161).
+    """
+    pace = scalar_stream(seed, sample_idx, Purpose.AUDIO)
+    noise = normal_stream(seed, sample_idx, Purpose.AUDIO, 0)
+    match emission.modulation:
+        case "nbfm":
+            deviation_hz = emission.peak_deviation_hz
+            return nbfm.nbfm(
+                count, sample_rate_hz=sample_rate_hz, peak_deviation_hz=deviation_hz, pace=pace, noise=noise
+            )
+        case "carrier":
+            return carrier(count)
+        case "am":
+            depth = emission.modulation_depth
+            return am.am(count, sample_rate_hz=sample_rate_hz, modulation_depth=depth, pace=pace, noise=noise)
+        case "ssb":
+            if emission.sideband is None:
+                raise ValueError("ssb: the emission names no sideband")
+            sideband = emission.sideband
+            return ssb.ssb(count, sample_rate_hz=sample_rate_hz, sideband=sideband, pace=pace, noise=noise)
+        case "4fsk":
+            return four_fsk.four_fsk(count, sample_rate_hz=sample_rate_hz, data=pace)
+    assert_never(emission.modulation)
+
+
 def draw_emission(scenario: Scenario, stream: np.random.Generator) -> Emission:
     """Draw the modulation where it is mixed, each as often as the others, and its parameters.
 
     Takes as many numbers from the stream whatever comes out.
     """
     kind, parameter = stream.random(2)
-    modulations: tuple[Modulation, ...] = get_args(Modulation)
-    modulation = scenario.modulation
-    if modulation == "mixed":
-        modulation = modulations[int(kind * len(modulations))]
-    if modulation == "nbfm":
-        return Emission(modulation="nbfm", peak_deviation_hz=nbfm.DEVIATIONS_HZ[int(2 * parameter)])
-    if modulation == "am":
-        return Emission(modulation="am", modulation_depth=am.MODULATION_DEPTH)
-    if modulation == "ssb":
-        sideband = scenario.sideband
-        if sideband == "either":
-            sideband = "lower" if parameter < 0.5 else "upper"
-        return Emission(modulation="ssb", sideband=sideband)
-    if modulation == "4fsk":
-        return Emission(modulation="4fsk", peak_deviation_hz=four_fsk.OUTER_DEVIATION_HZ)
-    return Emission(modulation="carrier")
-
-
-def half_bandwidth_hz(emission: Emission) -> float:
-    """How far the emission reaches from its carrier frequency."""
-    return {
-        "nbfm": nbfm.half_bandwidth_hz(emission.peak_deviation_hz),
-        "carrier": 0.0,
-        "am": am.HALF_BANDWIDTH_HZ,
-        "ssb": ssb.HALF_BANDWIDTH_HZ,
-        "4fsk": four_fsk.HALF_BANDWIDTH_HZ,
-    }[emission.modulation]
+    modulations = _modulations(scenario)
+    possible = emissions(modulations[int(kind * len(modulations))], scenario)
+    return possible[int(parameter * len(possible))]
 
 
 def placement_reach_hz(spec: DatasetSpec, emission: Emission) -> float:
@@ -67,7 +115,8 @@ def placement_reach_hz(spec: DatasetSpec, emission: Emission) -> float:
     """
     rate_hz = spec.capture.sample_rate_hz
     drift_hz = 2 * spec.frequency_hz * spec.scenario.oscillator_ppm * 1e-6
-    widest = _widest(spec.scenario)
+    modulations = _modulations(spec.scenario)
+    widest = max((e for one in modulations for e in emissions(one, spec.scenario)), key=half_bandwidth_hz)
     needed_hz = (half_bandwidth_hz(widest) + drift_hz) / (0.5 - EDGE_SHARE)
     if rate_hz < needed_hz:
         named = f"{widest.modulation} of a mixed dataset" if spec.scenario.modulation == "mixed" else widest.modulation
@@ -78,9 +127,5 @@ def placement_reach_hz(spec: DatasetSpec, emission: Emission) -> float:
     return rate_hz * (0.5 - EDGE_SHARE) - half_bandwidth_hz(emission) - drift_hz
 
 
-def _widest(scenario: Scenario) -> Emission:
-    modulation = scenario.modulation
-    if modulation == "mixed":
-        modulation = "nbfm"
-    deviation_hz = max(nbfm.DEVIATIONS_HZ) if modulation == "nbfm" else 0.0
-    return Emission(modulation=modulation, peak_deviation_hz=deviation_hz)
+def _modulations(scenario: Scenario) -> tuple[Modulation, ...]:
+    return MIXED if scenario.modulation == "mixed" else (scenario.modulation,)

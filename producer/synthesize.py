@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from producer.channel import receive
-from producer.emission import half_bandwidth_hz
+from producer.emission import emit, half_bandwidth_hz
 from producer.fading import gain_grid, tap_gains
 from producer.ground import ground_of
 from producer.impairments import Impaired, impair
@@ -19,7 +19,6 @@ from producer.receiver import add_noise, chunk_ends
 from producer.scenario import Scene, draw_scene
 from producer.streams import Purpose, normal_stream, scalar_stream
 from producer.tiles import NO_TILES, Tiles
-from producer.transmitter import emit
 from producer.truth import truth_of
 from producer.version import GENERATOR_VERSION
 from producer.waveform import Waveform, oversampling, waveform_rate_hz

@@ -4,7 +4,7 @@ import hashlib
 import math
 import re
 from itertools import combinations
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 from uuid import UUID, uuid5
 
 import msgspec
@@ -37,8 +37,11 @@ Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT)]
 # `$` alone lets a final newline through.
 ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
 DatasetId = Annotated[str, Meta(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$(?!\n)")]
-Modulations = Literal["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"]
-"""What a dataset sends; mixed: drawn per sample, each as often as the others."""
+Modulation = Literal["nbfm", "carrier", "am", "ssb", "4fsk"]
+"""What a transmitter sends."""
+Modulations = Literal[Modulation, "mixed"]
+"""What a dataset sends; mixed: drawn per sample, each as often as the others (`producer.emission.MIXED`)."""
+MODULATIONS: tuple[Modulations, ...] = get_args(Modulations)
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
 

@@ -27,7 +27,7 @@ from schemas import (
     TransmitterTruth,
     Truth,
 )
-from schemas.dataset import MAX_CHUNKS, MAX_RECEIVERS, MAX_SAMPLES, MAX_SHARD_SAMPLES
+from schemas.dataset import MAX_CHUNKS, MAX_RECEIVERS, MAX_SAMPLES, MAX_SHARD_SAMPLES, MODULATIONS
 from schemas.envelope import Message
 from schemas.iq_frame import Datatype
 
@@ -85,7 +85,7 @@ def scenarios(draw: st.DrawFn) -> Scenario:
         tx_antenna_gain_dbi=draw(decibels),
         tx_height_min_m=tx_height_min_m,
         tx_height_max_m=tx_height_max_m,
-        modulation=draw(st.sampled_from(["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"])),
+        modulation=draw(st.sampled_from(MODULATIONS)),
         sideband=draw(st.sampled_from(["upper", "lower", "either"])),
         oscillator_ppm=draw(st.floats(0, 1000)),
         transmitters_at_sea=draw(st.booleans()),

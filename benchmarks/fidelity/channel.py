@@ -10,12 +10,11 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from scipy import special, stats
 
-from producer.emission import Emission, half_bandwidth_hz
+from producer.emission import Emission, emit, half_bandwidth_hz
 from producer.fading import Motion, rayleigh_gains, tap_gains
 from producer.multipath import Multipath, draw_multipath
 from producer.occupied import measure
 from producer.receiver import add_noise
-from producer.transmitter import emit
 from schemas import Channel
 
 TAPS = 8000

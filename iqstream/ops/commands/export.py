@@ -11,9 +11,8 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from iqstream.ops.datasets.export.arrow import arrow
 from iqstream.ops.datasets.export.run import Exported, export_dataset
-from iqstream.ops.datasets.export.writers import FORMATS, Format
+from iqstream.ops.datasets.export.writers import WRITERS
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.settings import load_settings
@@ -24,7 +23,7 @@ LINE_EVERY_S = 5.0
 
 @click.command("export", epilog="Example: iqstream datasets export 'Test IQ Generation' --format parquet")
 @click.argument("dataset", metavar="NAME-OR-ID")
-@click.option("--format", "file_format", type=click.Choice(FORMATS), default="parquet", show_default=True)
+@click.option("--format", "file_format", type=click.Choice(tuple(WRITERS)), default="parquet", show_default=True)
 @click.option("--version", type=click.IntRange(min=1), help="Of the dataset.  [default: its newest]")
 @click.option(
     "--output",
@@ -36,7 +35,7 @@ LINE_EVERY_S = 5.0
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(
     dataset: str,
-    file_format: Format,
+    file_format: str,
     version: int | None,
     output: Path | None,
     include_rejected: bool,  # noqa: FBT001
@@ -48,8 +47,7 @@ def export(
     The rows come out of PostgreSQL in batches, all of one moment. Values of rejected samples are not there; while Kafka
     keeps them, `iqstream stream --include-rejected` has them.
     """
-    if file_format == "parquet":
-        arrow()  # before anything is asked of the database
+    WRITERS[file_format].require()  # before anything is asked of the database
     try:
         done = asyncio.run(
             _export(dataset, file_format, version, output, include_rejected=include_rejected, force=force)
@@ -64,7 +62,7 @@ def export(
 
 
 async def _export(
-    name: str, file_format: Format, version: int | None, output: Path | None, *, include_rejected: bool, force: bool
+    name: str, file_format: str, version: int | None, output: Path | None, *, include_rejected: bool, force: bool
 ) -> Exported:
     async with postgres_pool(load_settings()) as pool:
         dataset = await find_dataset(pool, name, version=version)

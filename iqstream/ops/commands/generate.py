@@ -5,7 +5,6 @@ import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
 from uuid import uuid4
 
 import click
@@ -21,7 +20,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
-from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, Modulations, parse_frequency_hz
+from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, MODULATIONS, parse_frequency_hz
 from sink.datasets import create_dataset
 
 
@@ -67,7 +66,7 @@ class Frequency(click.ParamType[float]):
 @click.option("--capture-ms", type=click.IntRange(min=1), default=1000, show_default=True, help="Recording length, ms.")
 @click.option(
     "--modulation",
-    type=click.Choice(get_args(Modulations)),
+    type=click.Choice(MODULATIONS),
     default="nbfm",
     show_default=True,
     help="What is sent; mixed: drawn per sample, the truth says which.",

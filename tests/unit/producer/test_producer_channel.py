@@ -10,10 +10,9 @@ from scipy import fft
 
 from producer.angle import carrier
 from producer.channel import bundle_taps, receive
-from producer.emission import Emission
+from producer.emission import Emission, emit
 from producer.fading import Motion, gain_grid, tap_gains
 from producer.multipath import Multipath, draw_multipath
-from producer.transmitter import emit
 from schemas import Channel
 
 RATE_HZ = 200_000.0

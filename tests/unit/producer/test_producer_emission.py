@@ -2,13 +2,15 @@
 
 import math
 from collections import Counter
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from producer.emission import draw_emission, half_bandwidth_hz, placement_reach_hz
+from producer.emission import MIXED, Emission, draw_emission, emissions, emit, half_bandwidth_hz, placement_reach_hz
 from producer.synthesize import synthesize_sample
 from schemas import Capture, Scenario
+from schemas.dataset import MODULATIONS, Modulation
 from tests.producer_specs import variant
 
 DRAWS = 5000
@@ -21,7 +23,7 @@ def drawn(**scenario):
 
 def test_mixed_draws_each_modulation_as_often():
     counts = Counter(emission.modulation for emission in drawn(modulation="mixed"))
-    assert counts.keys() == {"nbfm", "carrier", "am", "ssb", "4fsk"}
+    assert counts.keys() == {"nbfm", "carrier", "am", "ssb", "4fsk"} == set(MIXED)
     assert all(abs(n / DRAWS - 0.2) < 4 * math.sqrt(0.2 * 0.8 / DRAWS) for n in counts.values())
 
 
@@ -45,7 +47,7 @@ def test_an_emission_has_the_parameters_of_its_modulation_alone():
         assert (emission.sideband is not None) == (emission.modulation == "ssb")
 
 
-@pytest.mark.parametrize("modulation", ["carrier", "am", "ssb", "4fsk", "mixed"])
+@pytest.mark.parametrize("modulation", MODULATIONS)
 def test_truth_tells_the_emission(modulation):
     spec = variant(scenario=Scenario(modulation=modulation))
     for index in range(4):
@@ -58,7 +60,7 @@ def test_truth_tells_the_emission(modulation):
             assert told.mean_power_db == pytest.approx(0.0, abs=1e-5)
 
 
-@pytest.mark.parametrize("modulation", ["nbfm", "carrier", "am", "ssb", "4fsk", "mixed"])
+@pytest.mark.parametrize("modulation", MODULATIONS)
 def test_all_of_every_emission_is_recorded(modulation):
     """The carrier, +-2 ppm at either end, stands a half bandwidth and 1 % of the window from its edge."""
     spec = variant(scenario=Scenario(modulation=modulation))
@@ -67,6 +69,36 @@ def test_all_of_every_emission_is_recorded(modulation):
         emission = draw_emission(spec.scenario, stream)
         reach_hz = placement_reach_hz(spec, emission)
         assert reach_hz + half_bandwidth_hz(emission) + 2 * 288 == pytest.approx(98_000)
+
+
+@pytest.mark.parametrize("modulation", get_args(Modulation))
+def test_every_modulation_can_be_sent_as_it_says(modulation):
+    possible = emissions(modulation, Scenario())
+    assert {emission.modulation for emission in possible} == {modulation}
+    for emission in possible:
+        x = emit(emission, 20_000, sample_rate_hz=200e3, seed=1, sample_idx=0).baseband(1)
+        assert x.shape == (20_000,)
+        assert np.abs(x).max() > 0.1
+        assert half_bandwidth_hz(emission) <= 98_000
+
+
+@pytest.mark.parametrize("unknown", ["qam", "NBFM", ""])
+def test_what_is_no_modulation_is_not_sent_as_another(unknown):
+    """Python code may build a spec that nobody has validated."""
+    scenario, emission = Scenario(modulation=unknown), Emission(modulation=unknown)
+    for use in (
+        lambda: draw_emission(scenario, np.random.default_rng(1)),
+        lambda: emissions(unknown, scenario),
+        lambda: half_bandwidth_hz(emission),
+        lambda: emit(emission, 100, sample_rate_hz=200e3, seed=1, sample_idx=0),
+    ):
+        with pytest.raises(AssertionError, match=f"{unknown!r}"):
+            use()
+
+
+def test_a_sideband_is_never_guessed():
+    with pytest.raises(ValueError, match="names no sideband"):
+        emit(Emission(modulation="ssb"), 100, sample_rate_hz=200e3, seed=1, sample_idx=0)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from iqstream.dataset.splits import SPLITS_BY
 from iqstream.ops.datasets.export.card import Tally, dataset_card
 from iqstream.ops.datasets.export.rows import export_tables
 from iqstream.ops.datasets.export.selection import selection_of
-from iqstream.ops.datasets.export.writers import WRITERS, Format
+from iqstream.ops.datasets.export.writers import WRITERS
 from sink.datasets import Dataset, outcome_counts_by_reason
 from sink.postgres import Pool
 
@@ -30,7 +30,7 @@ async def export_dataset(
     pool: Pool,
     dataset: Dataset,
     path: Path,
-    file_format: Format,
+    file_format: str,
     *,
     include_rejected: bool,
     on_progress: Callable[[int, int], None],

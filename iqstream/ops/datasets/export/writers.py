@@ -14,15 +14,12 @@ import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Literal, Self, TypeAlias
+from typing import IO, Any, Self
 
 import numpy as np
 
 from iqstream.ops.datasets.export.arrow import arrow, arrow_batch, arrow_schema
 from iqstream.ops.datasets.export.table import COLUMNS, FEATURE_COLUMNS, Column, Table
-
-Format: TypeAlias = Literal["parquet", "npz", "csv"]
-FORMATS: tuple[Format, ...] = ("parquet", "npz", "csv")
 
 
 class Writer(ABC):
@@ -32,6 +29,10 @@ class Writer(ABC):
         self.path = path
         self._metadata = metadata
         self._partial = path.with_name(f".{path.name}.partial")
+
+    @classmethod  # noqa: B027  # most formats need nothing
+    def require(cls) -> None:
+        """Raises UserError, which says what to install, where the format's library is missing."""
 
     def __enter__(self) -> Self:
         self._open()
@@ -59,6 +60,10 @@ class Writer(ABC):
 class ParquetWriter(Writer):
     """Columns compressed by zstd; units and roles with each field, the rest under the key `iqstream`."""
 
+    @classmethod
+    def require(cls) -> None:
+        arrow()
+
     def _open(self) -> None:
         self._schema = arrow_schema(COLUMNS, self._metadata)
         self._file = arrow("pyarrow.parquet").ParquetWriter(self._partial, self._schema, compression="zstd")
@@ -71,7 +76,10 @@ class ParquetWriter(Writer):
 
 
 class NpzWriter(Writer):
-    """An array per column, those of the features as one, `features` float64 (rows, values); `metadata` is JSON text."""
+    """An array per column, those of the features as one, `features` float64 (rows, values); `metadata` is JSON text.
+
+    It holds the units under `units`.
+    """
 
     def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.")
@@ -109,7 +117,8 @@ class NpzWriter(Writer):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array_header_2_0(entry, header | {"shape": (self._rows, *rest)})
                     shutil.copyfileobj(part, entry, 1024 * 1024)
-            for name, text in (("feature_names", list(FEATURE_COLUMNS)), ("metadata", json.dumps(self._metadata))):
+            metadata = json.dumps({**self._metadata, "units": {column.name: column.unit for column in COLUMNS}})
+            for name, text in (("feature_names", list(FEATURE_COLUMNS)), ("metadata", metadata)):
                 with archive.open(f"{name}.npy", "w") as entry:
                     np.lib.format.write_array(entry, np.array(text), allow_pickle=False)
 
@@ -139,7 +148,8 @@ class CsvWriter(Writer):
             beside.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
-WRITERS: Mapping[Format, type[Writer]] = {"parquet": ParquetWriter, "npz": NpzWriter, "csv": CsvWriter}
+WRITERS: Mapping[str, type[Writer]] = {"parquet": ParquetWriter, "npz": NpzWriter, "csv": CsvWriter}
+"""Every format by its name, which is also the ending of its files."""
 
 
 def _cells(values: np.ndarray[Any, Any]) -> Sequence[object]:
