@@ -9,6 +9,7 @@ import msgpack
 
 from schemas import Malformed, SchemaError, TooLarge, UnknownSchema, encode
 from schemas.envelope import MAX_HEADER_BYTES
+from schemas.features import FEATURES_OF_VERSION
 from schemas.iq_frame import MAX_IQ_BYTES
 from tests.golden_wire import FAILURE, FEATURES, FRAME_CI16, GOLDEN, SPEC, with_fields
 
@@ -77,7 +78,7 @@ def oversized() -> list[Hostile]:
 
 def malformed() -> list[Hostile]:
     """Whole bytes that are not a message."""
-    versions: list[object] = [0, 2, -1, 2**64 - 1, 1.0, True, "1", None, [1], {}]
+    versions: list[object] = [0, max(FEATURES_OF_VERSION) + 1, -1, 2**64 - 1, 1.0, True, "1", None, [1], {}]
     mistyped: list[object] = [None, "x", b"x", [], {}, True, -1, float("nan"), 2**64 - 1]
     no_features: list[object] = [float("nan"), float("inf"), float("-inf"), None, "1", True]
     features, frame = encode(FEATURES), encode(FRAME_CI16)

@@ -4,7 +4,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from schemas import (
-    FEATURE_NAMES,
     STATISTICS,
     Capture,
     Channel,
@@ -29,6 +28,7 @@ from schemas import (
 )
 from schemas.dataset import MAX_CHUNKS, MAX_RECEIVERS, MAX_SAMPLES, MAX_SHARD_SAMPLES, MODULATIONS
 from schemas.envelope import Message
+from schemas.features import FEATURES_OF_VERSION
 from schemas.iq_frame import Datatype
 
 SEEDED = settings(max_examples=40, deadline=None, derandomize=True, database=None)
@@ -298,7 +298,7 @@ frequency_classes = st.builds(
 
 @st.composite
 def feature_records(draw: st.DrawFn) -> FeatureRecord:
-    count = len(FEATURE_NAMES) * len(STATISTICS)
+    count = draw(st.sampled_from([*FEATURES_OF_VERSION.values()])) * len(STATISTICS)
     return FeatureRecord(
         dataset_id=draw(dataset_ids),
         dataset_version=draw(versions),

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader  # noqa: E402
 
 from iqstream.dataset import FeatureStream  # noqa: E402
 from iqstream.dataset.torch import TorchFeatureStream, as_tensors, tensor  # noqa: E402
+from schemas.feature_record import FEATURE_VALUES  # noqa: E402
 from tests.integration.feature_topics import LIMITS  # noqa: E402
 
 
@@ -23,7 +24,7 @@ def dataset():
 def read(stream, workers, batches=None):
     samples = []
     for number, (x, y, meta) in enumerate(DataLoader(stream, batch_size=None, num_workers=workers), start=1):
-        assert x["features"].shape == (len(y), 3, 72)
+        assert x["features"].shape == (len(y), 3, FEATURE_VALUES)
         assert x["features"].dtype == torch.float64
         assert x["detected"].dtype == torch.bool
         samples += meta["sample_idx"].tolist()

@@ -15,6 +15,7 @@ from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from iqstream.dataset.verdicts import ACCEPTED, judge
 from schemas import FEATURE_NAMES, Limits, TransmitterTruth, encode
+from schemas.feature_record import FEATURE_VALUES
 from sink.quality import REASONS, Accepted, assess
 from tests.sink_samples import failure_record, feature_record, make_spec, make_truth, network, whole_sample
 from tests.strategies import SEEDED
@@ -124,7 +125,7 @@ def test_x_has_no_place_for_gdop_or_truth():
     """Shapes leave room for the values, four coordinates and two masks of each receiver, no more."""
     x = batch([whole_sample(SPEC, 0), whole_sample(SPEC, 1)], SPEC.limits).x
     assert {name: array.shape for name, array in x.items()} == {
-        "features": (2, 4, 72), "receivers": (2, 4, 4), "present": (2, 4), "detected": (2, 4),
+        "features": (2, 4, FEATURE_VALUES), "receivers": (2, 4, 4), "present": (2, 4), "detected": (2, 4),
     }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""A second version of `feature_record`, known to these tests alone: both are read, old records stay as they were."""
+"""A further version of `feature_record`, known to these tests alone: all are read, old records stay as they were."""
 
 import json
 import math
@@ -17,16 +17,19 @@ from tests.golden_wire import FEATURES, golden_bytes, with_fields
 NEW = "of_these_tests"
 
 
+NEXT = max(FEATURES_OF_VERSION) + 1
+
+
 @pytest.fixture
 def second(monkeypatch: pytest.MonkeyPatch) -> FeatureRecord:
-    """A record of version 2, which has one feature more."""
-    assert set(FEATURES_OF_VERSION) == {1}
+    """A record of the next version, which has one feature more."""
     names = (*FEATURE_NAMES, NEW)
-    monkeypatch.setitem(FEATURES_OF_VERSION, 2, len(names))  # type: ignore[arg-type]  # a dict
-    monkeypatch.setitem(envelope._READERS, ("feature_record", 2), FeatureRecord)  # type: ignore[arg-type]  # a dict
+    monkeypatch.setitem(FEATURES_OF_VERSION, NEXT, len(names))  # type: ignore[arg-type]  # a dict
+    monkeypatch.setitem(envelope._READERS, ("feature_record", NEXT), FeatureRecord)  # type: ignore[arg-type]  # a dict
     monkeypatch.setattr("schemas.feature_record.FEATURE_NAMES", names)
     monkeypatch.setattr("iqstream.dataset.recording.FEATURE_VALUES", 4 * len(names))
-    return msgspec.structs.replace(FEATURES, values=(*FEATURES.values, 1.5, 0.25, 1.0, 2.0))
+    known = (*FEATURES.values, *[0.5] * (4 * len(FEATURE_NAMES)))[: 4 * len(FEATURE_NAMES)]
+    return msgspec.structs.replace(FEATURES, values=(*known, 1.5, 0.25, 1.0, 2.0))
 
 
 @pytest.mark.parametrize("name", ["feature_record-1", "feature_record-1-recording", "feature_record-1-newer-writer"])
@@ -38,13 +41,13 @@ def test_records_of_version_1_are_read_and_written_as_ever(second: FeatureRecord
     if "newer" not in name:
         assert encode(record) == golden_bytes(name)
     assert dict(headers(record))["schema_version"] == b"1"
-    assert second.wire_version == 2
+    assert second.wire_version == NEXT
 
 
-def test_records_of_version_2_are_written_and_read_as_such(second: FeatureRecord) -> None:
+def test_records_of_the_next_version_are_written_and_read_as_such(second: FeatureRecord) -> None:
     data = encode(second)
-    assert msgpack.unpackb(data)["version"] == 2
-    assert dict(headers(second))["schema_version"] == b"2"
+    assert msgpack.unpackb(data)["version"] == NEXT
+    assert dict(headers(second))["schema_version"] == str(NEXT).encode()
     assert decode(data) == decode(data, FeatureRecord) == second
     assert (second.value(NEW), second.value(NEW, "max"), second.feature_names[-1]) == (1.5, 2.0, NEW)
 
@@ -55,18 +58,19 @@ def test_other_messages_keep_their_version(second: FeatureRecord) -> None:
 
 
 def test_a_version_with_the_values_of_another_is_refused(second: FeatureRecord) -> None:
-    for record, version in ((second, 1), (FEATURES, 2)):
-        with pytest.raises(Malformed, match=f"version {version} with the values of version {3 - version}"):
+    for record, version, its in ((second, 1, NEXT), (FEATURES, NEXT, 1)):
+        with pytest.raises(Malformed, match=f"version {version} with the values of version {its}"):
             decode(with_fields(record, version=version))
-    with pytest.raises(Malformed, match="values: 73 are those of no version; version 1 has 72, version 2 has 76"):
+    known = ", ".join(f"version {version} has {4 * count}" for version, count in FEATURES_OF_VERSION.items())
+    with pytest.raises(Malformed, match=f"values: 73 are those of no version; {known}"):
         decode(with_fields(FEATURES, values=[*FEATURES.values, 0.0]))
     with pytest.raises(UnknownSchema, match="version 9 is unknown"):
         decode(golden_bytes("feature_record-9"))
 
 
-def test_a_reader_of_version_1_alone_refuses_version_2_by_name() -> None:
-    with pytest.raises(UnknownSchema, match=r"version 2 is unknown here; this reader knows .*feature_record 1"):
-        decode(with_fields(FEATURES, version=2))
+def test_a_reader_refuses_a_later_version_by_name() -> None:
+    with pytest.raises(UnknownSchema, match=rf"version {NEXT} is unknown here; this reader knows .*feature_record 1"):
+        decode(with_fields(FEATURES, version=NEXT))
 
 
 def test_the_stream_reads_both_with_nan_where_there_is_none(second: FeatureRecord) -> None:
@@ -74,21 +78,24 @@ def test_the_stream_reads_both_with_nan_where_there_is_none(second: FeatureRecor
     assert isinstance(old, Recording)
     longer = msgspec.Raw(msgpack.packb(second.values))
     # The reader's bound on versions is compiled from the table: what it would read is put together here.
-    new, neither = (msgspec.structs.replace(old, version=version, values=longer) for version in (2, 1))
+    new, neither = (msgspec.structs.replace(old, version=version, values=longer) for version in (NEXT, 1))
     values, whole = values_of([old, new, neither])
     assert whole.tolist() == [True, True, False]
-    np.testing.assert_array_equal(values[0], [*FEATURES.values, *[np.nan] * 4])
+    np.testing.assert_array_equal(
+        values[0], [*FEATURES.values, *[np.nan] * (len(second.values) - len(FEATURES.values))]
+    )
     np.testing.assert_array_equal(values[1], second.values)
     assert np.isnan(values[2]).all()
 
 
 def test_the_stream_refuses_a_version_that_it_does_not_know() -> None:
     with pytest.raises(msgspec.ValidationError):
-        read_message(with_fields(FEATURES, version=2))
+        read_message(with_fields(FEATURES, version=NEXT))
 
 
 def test_a_row_has_the_features_of_its_record(second: FeatureRecord) -> None:
-    assert list(receiver_object(FEATURES)) == ["rx_id", *FEATURE_NAMES]
+    assert list(receiver_object(FEATURES)) == ["rx_id", *FEATURE_NAMES[:18]]
+    assert list(receiver_object(second)) == ["rx_id", *FEATURE_NAMES, NEW]
     assert receiver_object(second)[NEW] == {"mean": 1.5, "std": 0.25, "min": 1.0, "max": 2.0}
     assert json.loads(json.dumps(receiver_object(FEATURES), allow_nan=False))
 
