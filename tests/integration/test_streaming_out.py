@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from iqstream.dataset import FeatureStream
-from schemas import FEATURE_NAMES, STATISTICS, Limits
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
 pytestmark = pytest.mark.stack
@@ -156,7 +156,9 @@ def read_export(path):
     if path.suffix == ".parquet":
         table = pyarrow.parquet.read_table(path)
         assert table.schema.field("gdop").metadata[b"role"] == b"quality"
-        assert table.schema.field("snr_db_mean").metadata == {b"unit": b"dB", b"role": b"input"}
+        meaning = f"mean over the chunks of: {FEATURE_TABLE['snr_db'].definition}".encode()
+        told = {b"unit": b"dB", b"role": b"input", b"meaning": meaning}
+        assert table.schema.field("snr_db_mean").metadata == told
         return table.to_pylist(), json.loads(table.schema.metadata[b"iqstream"])
     if path.suffix == ".csv":
         described = json.loads(path.with_name(f"{path.name}-metadata.json").read_text())
