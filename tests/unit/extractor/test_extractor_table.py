@@ -78,11 +78,25 @@ def test_frequencies_are_in_hz_and_densities_per_hz_and_counts_per_sample():
     random = np.random.default_rng(2)
     iq = shifted(np.ones(CHUNK), 2e4) * 3 + noise(random)
     (slow,), (fast,) = rows_of(iq), rows_of(iq, 4 * RATE_HZ)
-    expected = {"Hz": lambda value: 4 * value, "dBm/Hz": lambda value: value - 10 * np.log10(4)}
+    expected = {
+        "Hz": lambda value: 4 * value,
+        "1/s": lambda value: 4 * value,
+        "dBm/Hz": lambda value: value - 10 * np.log10(4),
+    }
     for feature, before, after in zip(FEATURE_TABLE.values(), slow, fast, strict=True):
         if feature.unit in IN_SECONDS or feature.name in PROBABILITIES:
             continue
         assert after == pytest.approx(expected.get(feature.unit, float)(before), rel=1e-9), feature.name
+
+
+def test_crossings_are_per_sample_and_envelopes_are_not():
+    """Every sample twice: half as many sign changes per sample, the same envelope."""
+    iq = noise(np.random.default_rng(3))
+    (once,), (twice,) = rows_of(iq), rows_of(np.repeat(iq, 2), RATE_HZ, 2 * CHUNK)
+    names = list(FEATURE_TABLE)
+    for name in ("zero_crossing_rate", "envelope_mean", "envelope_std", "envelope_max"):
+        factor = {"1/sample": 0.5, "1": 1.0}[FEATURE_TABLE[name].unit]
+        assert twice[names.index(name)] == pytest.approx(factor * once[names.index(name)], rel=1e-3), name
 
 
 def test_the_delay_spread_is_in_us_and_the_coherence_bandwidth_in_khz():
@@ -117,6 +131,10 @@ def test_in_noise_alone_what_needs_a_signal_reads_as_in_silence(level_dbm):
     rows = rows_of(noise(random, count=100 * CHUNK) * 10 ** (level_dbm / 20))
     unheard = assert_unheard(rows)
     assert len(unheard) >= 97
+    for feature, values in zip(FEATURE_TABLE.values(), unheard.T, strict=True):
+        # So faint that the density meets the floor of -300: it reads as in silence although it is measured.
+        floored = feature.name == "psd_dbm_per_hz" and level_dbm - 10 * np.log10(RATE_HZ) < POWER_FLOOR_DBM
+        assert (values == feature.silent).any() == (feature.needs_signal or floored), feature.name
     assert_in_range(rows, RATE_HZ)
     named = dict(zip(FEATURE_TABLE, unheard.T, strict=True))
     np.testing.assert_allclose(named["rssi_dbm"], level_dbm, atol=0.1)
