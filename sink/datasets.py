@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
@@ -14,6 +14,7 @@ import msgspec
 from iqstream.runtime.errors import UserError
 from schemas import DatasetSpec
 from sink.postgres import Connection, Pool
+from sink.sample_ranges import SampleRanges
 
 Status: TypeAlias = Literal["submitting", "running", "complete", "cancelled", "deleted"]
 
@@ -24,8 +25,12 @@ _MAY_FOLLOW: Mapping[Status, tuple[Status, ...]] = {
 }
 """By new status, the ones it may follow. `complete` is the sink's to say, with the last sample."""
 
-_COLUMNS = """id::text, version, name, spec, recorded, status, requested, accepted, rejected, failed, iq_samples,
-    iq_samples_saved, created_at, status_changed_at, completed_at"""
+OPEN: frozenset[Status] = frozenset({"submitting", "running"})
+"""Samples of these are still to be decided, or their IQ to be saved."""
+SHOWN_RANGES = 6
+
+_COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
+    iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +44,12 @@ class Dataset:
     recorded: bool
     """Real recordings, whose samples may miss receivers."""
     status: Status
+    samples: SampleRanges
+    """What this version holds once it is complete; `spec.samples` is above all indices of all versions."""
+    grows: bool
+    """It holds as many of its samples as are submitted until it is ended."""
     requested: int
+    """How many `samples` are."""
     accepted: int
     rejected: int
     failed: int
@@ -54,6 +64,11 @@ class Dataset:
     def decided(self) -> int:
         """Samples of which the outcome is known."""
         return self.accepted + self.rejected + self.failed
+
+    @property
+    def is_growing(self) -> bool:
+        """Whether more of it may be submitted."""
+        return self.grows and self.status == "running"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,35 +113,45 @@ async def create_dataset(
                 f"the name {spec.name!r} is in use by dataset {other}: "
                 "choose another, or add --reuse-name for a second dataset of that name"
             )
-        await insert_dataset(connection, spec, recorded=recorded, status=status, requested=spec.samples)
+        await insert_dataset(
+            connection,
+            spec,
+            samples=SampleRanges.first(spec.samples),
+            recorded=recorded,
+            status=status,
+            grows=status == "running",
+        )
 
 
 async def insert_dataset(
-    connection: Connection, spec: DatasetSpec, *, recorded: bool, status: Status, requested: int
+    connection: Connection, spec: DatasetSpec, *, samples: SampleRanges, recorded: bool, status: Status, grows: bool
 ) -> None:
     """Inserts the row of a dataset or of a further version of one, within a transaction.
 
     Args:
         connection: in a transaction.
         spec: with its id and version.
+        samples: that this version will hold: it is complete when all of them are decided.
         recorded: real recordings.
         status: to begin with.
-        requested: after how many decided samples it is complete.
+        grows: its samples are submitted a few at a time, until it is ended.
 
     Raises:
         UserError: this id and version exist.
     """
     try:
         await connection.execute(
-            "INSERT INTO heimdall.datasets (id, version, name, spec, recorded, status, requested, iq_samples) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            "INSERT INTO heimdall.datasets "
+            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, heimdall.sample_count($7), $9)",
             UUID(spec.dataset_id),
             spec.dataset_version,
             spec.name,
             msgspec.json.encode(spec).decode(),
             recorded,
             status,
-            requested,
+            samples.to_sql(),
+            grows,
             spec.iq_samples,
         )
     except asyncpg.UniqueViolationError:
@@ -224,8 +249,22 @@ async def list_datasets(pool: Pool | Connection, *, include_deleted: bool = Fals
     return [_dataset(row) for row in rows]
 
 
-async def find_dataset(pool: Pool | Connection, name_or_id: str, *, version: int | None = None) -> Dataset:
-    """The dataset of a name or id, in its newest version unless one is named; deleted ones by id only.
+async def find_dataset(
+    pool: Pool | Connection,
+    name_or_id: str,
+    *,
+    version: int | None = None,
+    prefer: Callable[[Sequence[Dataset]], Dataset] | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> Dataset:
+    """The dataset of a name or id, in the version that is named or else in its default one; deleted ones by id only.
+
+    Args:
+        pool: connections, or one.
+        name_or_id: which dataset.
+        version: of it.
+        prefer: chooses among its versions where none is named; `default_version` unless given.
+        tell: is told which version was chosen, where there are several and none is named.
 
     Raises:
         UserError: there is none, or several have that name (it lists their ids).
@@ -244,7 +283,49 @@ async def find_dataset(pool: Pool | Connection, name_or_id: str, *, version: int
     ids = sorted({dataset.id for dataset in found})
     if len(ids) > 1:
         raise UserError(f"{len(ids)} datasets are named {name_or_id!r}: use an id, one of {', '.join(ids)}")
-    return found[0]
+    chosen = (prefer or default_version)(found)
+    if tell is not None and len(found) > 1:
+        others = ", ".join(f"{one.version} ({held_of(one, found)})" for one in found if one is not chosen)
+        tell(
+            f"{chosen.name!r}: version {chosen.version} is taken ({held_of(chosen, found)}); "
+            f"there are also versions {others}: --version names one"
+        )
+    return chosen
+
+
+def default_version(versions: Sequence[Dataset]) -> Dataset:
+    """The newest version that is whole and decided; where none is, the whole one of which most is decided.
+
+    A version is whole if it holds every sample that any version of the dataset holds.
+    """
+    every = _held_by_any(versions)
+    return max(versions, key=lambda one: (one.samples == every, one.decided, one.version))
+
+
+def version_under_way(versions: Sequence[Dataset]) -> Dataset:
+    """The newest version that is not finished yet; the default one where all are."""
+    return max((one for one in versions if one.status in OPEN), key=lambda one: one.version, default=None) or (
+        default_version(versions)
+    )
+
+
+def held_of(dataset: Dataset, versions: Sequence[Dataset]) -> str:
+    """What a version holds, in words, `all 40 samples` or `samples 0-19 of 40`, and how many of them are decided."""
+    every = _held_by_any(versions)
+    if dataset.samples == every:
+        held = f"all {len(every)} samples"
+    elif len(dataset.samples.ranges) > SHOWN_RANGES:
+        held = f"{len(dataset.samples)} of {len(every)} samples"
+    else:
+        held = f"samples {dataset.samples} of {len(every)}"
+    return held if dataset.decided == dataset.requested else f"{held}, {dataset.decided} decided"
+
+
+def _held_by_any(versions: Sequence[Dataset]) -> SampleRanges:
+    held = SampleRanges(())
+    for one in versions:
+        held |= one.samples
+    return held
 
 
 async def outcome_counts_by_reason(pool: Pool | Connection, dataset_id: str, version: int = 1) -> list[OutcomeCount]:
@@ -259,6 +340,17 @@ async def outcome_counts_by_reason(pool: Pool | Connection, dataset_id: str, ver
     return [OutcomeCount(outcome=row["outcome"], reason=row["reason"], samples=row["samples"]) for row in rows]
 
 
+async def decided_up_to(pool: Pool | Connection, dataset_id: str, version: int) -> int:
+    """One above the last decided sample; 0 where none is decided."""
+    found = await pool.fetchval(
+        "SELECT coalesce(max(sample_idx) + 1, 0) FROM heimdall.sample_outcomes "
+        "WHERE dataset_id = $1 AND dataset_version = $2",
+        _uuid(dataset_id),
+        version,
+    )
+    return int(found)
+
+
 def _uuid(dataset_id: str) -> UUID:
     try:
         return UUID(dataset_id)
@@ -269,4 +361,5 @@ def _uuid(dataset_id: str) -> UUID:
 def _dataset(row: asyncpg.Record) -> Dataset:
     values = dict(row)
     values["spec"] = msgspec.json.decode(values["spec"], type=DatasetSpec)
+    values["samples"] = SampleRanges.from_sql(values["samples"])
     return Dataset(**values)

@@ -24,7 +24,7 @@ async def copy_dead_letters(pool: Pool, send: Callable[[Sequence[OutgoingRecord]
         rows = await connection.fetch(QUERIES["lock_dead_letters_to_copy"], _AT_ONCE)
         if rows:
             await send([_copy(row) for row in rows])
-            places = [(row["topic"], row["partition"], row["offset"]) for row in rows]
+            places = [(row["topic"], row["topic_id"], row["partition"], row["offset"]) for row in rows]
             await connection.execute(QUERIES["mark_dead_letters_copied"], *zip(*places, strict=True))
     return len(rows)
 
@@ -36,6 +36,7 @@ def _copy(row: asyncpg.Record) -> OutgoingRecord:
         key=origin,
         value=row["value"],
         headers=(
+            ("topic_id", str(row["topic_id"]).encode()),
             ("origin", origin),
             ("stage", row["stage"].encode()),
             ("error", row["error"].encode()),

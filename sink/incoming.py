@@ -6,6 +6,7 @@ from aiokafka import ConsumerRecord
 
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame
 from sink.join import Observation
+from sink.sample_ranges import SampleRanges
 
 
 class Misfit(ValueError):
@@ -41,30 +42,28 @@ def read_record(source: ConsumerRecord) -> Incoming | DeadLetter:
     return Incoming(source, message)
 
 
-def check_fit(message: Observation, spec: DatasetSpec | None) -> None:
-    """Compares a record with the dataset that it names; None: there is no such dataset.
+def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRanges) -> None:
+    """Compares a record with the version of a dataset that it names, and the samples which that holds.
+
+    None: there is no such dataset.
 
     Raises:
         Misfit: says what contradicts.
     """
     if spec is None:
-        raise Misfit(f"there is no dataset {message.dataset_id} version {message.dataset_version}")
-    if message.sample_idx >= spec.samples:
-        raise Misfit(f"sample {message.sample_idx} of a dataset of {spec.samples}")
-    if any("\0" in text for text in _free_texts(message)):
-        raise Misfit("a text with the character NUL, which PostgreSQL does not store")
+        raise Misfit(
+            f"there is no dataset {message.dataset_id} version {message.dataset_version} whose spec can be read"
+        )
+    if message.sample_idx not in samples:
+        raise Misfit(
+            f"sample {message.sample_idx} is none of those that version {message.dataset_version} holds: {samples}"
+        )
     if isinstance(message, FailureRecord):
         return
     if message.receiver.rx_id not in {receiver.rx_id for receiver in spec.receivers}:
         raise Misfit(f"receiver {message.receiver.rx_id} is not of the dataset's network")
     if message.receivers_expected > len(spec.receivers):
         raise Misfit(f"expects {message.receivers_expected} receivers, the network has {len(spec.receivers)}")
-
-
-def _free_texts(message: Observation) -> tuple[str, ...]:
-    if isinstance(message, FailureRecord):
-        return message.error, message.message, message.lineage.topic
-    return message.extractor_version, message.lineage.topic
 
 
 def _claimed_failure(source: ConsumerRecord, error: Exception) -> FailureRecord | None:

@@ -112,7 +112,7 @@ class Join:
         self._open_records = 0
         self._newest_capture_ns: dict[DatasetKey, int] = {}
         self.dropped: Counter[str] = Counter()
-        """Records left out so far, by reason: `decided`, `duplicate`, `cancelled`."""
+        """Records left out so far, by reason: `decided`, `duplicate`, `superseded`, `cancelled`."""
 
     def add(
         self, offset: int, record: Observation, *, decided_generation: int | None, live: bool
@@ -192,6 +192,8 @@ class Join:
     def _close(self, sample: _OpenSample) -> JoinedSample:
         for key, generation in [opened for opened in self._open if opened[0] == sample.key]:
             if generation <= sample.generation:
+                if generation < sample.generation:
+                    self.dropped["superseded"] += self._open[key, generation].size
                 self._forget(self._open[key, generation])
         return sample.joined()
 

@@ -1,7 +1,7 @@
 """What was decided of each sample, and what a batch of new decisions changes about it."""
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -43,6 +43,7 @@ class Ledger:
         self._first: dict[SampleKey, Verdict] = {}
         self._decided: dict[SampleKey, Outcome] = {}
         self._raised: dict[SampleKey, int] = {}
+        self._made: defaultdict[SampleKey, list[Outcome]] = defaultdict(list)
 
     def generation(self, sample: SampleKey) -> int | None:
         """The generation in which the sample was last decided; None if it never was."""
@@ -51,6 +52,7 @@ class Ledger:
 
     def decide(self, outcome: Outcome) -> None:
         """Adds a decision; one of a generation that is not above the sample's last changes nothing."""
+        self._made[outcome.sample].append(outcome)
         before = self._now.get(outcome.sample)
         if before is not None and outcome.generation <= before.generation:
             return
@@ -73,6 +75,23 @@ class Ledger:
     def raised_generations(self) -> Sequence[tuple[SampleKey, int]]:
         """Samples whose last replay failed: only their generation moves."""
         return sorted(self._raised.items())
+
+    def by_sample(self) -> Iterator[tuple[SampleKey, "Ledger"]]:
+        """The samples that a decision was made of, each with a ledger of its own."""
+        for sample, outcomes in sorted(self._made.items()):
+            part = self._before(sample)
+            for outcome in outcomes:
+                part.decide(outcome)
+            yield sample, part
+
+    def instead(self, outcome: Outcome) -> "Ledger":
+        """What is stored of the outcome's sample, with that outcome for the decisions that were made of it."""
+        ledger = self._before(outcome.sample)
+        ledger.decide(outcome)
+        return ledger
+
+    def _before(self, sample: SampleKey) -> "Ledger":
+        return Ledger({sample: self._stored[sample]} if sample in self._stored else {})
 
     def count_changes(self) -> dict[DatasetKey, Counts]:
         """By how much each dataset's counters move; datasets whose counters stay are left out."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -13,28 +14,25 @@ from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from schemas import DatasetSpec
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
-from sink.join import DatasetKey, Join, JoinedSample, Observation, sample_of
+from sink.join import DatasetKey, Join, JoinedSample, Observation, SampleKey, sample_of
 from sink.ledger import Ledger
 from sink.postgres import (
     Claim,
-    Completed,
     Connection,
     DatasetState,
     Pool,
-    choose_iq,
     claim_partition,
-    complete_if_done,
     lock_datasets,
     read_ledger,
     read_spec_text,
     store_offset,
     write_dead_letters,
-    write_ledger,
-    write_rows,
 )
 from sink.rows import MeasurementRow, measurement_row
+from sink.sample_ranges import SampleRanges
 from sink.saver import announce
-from sink.verdict import judge
+from sink.storing import Stored, store
+from sink.verdict import judge, refusals
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +43,7 @@ LIVE_GRACE_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dataset:
-    """What of a dataset never changes."""
+    """What of a dataset never changes, except `spec.samples`: what a version holds is read with its lock."""
 
     spec: DatasetSpec
     recorded: bool
@@ -56,7 +54,8 @@ class _Dataset:
 class _Batch:
     """What becomes of some records."""
 
-    rows: list[MeasurementRow] = field(default_factory=list)
+    rows: dict[SampleKey, MeasurementRow] = field(default_factory=dict)
+    """Of accepted samples, by sample."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: int = 0
     """Records of cancelled or deleted datasets."""
@@ -111,6 +110,10 @@ class SinkPartition:
         self._claim: Claim | None = None
         self._stored_offset = -1
         self._datasets: dict[DatasetKey, _Dataset] = {}
+        self._sources: defaultdict[SampleKey, list[ConsumerRecord]] = defaultdict(list)
+        """The records of open samples, as they came."""
+        self._dropped: Counter[str] = Counter()
+        """Records that the join dropped, as far as they are counted in the metrics."""
         self._last_record_at = asyncio.get_running_loop().time()
 
     async def take_over(self) -> int:
@@ -171,24 +174,26 @@ class SinkPartition:
             # 3. Join and judge; off the event loop, since heartbeats must not wait.
             batch = await asyncio.to_thread(self._compute, arrived, datasets, ledger, close_live)
             computed_at = loop.time()
-            # 4. Outcomes and counters, rows, dead letters, and what follows for the datasets.
-            await write_ledger(connection, ledger)
-            await write_rows(connection, batch.rows)
-            await write_dead_letters(connection, batch.dead_letters)
-            chosen, completed = await _choose_and_complete(connection, ledger, datasets)
+            # 4. Outcomes, counters and rows, what follows for the datasets, and dead letters.
+            stored = await store(connection, ledger, batch.rows, datasets)
+            invalid = {letter.source.offset: letter.error for letter in batch.dead_letters}
+            for sample, error in stored.refused.items():
+                batch.dead_letters += self._letters(sample, error)
+            await write_dead_letters(connection, batch.dead_letters, self._topic_id)
             # 5. The offset, if the partition is still ours.
             restart_offset = self._join.restart_offset(next_offset)
             await store_offset(connection, claim, restart_offset)
         # 6. All of it stands: tell whom it concerns.
         self._stored_offset = restart_offset
-        if chosen:
+        if stored.chosen:
             self._chosen.set()
-        for dataset in completed:
+        for dataset in stored.completed:
             announce(dataset)
+        self._forget_closed()
+        self._count_dropped()
         await self._publish_offset(restart_offset)
         if arrived:
-            invalid = {letter.source.offset: letter.error for letter in batch.dead_letters}
-            self._report(len(arrived), batch, ledger, computed_at - started_at, loop.time() - computed_at)
+            self._report(len(arrived), batch, stored, computed_at - started_at, loop.time() - computed_at)
             self._invalid_share.note(self._partition.topic, list(invalid.values()), len(arrived))
 
     def _compute(
@@ -209,13 +214,7 @@ class SinkPartition:
         overdue = self._join.close_live() if close_live else []
         overdue += self._join.close_overdue(round(self._live_grace_s * 1e9))
         for joined in overdue + self._join.close_overflow():
-            self._decide(joined, ledger)
-        batch.rows = [
-            measurement_row(known.spec, known.content_sha256, change.outcome)
-            for change in ledger.changes()
-            if change.row == "write"
-            for known in [self._datasets[change.outcome.sample.dataset]]
-        ]
+            self._decide(joined, ledger, batch)
         return batch
 
     def _take(
@@ -233,10 +232,13 @@ class SinkPartition:
             return
         known = self._datasets.get(sample.dataset)
         try:
-            check_fit(message, None if known is None else known.spec)
+            check_fit(
+                message, None if known is None else known.spec, SampleRanges(()) if dataset is None else dataset.samples
+            )
         except Misfit as error:
             batch.dead_letters.append(DeadLetter(source, error))
             return
+        self._sources[sample].append(source)
         joined = self._join.add(
             source.offset,
             message,
@@ -244,21 +246,49 @@ class SinkPartition:
             live=self._datasets[sample.dataset].recorded,
         )
         if joined is not None:
-            self._decide(joined, ledger)
+            self._decide(joined, ledger, batch)
 
-    def _decide(self, joined: JoinedSample, ledger: Ledger) -> None:
-        ledger.decide(judge(joined, self._datasets[joined.key.dataset].spec.limits))
+    def _decide(self, joined: JoinedSample, ledger: Ledger, batch: _Batch) -> None:
+        """Judges a sample; whatever is wrong with it ends here, as a failed sample and dead letters."""
+        known = self._datasets[joined.key.dataset]
+        try:
+            outcome = judge(joined, known.spec.limits)
+            if outcome.verdict == "accepted":
+                batch.rows[outcome.sample] = measurement_row(known.spec, known.content_sha256, outcome)
+        except Exception as error:  # noqa: BLE001  # one bad sample must not stop a partition
+            outcome = next(refusals(joined, error))
+            batch.dead_letters += self._letters(joined.key, error)
+        ledger.decide(outcome)
+
+    def _letters(self, sample: SampleKey, error: Exception) -> list[DeadLetter]:
+        """Dead letters of all records of a sample: which of them is to blame cannot be told."""
+        return [DeadLetter(source, error) for source in self._sources[sample]]
+
+    def _forget_closed(self) -> None:
+        """Lets the records of samples go that are not open any more."""
+        opened = self._join.open_samples()
+        for sample in [sample for sample in self._sources if sample not in opened]:
+            del self._sources[sample]
+
+    def _count_dropped(self) -> None:
+        for reason, records in (self._join.dropped - self._dropped).items():
+            self._metrics.count("iqstream_dropped_records", records, reason=reason)
+        self._dropped = Counter(self._join.dropped)
 
     async def _read_specs(self, connection: Connection, datasets: Mapping[DatasetKey, DatasetState]) -> None:
-        """Keeps the specs of this batch's datasets at hand, and of no others."""
+        """Keeps the specs of this batch's datasets at hand, and of no others. One that cannot be read is as none."""
         kept = {key: known for key, known in self._datasets.items() if key in datasets}
         for key in datasets.keys() - kept.keys():
-            spec = msgspec.json.decode(await read_spec_text(connection, key), type=DatasetSpec)
+            try:
+                spec = msgspec.json.decode(await read_spec_text(connection, key), type=DatasetSpec)
+            except msgspec.DecodeError as error:
+                log.warning("the spec of dataset %s version %d cannot be read: %s", *key, error)
+                continue
             kept[key] = _Dataset(spec=spec, recorded=datasets[key].recorded, content_sha256=spec.content_sha256())
         self._datasets = kept
 
-    def _report(self, records: int, batch: _Batch, ledger: Ledger, compute_s: float, commit_s: float) -> None:
-        for change in ledger.changes():
+    def _report(self, records: int, batch: _Batch, stored: Stored, compute_s: float, commit_s: float) -> None:
+        for change in stored.changes:
             self._metrics.count("iqstream_samples", outcome=change.outcome.verdict)
         failed = len({letter.source.offset for letter in batch.dead_letters})
         self._metrics.put("iqstream_compute_seconds", compute_s)
@@ -270,16 +300,3 @@ class SinkPartition:
         for letter in batch.dead_letters:
             log.warning("%s:%d:%d is kept as a dead letter: %s: %s", letter.source.topic, letter.source.partition,
                         letter.source.offset, type(letter.error).__name__, letter.error)  # fmt: skip
-
-
-async def _choose_and_complete(
-    connection: Connection, ledger: Ledger, datasets: Mapping[DatasetKey, DatasetState]
-) -> tuple[int, list[Completed]]:
-    """For datasets with new decisions: whose IQ is kept is now surer (how many), and one may be complete."""
-    chosen, completed = 0, []
-    for key in sorted({change.outcome.sample.dataset for change in ledger.changes()}):
-        chosen += await choose_iq(connection, datasets[key])
-        done = await complete_if_done(connection, key)
-        if done is not None:
-            completed.append(done)
-    return chosen, completed

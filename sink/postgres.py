@@ -28,7 +28,8 @@ from sink.iq_choice import choose
 from sink.join import DatasetKey, SampleKey
 from sink.ledger import Counts, Entry, Ledger
 from sink.rows import MeasurementRow, json_text
-from sink.verdict import figures, lineage
+from sink.sample_ranges import SampleRanges
+from sink.verdict import figures, lineage, storable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -124,6 +125,8 @@ class DatasetState:
     key: DatasetKey
     status: str
     recorded: bool
+    samples: SampleRanges
+    """What this version holds."""
     iq_samples: int
     iq_chosen: int
     iq_frontier: int
@@ -236,6 +239,7 @@ async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) ->
             key=key,
             status=row["status"],
             recorded=row["recorded"],
+            samples=SampleRanges.from_sql(row["samples"]),
             iq_samples=row["iq_samples"],
             iq_chosen=row["iq_chosen"],
             iq_frontier=row["iq_frontier"],
@@ -244,7 +248,7 @@ async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) ->
 
 
 async def read_spec_text(connection: Connection, key: DatasetKey) -> str:
-    """The JSON of a dataset's spec, which never changes."""
+    """The JSON of a dataset's spec. Only its `samples` ever changes, when a dataset that grew is ended."""
     text = await connection.fetchval(QUERIES["read_spec"], *key)
     assert isinstance(text, str)  # noqa: S101  # the dataset is locked, so it is there
     return text
@@ -317,20 +321,21 @@ def _row_columns(row: MeasurementRow) -> tuple[object, ...]:
     return tuple(_ROW_COLUMNS(row))
 
 
-async def write_dead_letters(connection: Connection, letters: Sequence[DeadLetter]) -> None:
-    """Keeps records that could not be processed, each once however often it is read."""
+async def write_dead_letters(connection: Connection, letters: Sequence[DeadLetter], topic_id: UUID) -> None:
+    """Keeps records of a topic that could not be processed, each once however often it is read."""
     await connection.executemany(
         QUERIES["write_dead_letter"],
         [
             (
                 letter.source.topic,
+                topic_id,
                 letter.source.partition,
                 letter.source.offset,
                 type(letter.error).__name__,
-                str(letter.error).replace("\0", "\N{REPLACEMENT CHARACTER}"),
+                storable(str(letter.error)),
                 letter.source.key,
                 letter.source.value or b"",
-                [name.replace("\0", "\N{REPLACEMENT CHARACTER}") for name, _value in letter.source.headers],
+                [storable(name) for name, _value in letter.source.headers],
                 [value for _name, value in letter.source.headers],
             )
             for letter in letters

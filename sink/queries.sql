@@ -28,7 +28,7 @@ WHERE "group" = $1 AND topic = $2 AND topic_id <> $3;
 SELECT set_config('lock_timeout', $1, true);
 
 -- name: lock_datasets
-SELECT d.id::text, d.version, d.status, d.recorded, d.iq_samples, d.iq_chosen, d.iq_frontier
+SELECT d.id::text, d.version, d.status, d.recorded, d.samples, d.iq_samples, d.iq_chosen, d.iq_frontier
 FROM heimdall.datasets d
 WHERE (d.id, d.version) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))
 ORDER BY d.id, d.version
@@ -84,21 +84,22 @@ WHERE id = $1 AND version = $2;
 
 -- name: write_dead_letter
 INSERT INTO heimdall.dead_letters
-    (topic, partition, "offset", stage, error, message, key, value, header_names, header_values)
-VALUES ($1, $2, $3, 'sink', $4, $5, $6, $7, $8, $9)
+    (topic, topic_id, partition, "offset", stage, error, message, key, value, header_names, header_values)
+VALUES ($1, $2, $3, $4, 'sink', $5, $6, $7, $8, $9, $10)
 ON CONFLICT DO NOTHING;
 
 -- name: lock_dead_letters_to_copy
-SELECT topic, partition, "offset", stage, error, message, key, value, header_names, header_values
+SELECT topic, topic_id, partition, "offset", stage, error, message, key, value, header_names, header_values
 FROM heimdall.dead_letters
 WHERE copied_at IS NULL
-ORDER BY topic, partition, "offset"
+ORDER BY topic, topic_id, partition, "offset"
 LIMIT $1
 FOR UPDATE SKIP LOCKED;
 
 -- name: mark_dead_letters_copied
 UPDATE heimdall.dead_letters SET copied_at = now()
-WHERE (topic, partition, "offset") IN (SELECT * FROM unnest($1::text[], $2::int[], $3::bigint[]));
+WHERE (topic, topic_id, partition, "offset")
+    IN (SELECT * FROM unnest($1::text[], $2::uuid[], $3::int[], $4::bigint[]));
 
 -- name: read_decided_from
 SELECT sample_idx, first_outcome = 'accepted' AS accepted FROM heimdall.sample_outcomes

@@ -15,6 +15,7 @@ from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
 from sink.postgres import QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
+from sink.verdict import storable
 
 log = logging.getLogger(__name__)
 
@@ -146,9 +147,7 @@ async def _postpone(connection: Connection, task: Task, error: Exception, second
     key = task.sample.key
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
                 key.sample_idx, key.dataset_id, seconds, reason)  # fmt: skip
-    await connection.execute(
-        QUERIES["postpone_iq_save"], *key, reason[:2000].replace("\0", ""), timedelta(seconds=seconds)
-    )
+    await connection.execute(QUERIES["postpone_iq_save"], *key, storable(reason[:2000]), timedelta(seconds=seconds))
 
 
 async def _deleted_meanwhile(connection: Connection, sample: SampleKey) -> bool:

@@ -1,11 +1,11 @@
 """What becomes of a joined sample: accepted, rejected or failed, with the reason and what was measured."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
-from schemas import Lineage
-from sink.join import JoinedSample, SampleKey
+from schemas import FailureRecord, Lineage
+from sink.join import JoinedSample, Observation, SampleKey
 from sink.quality import Accepted, Figures, QualityLimits, assess
 
 Verdict: TypeAlias = Literal["accepted", "rejected", "failed"]
@@ -48,6 +48,37 @@ def judge(joined: JoinedSample, limits: QualityLimits) -> Outcome:
     if isinstance(result, Accepted):
         return Outcome(joined=joined, verdict="accepted", reason=None, quality=result.figures)
     return Outcome(joined=joined, verdict="rejected", reason=result.reason, quality=result.figures)
+
+
+def refusals(joined: JoinedSample, error: Exception) -> Iterator[Outcome]:
+    """The outcomes of a sample that cannot be judged or stored, to be tried in turn: the last says nothing else of it.
+
+    Args:
+        joined: the sample.
+        error: why not.
+    """
+    observed: tuple[Observation, ...] = (*joined.records, *joined.failures)
+    failure = FailureRecord(
+        dataset_id=joined.key.dataset_id,
+        dataset_version=joined.key.dataset_version,
+        sample_idx=joined.key.sample_idx,
+        generation=joined.generation,
+        rx_id=None,
+        stage="sink",
+        error=type(error).__name__,
+        message=storable(str(error))[:2000],
+        lineage=observed[0].lineage,
+    )
+    for known in (
+        replace(joined, failures=(*joined.failures, failure)),
+        replace(joined, records=(), failures=(failure,), missing=0),
+    ):
+        yield Outcome(joined=known, verdict="failed", reason=failure.error, quality=None)
+
+
+def storable(text: str) -> str:
+    """The text without what PostgreSQL does not take: NUL, and halves of surrogate pairs."""
+    return text.encode(errors="replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def figures(outcome: Outcome) -> dict[str, Any]:

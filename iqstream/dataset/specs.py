@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
@@ -13,6 +14,8 @@ from schemas import DatasetSpec, Limits
 from sink.datasets import Dataset, find_dataset, get_dataset
 from sink.join import DatasetKey
 from sink.postgres import Pool, create_pool
+
+log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
@@ -68,6 +71,6 @@ async def _dataset(pool: Pool, key: DatasetKey) -> Dataset | None:
 
 
 async def resolve(pool: Pool, name_or_id: str, version: int | None) -> DatasetKey:
-    """The dataset of a name or id, in its newest version unless one is named. Raises UserError."""
-    found = await find_dataset(pool, name_or_id, version=version)
+    """The dataset of a name or id, by default in its newest whole version, which a warning names. Raises UserError."""
+    found = await find_dataset(pool, name_or_id, version=version, tell=log.warning)
     return DatasetKey(found.id, found.version)

@@ -67,7 +67,7 @@ class FeatureStream:
 
         Args:
             dataset: name or id of one dataset; all that are on the topic, if not given.
-            version: of the dataset; its newest, if not given.
+            version: of the dataset; if not given, the newest that is whole.
             topic: where the feature records are.
             start: `earliest`, `latest`, a time with zone, or offsets by partition.
             end: likewise; `latest` is where the topic ends when the snapshot is taken. None: follow.

@@ -229,7 +229,19 @@ class _Exact:
         return self.struct
 
 
-async def topic_ids(client: AIOKafkaAdminClient, topics: list[str]) -> tuple[str, dict[str, UUID]]:
+async def topic_id_of(client: AIOKafkaConsumer, topic: str) -> UUID:
+    """The id of a topic, which another one of its name has not.
+
+    Raises:
+        KafkaError: it does not exist, or the broker does not know it yet.
+    """
+    _cluster, ids = await topic_ids(client, [topic])
+    if topic not in ids:
+        raise UnknownTopicOrPartitionError(topic)
+    return ids[topic]
+
+
+async def topic_ids(client: AIOKafkaAdminClient | AIOKafkaConsumer, topics: list[str]) -> tuple[str, dict[str, UUID]]:
     """The cluster's id and the ids of those topics that exist. `client` is started."""
     kafka = client._client  # noqa: SLF001  # the library has no public way to send a request
     request = MetadataRequestV12([(UUID(int=0), name, {}) for name in topics], False, False, {})  # noqa: FBT003

@@ -46,6 +46,14 @@ METRICS: tuple[MetricSpec, ...] = (
         values=("accepted", "rejected", "failed"),
         meaning="Samples decided, by outcome (sink).",
     ),
+    MetricSpec(
+        name="iqstream_dropped_records",
+        kind="counter",
+        labels=("reason",),
+        values=("decided", "duplicate", "superseded", "cancelled"),
+        meaning="Records left out of the join (sink): their sample is decided, their receiver has spoken, a later "
+        "generation came first, or their dataset was cancelled while they waited.",
+    ),
     MetricSpec(name="iqstream_batches", kind="counter", meaning="Batches committed."),
     MetricSpec(name="iqstream_compute_seconds", kind="histogram", meaning="Computation of one batch."),
     MetricSpec(name="iqstream_commit_seconds", kind="histogram", meaning="Commit of one batch."),

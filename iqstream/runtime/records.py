@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord
 
@@ -21,14 +22,18 @@ class OutgoingRecord:
     headers: Headers = ()
 
 
-def dead_letter(record: ConsumerRecord, *, stage: str, error: Exception) -> OutgoingRecord:
-    """The original bytes as they came, with where they stood and why they were not processed."""
+def dead_letter(record: ConsumerRecord, *, topic_id: UUID, stage: str, error: Exception) -> OutgoingRecord:
+    """The original bytes as they came, with where they stood and why they were not processed.
+
+    `topic_id` is that of the record's topic: another one of its name has the same offsets.
+    """
     origin = f"{record.topic}:{record.partition}:{record.offset}".encode()
     return OutgoingRecord(
         topic=DEAD_LETTERS,
         key=origin,
         value=record.value or b"",
         headers=(
+            ("topic_id", str(topic_id).encode()),
             ("origin", origin),
             ("stage", stage.encode()),
             ("error", type(error).__name__.encode()),

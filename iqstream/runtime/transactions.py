@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
+from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
@@ -14,7 +15,7 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transaction, transactional_producer
-from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership
+from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership, topic_id_of
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
 from iqstream.runtime.settings import Settings
@@ -22,6 +23,8 @@ from iqstream.runtime.transactional_producer import TransactionalProducer
 
 log = logging.getLogger(__name__)
 
+NO_TOPIC = UUID(int=0)
+"""No topic has this id."""
 Refusal = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageError)
 """What a broker says of a record that it will never take."""
 
@@ -89,6 +92,7 @@ class TransactionalTransform:
         self._memory = memory
         self._invalid_share = invalid_share
         self._position = 0
+        self._topic_id = NO_TOPIC
         self._metrics = metrics
 
     async def take_over(self) -> int:
@@ -102,6 +106,7 @@ class TransactionalTransform:
         # 2. Fences the former owner: ends its transaction, if one is open, and what it committed stands.
         await self._producer.start()
         # 3. Now nobody else can move it.
+        self._topic_id = await topic_id_of(self._consumer, self._partition.topic)
         offset = await committed_offset(self._consumer, self._partition)
         if offset is None:
             raise Failed(
@@ -152,7 +157,7 @@ class TransactionalTransform:
             "%s:%d:%d is kept as a dead letter: %s: %s",
             record.topic, record.partition, record.offset, type(error).__name__, error,
         )  # fmt: skip
-        letter = dead_letter(record, stage=self._transform.stage, error=error)
+        letter = dead_letter(record, topic_id=self._topic_id, stage=self._transform.stage, error=error)
         return Result(record.offset, "failed", [letter, *self._transform.fail(record, error)])
 
     async def _commit(self, results: Sequence[Result], next_offset: int) -> None:

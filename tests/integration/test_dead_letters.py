@@ -2,18 +2,19 @@
 
 import asyncio
 import json
+import time
 
 import pytest
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
-from iqstream.runtime.errors import Failed
+from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import transactional_producer
-from iqstream.runtime.topics import FEATURES, FRAMES
+from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import headers, sample_key
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
-from tests.integration.replays import fetch
+from tests.integration.replays import ends_of, fetch
 
 pytestmark = pytest.mark.stack
 TRUNCATED = b"\xc1 this was a frame"
@@ -122,3 +123,40 @@ def test_retried_samples_are_as_if_nothing_had_happened_and_their_letters_say_so
         (retry,) = letter["retries"]
         assert retry["generation"] == 1
         assert retry["outcome"] in {"accepted", "rejected"}
+
+
+def test_removing_letters_is_told_first_and_what_is_kept_again_is_listed(settings, pipeline):
+    """Behind a letter that is kept one is only hidden; Kafka drops records from the topic's start."""
+    for number in range(3):
+        asyncio.run(send(settings, FRAMES, b"purge-%d" % number, b"\xc1 to be removed %d" % number, []))
+    wait_for(lambda: len(strangers(pipeline)) == 3)
+    first, second, third = strangers(pipeline)
+    planned = json.loads(run(pipeline, "purge", second, "--json").stdout)
+    assert (planned["executed"], planned["letters"], planned["never_retried"]) == (False, 1, 1)
+    assert planned["left_in_kafka"] == 1
+    assert "add --execute" in run(pipeline, "purge", second).stdout
+    assert strangers(pipeline) == [first, second, third]
+    removed = json.loads(run(pipeline, "purge", second, "--execute", "--json").stdout)
+    assert (removed["executed"], removed["letters"]) == (True, 1)
+    assert strangers(pipeline) == [first, third]
+    assert isinstance(run(pipeline, "show", second).exception, UserError)
+    run(pipeline, "purge", "--all", "--execute")
+    assert json.loads(run(pipeline, "list", "--json").stdout)["letters"] == []
+    ends = asyncio.run(ends_of(settings, DEAD_LETTERS))
+    assert all(end.log_start > 0 for end in ends.values())
+    asyncio.run(send(settings, FRAMES, b"purge-3", b"\xc1 kept afterwards", []))
+    wait_for(lambda: len(strangers(pipeline)) == 1)
+
+
+def strangers(pipeline):
+    """Origins of the letters of this test."""
+    letters = json.loads(run(pipeline, "list", "--json").stdout)["letters"]
+    keys = [json.loads(run(pipeline, "show", one["origin"], "--json").stdout)["key"] for one in letters]
+    return [one["origin"] for one, key in zip(letters, keys, strict=True) if key.startswith("purge-")]
+
+
+def wait_for(so, deadline_s=60):
+    ends_at = time.monotonic() + deadline_s
+    while not so():
+        assert time.monotonic() < ends_at
+        time.sleep(0.3)

@@ -8,13 +8,18 @@ import sys
 import msgspec
 import pytest
 
+from iqstream.ops.datasets.continuous import end_growth
+from iqstream.ops.datasets.submit import shard_publisher
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.errors import Failed
+from iqstream.ops.replay.register import begin_replay
+from iqstream.ops.replay.run import DatasetReplay, chosen
+from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import encode, headers, sample_key
-from sink.datasets import create_dataset, set_status
+from sink.datasets import create_dataset, find_dataset, set_status
+from sink.sample_ranges import SampleRanges
 from tests.integration import replay_extractors
 from tests.integration.pipeline import (
     Pipeline,
@@ -113,6 +118,67 @@ async def test_after_a_change_of_the_extractor_a_new_version_stands_beside_the_o
     assert {row["extractor"] for row in rows} == {"test-raised"}
     assert all(float(row["new"]) == pytest.approx(float(row["old"]) + 1, abs=1e-9) for row in rows)
     await wait_for_dataset(settings, spec, is_complete)
+
+
+async def test_a_version_of_some_samples_holds_these_and_no_others_whatever_is_done_with_it(settings, pipeline, spec):
+    """Replayed as a whole, in part, and made a version of: nothing that it does not hold is ever ordered of it."""
+    before = await stored(settings, spec)
+    await replay(settings, spec, samples="5-8", as_version=2)
+    part = await stored(settings, spec, 2)
+    again = await replay(settings, spec, version=2)
+    assert (str(again.replay.samples), again.replay.generation) == ("5-8", 1)
+    with pytest.raises(UserError, match="does not hold 9: it holds 5-8"):
+        await replay(settings, spec, version=2, samples="8-9")
+    with pytest.raises(UserError, match="has a version 2 already"):
+        await replay(settings, spec, samples="9-10", as_version=2)
+    async with postgres_pool(settings) as pool:
+        source = await find_dataset(pool, spec.dataset_id, version=2)
+        with pytest.raises(UserError, match="does not hold the samples 0-4,9-19"):
+            await begin_replay(pool, source, SampleRanges.first(SAMPLES), as_version=None, lanes=1)
+    await replay(settings, spec, version=2, samples="6", as_version=3)
+    assert await stored(settings, spec, 2) == part
+    assert await stored(settings, spec) == before
+    assert (await replay(settings, spec)).replay.dataset_version == 1  # the default, which is whole
+    versions = await fetch(
+        settings,
+        "SELECT samples::text, requested, accepted + rejected + failed AS decided, status FROM heimdall.datasets "
+        "WHERE id = $1::uuid ORDER BY version",
+        spec.dataset_id,
+    )
+    held = [tuple(row) for row in versions]
+    assert held[0][:3] == ("{[0,20)}", 20, 20)
+    assert [row[:3] for row in held[1:]] == [("{[5,9)}", 4, 4), ("{[6,7)}", 1, 1)]
+    command = [sys.executable, "-m", "iqstream", "datasets", "verify", spec.name, "--recompute", "4"]
+    for version, says in (("2", "is what its lineage says"), ("", "version 1 is taken")):
+        given = [*command, *(["--version", version] if version else [])]
+        done = await asyncio.to_thread(
+            subprocess.run, given, env=pipeline.environment(), capture_output=True, text=True, check=True
+        )
+        assert says in done.stdout + done.stderr
+
+
+async def test_of_a_dataset_that_grows_only_what_was_submitted_is_ordered_again(settings, pipeline):
+    growing = small_spec(10_000_000, iq_samples=0)
+    async with postgres_pool(settings) as pool:
+        await create_dataset(pool, growing, status="running")
+        with pytest.raises(UserError, match="none of its samples is submitted yet"):
+            await replayed_samples(settings, pool, growing)
+        async with shard_publisher(settings, growing) as publisher:
+            await publisher.publish(2)
+        assert str(await replayed_samples(settings, pool, growing)) == "0-3"
+        with pytest.raises(UserError, match="does not hold 4-9: it holds 0-3 so far"):
+            await replayed_samples(settings, pool, growing, "0-9")
+        await wait_for_dataset(settings, growing, lambda row: row["accepted"] + row["rejected"] == 4)
+        await end_growth(settings, pool, growing)
+        assert str(await replayed_samples(settings, pool, growing)) == "0-3"
+    row = await wait_for_dataset(settings, growing, is_complete)
+    assert (row["requested"], row["grows"]) == (4, False)
+
+
+async def replayed_samples(settings, pool, spec, samples=None):
+    """What a replay would order."""
+    asked = DatasetReplay(dataset=spec.dataset_id, version=None, samples=samples, as_version=None, workers=1)
+    return (await chosen(settings, pool, asked))[1]
 
 
 async def test_a_replay_whose_worker_dies_goes_on_when_it_is_run_again(settings, spec, tmp_path, monkeypatch):

@@ -1,14 +1,18 @@
 """The sink on a real PostgreSQL: one transaction a batch, one owner a partition, every sample once."""
 
 import asyncio
+import contextlib
+import importlib
 import json
 import logging
 import random
 import signal
 import sys
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import asyncpg
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 
@@ -18,18 +22,23 @@ from iqstream.runtime.metrics import Metrics
 from schemas.dataset import Limits
 from sink.datasets import (
     create_dataset,
+    dataset_versions,
     delete_dataset,
     find_dataset,
     get_dataset,
+    insert_dataset,
     list_datasets,
     outcome_counts_by_reason,
     set_status,
+    version_under_way,
 )
 from sink.dead_letters import copy_dead_letters
 from sink.join import DatasetKey
 from sink.migrations import migrate
 from sink.partition import SinkPartition
 from sink.postgres import StaleOwner, create_offsets, create_pool, lock_datasets
+from sink.sample_ranges import SampleRanges
+from sink.verdict import judge
 from tests.sink_samples import (
     TOPIC,
     failure_record,
@@ -126,7 +135,7 @@ def numbered(messages, first=0, partition=0):
     return [kafka_record(first + n, message, partition=partition) for n, message in enumerate(messages)]
 
 
-async def table(pool, spec):
+async def table_of(pool, spec):
     """Everything stored of a dataset that must not depend on how it came about."""
     rows = await pool.fetch(
         "SELECT recording_session_id, sample_idx, receiver_features, extraction_metadata, gdop, mean_snr_db "
@@ -187,9 +196,9 @@ async def test_the_same_batch_twice_stores_the_same(pool, sink):
     spec = await submitted(pool, samples=3)
     batch = numbered([*whole_sample(spec, 0), *whole_sample(spec, 2, snr_db=0.0), b"garbage"])
     await (await sink.owner()).handle(batch)
-    before = await table(pool, spec)
+    before = await table_of(pool, spec)
     await (await sink.owner()).handle(batch)
-    assert await table(pool, spec) == before
+    assert await table_of(pool, spec) == before
 
 
 async def test_the_commit_of_a_superseded_owner_leaves_no_trace(pool, sink):
@@ -198,7 +207,7 @@ async def test_the_commit_of_a_superseded_owner_leaves_no_trace(pool, sink):
     await sink.owner()
     with pytest.raises(StaleOwner):
         await zombie.handle(numbered([*whole_sample(spec, 0), failure_record(spec, 1), b"garbage"]))
-    (rows, outcomes, chosen), moved = await table(pool, spec)
+    (rows, outcomes, chosen), moved = await table_of(pool, spec)
     assert (rows, outcomes, chosen, moved) == ([], [], [], (0, 0, 0, "running"))
     assert await sink.stored_offset() == 0
 
@@ -235,7 +244,7 @@ async def test_restarts_at_the_oldest_open_sample_neither_lose_nor_double(pool, 
         if fate < 0.5:  # dies after its commit
             owner = await sink.owner()
             position = owner.start
-    (rows, outcomes, chosen), moved = await table(pool, spec)
+    (rows, outcomes, chosen), moved = await table_of(pool, spec)
     accepted = [idx for idx in range(samples) if idx % 5 != 4 and idx % 3]
     failed = [idx for idx in range(samples) if idx % 5 == 4]
     assert [row[1] for row in rows] == accepted
@@ -287,6 +296,281 @@ async def test_a_dead_letter_is_stored_once_and_copied(pool, sink):
     assert await copy_dead_letters(pool, send) == 0
 
 
+async def test_letters_of_a_topic_made_anew_do_not_meet_those_of_the_one_before(pool, sink):
+    """Its offsets are the same ones again."""
+    first = random.Random(sink.group).randrange(10**12)
+    anew = await Sink(pool).create()
+    await (await sink.owner()).handle(numbered([b"the former topic's"], first))
+    await pool.execute('UPDATE heimdall.stream_offsets SET topic_id = $2 WHERE "group" = $1', anew.group, UUID(int=8))
+    await (await anew.owner(topic_id=UUID(int=8))).handle(numbered([b"the new one's"], first))
+    kept = await pool.fetch('SELECT value, topic_id FROM heimdall.dead_letters WHERE "offset" = $1', first)
+    assert {(row["value"], row["topic_id"]) for row in kept} == {
+        (b"the former topic's", TOPIC_ID), (b"the new one's", UUID(int=8)),
+    }  # fmt: skip
+    sent = []
+
+    async def send(records):
+        sent.extend(record for record in records if record.key == f"{TOPIC}:0:{first}".encode())
+
+    while await copy_dead_letters(pool, send):
+        pass
+    assert sorted(dict(record.headers)["topic_id"].decode() for record in sent) == [str(TOPIC_ID), str(UUID(int=8))]
+
+
+@contextlib.asynccontextmanager
+async def refusing(pool, table, spec, sample_idx, sqlstate):
+    """As long as the context lasts, the database refuses to store a sample in a table, with that code."""
+    name = f"heimdall.refuse_{uuid4().hex}"
+    await pool.execute(
+        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"RAISE EXCEPTION 'it will not be' USING ERRCODE = '{sqlstate}'; END $$"
+    )
+    await pool.execute(
+        f"CREATE TRIGGER refuse BEFORE INSERT OR UPDATE ON heimdall.{table} FOR EACH ROW WHEN "
+        f"(NEW.dataset_id = '{spec.dataset_id}' AND NEW.sample_idx = {sample_idx}) EXECUTE FUNCTION {name}()"
+    )
+    try:
+        yield
+    finally:
+        await pool.execute(f"DROP FUNCTION {name} CASCADE")
+
+
+async def kept_offsets(pool, first, count):
+    """The offsets of dead letters in a range that is the test's own, counted from its first."""
+    rows = await pool.fetch(
+        'SELECT "offset" - $1 AS place FROM heimdall.dead_letters WHERE topic = $2 AND "offset" >= $1 '
+        'AND "offset" < $1 + $3 ORDER BY 1',
+        first,
+        TOPIC,
+        count,
+    )
+    return [row["place"] for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("table", "sqlstate", "failed"),
+    [
+        ("measurement_features", "22003", 1),  # a number out of range
+        ("measurement_features", "23514", 1),  # a CHECK
+        ("measurement_features", "54000", 1),  # JSON too large
+        ("measurement_features", "P0001", 1),  # raised by a trigger
+        ("sample_outcomes", "22P05", 0),  # not even as failed
+    ],
+)
+async def test_a_sample_that_the_database_refuses_ends_alone_as_dead_letters(pool, sink, table, sqlstate, failed):
+    spec, other = await submitted(pool, samples=3), await submitted(pool, samples=1)
+    first = random.Random(sink.group).randrange(10**12)
+    messages = [m for one, index in ((spec, 0), (spec, 1), (other, 0), (spec, 2)) for m in whole_sample(one, index)]
+    batch = numbered(messages, first)
+    async with refusing(pool, table, spec, 1, sqlstate):
+        owner = await sink.owner()
+        await owner.handle(batch[:4])  # the refused sample's records come in two batches
+        await owner.handle(batch[4:])
+        await (await sink.owner()).handle(batch)  # and again, as after a restart
+    assert await counters(pool, spec) == (2, 0, failed)
+    assert await counters(pool, other) == (1, 0, 0)
+    assert await sink.stored_offset() == first + len(batch)
+    assert await kept_offsets(pool, first, len(batch)) == [3, 4, 5]
+    (rows, outcomes, _), _ = await table_of(pool, spec)
+    assert [row[1] for row in rows] == [0, 2]
+    assert [row[0] for row in outcomes] == ([0, 1, 2] if failed else [0, 2])
+
+
+async def test_a_database_that_is_in_trouble_refuses_nothing(pool, sink):
+    """A full disk is no fault of the sample: the batch is undone, to be tried again."""
+    spec = await submitted(pool, samples=2)
+    first = random.Random(sink.group).randrange(10**12)
+    batch = numbered([*whole_sample(spec, 0), *whole_sample(spec, 1)], first)
+    async with refusing(pool, "measurement_features", spec, 1, "53100"):
+        with pytest.raises(asyncpg.DiskFullError):
+            await (await sink.owner()).handle(batch)
+    assert (await counters(pool, spec), await kept_offsets(pool, first, 6)) == ((0, 0, 0), [])
+    await (await sink.owner()).handle(batch)
+    assert await counters(pool, spec) == (2, 0, 0)
+
+
+async def test_a_sample_that_cannot_be_judged_fails_alone(pool, sink, monkeypatch):
+    spec = await submitted(pool, samples=2, iq_samples=0)
+    first = random.Random(sink.group).randrange(10**12)
+
+    def judge_some(joined, limits):
+        if joined.key.sample_idx == 0:
+            raise OverflowError("a figure beyond floats")
+        return judge(joined, limits)
+
+    monkeypatch.setattr("sink.partition.judge", judge_some)
+    await (await sink.owner()).handle(numbered([*whole_sample(spec, 0), *whole_sample(spec, 1)], first))
+    assert await counters(pool, spec) == (1, 0, 1)
+    assert await kept_offsets(pool, first, 6) == [0, 1, 2]
+
+
+async def test_a_counter_that_is_wrong_stops_no_other_dataset(pool, sink):
+    """Its CHECK then refuses every sample of that dataset, however it is judged."""
+    spec, other = await submitted(pool, samples=2), await submitted(pool, samples=2)
+    await pool.execute("UPDATE heimdall.datasets SET rejected = 2 WHERE id = $1", UUID(spec.dataset_id))
+    first = random.Random(sink.group).randrange(10**12)
+    batch = numbered([m for one in (spec, other) for m in whole_sample(one, 0)], first)
+    await (await sink.owner()).handle(batch)
+    assert await counters(pool, spec) == (0, 2, 0)
+    assert await counters(pool, other) == (1, 0, 0)
+    assert await kept_offsets(pool, first, 6) == [0, 1, 2]
+
+
+async def test_a_spec_that_cannot_be_read_stops_no_other_dataset(pool, sink):
+    spec, other = await submitted(pool, samples=2), await submitted(pool, samples=2)
+    await pool.execute("UPDATE heimdall.datasets SET spec = '{}' WHERE id = $1", UUID(spec.dataset_id))
+    first = random.Random(sink.group).randrange(10**12)
+    await (await sink.owner()).handle(numbered([*whole_sample(spec, 0), *whole_sample(other, 0)], first))
+    text = msgspec.json.encode(spec).decode()
+    await pool.execute("UPDATE heimdall.datasets SET spec = $2 WHERE id = $1", UUID(spec.dataset_id), text)
+    assert await counters(pool, other) == (1, 0, 0)
+    assert await kept_offsets(pool, first, 6) == [0, 1, 2]
+
+
+async def test_a_refused_replay_leaves_the_old_row_standing(pool, sink):
+    spec = await submitted(pool, samples=1)
+    owner = await sink.owner()
+    await owner.handle(numbered(whole_sample(spec, 0)))
+    before, moved = await table_of(pool, spec)
+    async with refusing(pool, "measurement_features", spec, 0, "23514"):
+        await owner.handle(numbered(whole_sample(spec, 0, generation=1), 3))
+    after, now = await table_of(pool, spec)
+    assert (after[0], now) == (before[0], moved)
+    assert after[1][0][4] == 1
+
+
+async def test_records_that_the_join_drops_are_counted(pool, sink):
+    spec = await submitted(pool, samples=3)
+    metrics = Metrics("sink")
+    owner = await sink.owner(metrics=metrics)
+    decided, waiting = whole_sample(spec, 0), whole_sample(spec, 1)
+    await owner.handle(numbered([*decided, decided[0], waiting[0], waiting[0], *whole_sample(spec, 1, generation=1)]))
+    await owner.handle(numbered(whole_sample(spec, 2)[:2], 9))
+    await set_status(pool, spec.dataset_id, 1, "cancelled")
+    await owner.idle(11)
+    counted = {
+        sample.labels["reason"]: sample.value
+        for metric in metrics.registry.collect()
+        for sample in metric.samples
+        if sample.name == "iqstream_dropped_records_total"
+    }
+    assert counted == {"decided": 1, "duplicate": 1, "superseded": 1, "cancelled": 2}
+
+
+async def further_version(pool, spec, number, samples):
+    """A version of a dataset that holds some of its samples, as a replay makes it."""
+    made = msgspec.structs.replace(spec, dataset_version=number)
+    async with pool.acquire() as connection:
+        held = SampleRanges.parse(samples)
+        await insert_dataset(connection, made, samples=held, recorded=False, status="running", grows=False)
+    return made
+
+
+async def test_a_sample_that_a_version_does_not_hold_is_a_dead_letter(pool, sink):
+    spec = await submitted(pool, samples=4, iq_samples=0)
+    part = await further_version(pool, spec, 2, "1,3")
+    first = random.Random(sink.group).randrange(10**12)
+    await (await sink.owner()).handle(numbered([m for index in (0, 1, 2, 3) for m in whole_sample(part, index)], first))
+    version = await find_dataset(pool, spec.dataset_id, version=2)
+    assert (version.accepted, version.requested, version.status) == (2, 2, "complete")
+    assert await kept_offsets(pool, first, 12) == [0, 1, 2, 6, 7, 8]
+
+
+async def test_by_default_a_dataset_is_its_newest_version_that_is_whole_and_decided(pool, sink):
+    spec = await submitted(pool, samples=2, iq_samples=0)
+    owner, offset, told = await sink.owner(), iter(range(0, 100, 3)), []
+
+    async def default(**more):
+        return (await find_dataset(pool, spec.name, tell=told.append, **more)).version
+
+    assert (await default(), told) == (1, [])
+    for index in range(2):
+        await owner.handle(numbered(whole_sample(spec, index), next(offset)))
+    part, whole = await further_version(pool, spec, 2, "1"), await further_version(pool, spec, 3, "0-1")
+    await owner.handle(numbered(whole_sample(part, 1), next(offset)))
+    await owner.handle(numbered(whole_sample(whole, 0), next(offset)))
+    assert await default() == 1
+    assert "version 1 is taken (all 2 samples)" in told[-1]
+    assert "3 (all 2 samples, 1 decided), 2 (samples 1 of 2)" in told[-1]
+    assert await default(prefer=version_under_way) == 3
+    await owner.handle(numbered(whole_sample(whole, 1), next(offset)))
+    assert (await default(), await default(prefer=version_under_way)) == (3, 3)
+    assert (await find_dataset(pool, spec.name, version=2)).version == 2
+
+
+@contextlib.asynccontextmanager
+async def empty_database(settings):
+    """The address of a database of the test's own."""
+    name = f"test_{uuid4().hex}"
+    admin = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        await admin.execute(f"CREATE DATABASE {name}")
+        base, _, query = settings.postgres_dsn.partition("?")
+        yield base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+    finally:
+        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        await admin.close()
+
+
+@contextlib.asynccontextmanager
+async def database_of_before(settings):
+    """A database with the tables that there were before versions said what they hold, and a connection to it."""
+    async with empty_database(settings) as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("CREATE SCHEMA heimdall")
+        for module in ("v0001_first_tables", "v0002_replays"):
+            for statement in importlib.import_module(f"sink.migrations.versions.{module}")._STATEMENTS:
+                await connection.execute(statement)
+        await connection.execute("CREATE TABLE heimdall.alembic_version (version_num varchar(32) PRIMARY KEY)")
+        await connection.execute("INSERT INTO heimdall.alembic_version VALUES ('0002')")
+        try:
+            yield dsn, connection
+        finally:
+            await connection.close()
+
+
+async def test_databases_of_before_know_what_their_versions_hold(settings):
+    """Versions that replays made hold the samples of these, and what later ones put there; the others all samples."""
+    old_row = (
+        "INSERT INTO heimdall.datasets (id, version, name, spec, status, requested, iq_samples, accepted, "
+        "created_at, status_changed_at) VALUES ($1, $2, 'n', $3, $4, $5, 0, $6, now() - $7::interval, now())"
+    )
+    spec, growing = make_spec(samples=40), make_spec(samples=10_000_000)
+    whole, grown = UUID(spec.dataset_id), UUID(growing.dataset_id)
+    text, endless = msgspec.json.encode(spec).decode(), msgspec.json.encode(growing).decode()
+    async with database_of_before(settings) as (dsn, connection):
+        minute, none = timedelta(minutes=1), timedelta()
+        await connection.execute(old_row, whole, 1, text, "complete", 40, 40, minute)
+        await connection.execute(old_row, whole, 2, text, "running", 20, 2, minute)
+        await connection.execute(old_row, whole, 3, text, "complete", 1, 1, minute)
+        await connection.execute(old_row, grown, 1, endless, "running", 10_000_000, 0, none)
+        for version, samples in ((2, "{[20,40)}"), (3, "{[7,8)}")):
+            await connection.execute(
+                "INSERT INTO heimdall.replays (dataset_id, dataset_version, generation, source_version, samples, "
+                f"lanes) VALUES ($1, $2, 0, 1, '{samples}', 1)", whole, version,
+            )  # fmt: skip
+        await connection.execute(
+            'INSERT INTO heimdall.dead_letters (topic, partition, "offset", stage, error, message, value, '
+            "header_names, header_values) VALUES ('iq.features', 0, 7, 'sink', 'Malformed', '', 'kept', '{}', '{}')"
+        )
+        for index in (5, 20):
+            await connection.execute(
+                "INSERT INTO heimdall.sample_outcomes (dataset_id, dataset_version, sample_idx, outcome, figures, "
+                "generation, first_outcome, lineage) VALUES ($1, 2, $2, 'accepted', '{}', 1, 'accepted', '{}')",
+                whole, index,
+            )  # fmt: skip
+        await migrate(dsn)
+        async with create_pool(dsn, max_size=1) as pool:
+            found = {one.version: one for one in await dataset_versions(pool, spec.dataset_id)}
+            assert {v: (str(one.samples), one.requested, one.grows) for v, one in found.items()} == {
+                1: ("0-39", 40, False), 2: ("5,20-39", 21, False), 3: ("7", 1, False),
+            }  # fmt: skip
+            assert (await get_dataset(pool, growing.dataset_id)).is_growing
+            letter = await pool.fetchrow("SELECT value, topic_id FROM heimdall.dead_letters")
+            assert tuple(letter) == (b"kept", UUID(int=0))
+            assert (await find_dataset(pool, spec.dataset_id)).version == 1
+
+
 async def test_an_unreadable_record_of_ours_fails_its_sample(pool, sink):
     spec = await submitted(pool, samples=1)
     records = numbered(whole_sample(spec, 0), 500)
@@ -311,7 +595,7 @@ async def test_records_of_a_withdrawn_dataset_are_dropped_and_hold_nothing_back(
     assert await sink.stored_offset() == 4
     await owner.handle(numbered(whole_sample(spec, 2), 4))
     assert await sink.stored_offset() == 7
-    (rows, _, _), _ = await table(pool, spec)
+    (rows, _, _), _ = await table_of(pool, spec)
     assert len(rows) == (1 if status == "cancelled" else 0)
 
 
@@ -319,32 +603,32 @@ async def test_a_replay_rewrites_a_sample_and_moves_counters_only_where_the_verd
     spec = await submitted(pool, samples=3, iq_samples=1)
     owner = await sink.owner()
     await owner.handle(numbered([*whole_sample(spec, 0), *whole_sample(spec, 1), failure_record(spec, 2)]))
-    rows_before, _ = await table(pool, spec)
+    rows_before, _ = await table_of(pool, spec)
     replay = [
         *whole_sample(spec, 0, generation=1),
         *whole_sample(spec, 1, generation=1, snr_db=0.0),
         *whole_sample(spec, 2, generation=1),
     ]
     await owner.handle(numbered(replay, 7))
-    rows, moved = await table(pool, spec)
+    rows, moved = await table_of(pool, spec)
     assert moved == (2, 1, 0, "running")
     assert [row[1] for row in rows[0]] == [0, 2]
     assert rows[0][0] == rows_before[0][0]
     assert [row[0] for row in rows[2]] == [0]
     # older generations, late or read again, change nothing
     await owner.handle(numbered([*whole_sample(spec, 1), *whole_sample(spec, 1, generation=1)], 16))
-    assert await table(pool, spec) == (rows, moved)
+    assert await table_of(pool, spec) == (rows, moved)
 
 
 async def test_until_a_replay_is_complete_and_when_it_fails_the_old_row_stands(pool, sink):
     spec = await submitted(pool, samples=1)
     owner = await sink.owner()
     await owner.handle(numbered(whole_sample(spec, 0)))
-    (rows, _, _), moved = await table(pool, spec)
+    (rows, _, _), moved = await table_of(pool, spec)
     await owner.handle(numbered(whole_sample(spec, 0, generation=1)[:2], 3))
-    assert (await table(pool, spec))[0][0] == rows
+    assert (await table_of(pool, spec))[0][0] == rows
     await owner.handle(numbered([failure_record(spec, 0, 2, generation=1)], 5))
-    assert ((await table(pool, spec))[0][0], (await table(pool, spec))[1]) == (rows, moved)
+    assert ((await table_of(pool, spec))[0][0], (await table_of(pool, spec))[1]) == (rows, moved)
     assert await sink.stored_offset() == 6
 
 
@@ -435,23 +719,15 @@ async def test_offsets_of_a_topic_made_anew_begin_at_0_and_fence_its_former_owne
 
 
 async def test_migrations_are_idempotent_and_may_run_at_once(settings):
-    name = f"test_{uuid4().hex}"
-    admin = await asyncpg.connect(settings.postgres_dsn)
-    try:
-        await admin.execute(f"CREATE DATABASE {name}")
-        base, _, query = settings.postgres_dsn.partition("?")
-        dsn = base.rsplit("/", 1)[0] + f"/{name}" + (f"?{query}" if query else "")
+    async with empty_database(settings) as dsn:
         await asyncio.gather(*(migrate(dsn) for _ in range(4)))
         await migrate(dsn)
         connection = await asyncpg.connect(dsn)
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'heimdall'")
         versions = await connection.fetchval("SELECT count(*) FROM heimdall.alembic_version")
         await connection.close()
-        assert {row["tablename"] for row in tables} >= {"datasets", "measurement_features", "sample_outcomes"}
-        assert versions == 1
-    finally:
-        await admin.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-        await admin.close()
+    assert {row["tablename"] for row in tables} >= {"datasets", "measurement_features", "sample_outcomes"}
+    assert versions == 1
 
 
 async def test_a_name_in_use_is_refused_unless_reused_on_purpose(pool):

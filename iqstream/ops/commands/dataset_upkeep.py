@@ -15,7 +15,7 @@ import click
 import msgspec
 from aiokafka.errors import KafkaError
 
-from iqstream.ops.commands.datasets import json_option, name_argument
+from iqstream.ops.commands.datasets import json_option, name_argument, tell, version_option
 from iqstream.ops.datasets.cleanup import TopicPlan, delete_records, deleted_rows, old_datasets, plan_topics
 from iqstream.ops.datasets.remove import Removed, remove_dataset
 from iqstream.ops.reach import object_store, postgres_pool
@@ -93,7 +93,7 @@ def delete(dataset: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
 
 @click.command("verify", epilog="Example: iqstream datasets verify 'Test IQ Generation' --recompute 100")
 @name_argument
-@click.option("--version", type=click.IntRange(min=1), help="Which version; the newest by default.")
+@version_option
 @click.option(
     "--recompute",
     type=click.IntRange(min=0),
@@ -137,7 +137,7 @@ async def _verify(
     checks = []
     synthesize = partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir))
     async with _stores(settings) as (pool, store), FrameReader(lambda: reader_consumer(settings)) as frames:
-        found = await find_dataset(pool, name_or_id, version=version)
+        found = await find_dataset(pool, name_or_id, version=version, tell=tell)
         try:
             verifier = Verifier(pool=pool, store=store, frames=frames, synthesize=synthesize, dataset=found)
             async for check in verifier.checks(recompute):

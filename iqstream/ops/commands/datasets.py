@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 
 import click
@@ -11,7 +12,7 @@ from rich.console import Console
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped, growth_ended
 from iqstream.ops.commands.lazy import LazyGroup
-from iqstream.ops.datasets.continuous import end_growth, is_growing
+from iqstream.ops.datasets.continuous import end_growth
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import SUBMITTED_VERSION, resume
 from iqstream.ops.datasets.watch import watch_dataset
@@ -24,15 +25,24 @@ from sink.datasets import (
     OutcomeCount,
     dataset_versions,
     find_dataset,
+    held_of,
     list_datasets,
     outcome_counts_by_reason,
     set_status,
+    version_under_way,
 )
 from sink.postgres import Pool
 
 T = TypeVar("T")
 name_argument = click.argument("dataset", metavar="NAME-OR-ID")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+version_option = click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Which version.  [default: the newest that is whole]"
+)
+under_way_option = click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Which version.  [default: the newest under way]"
+)
+tell = partial(click.echo, err=True)
 
 
 @click.group(
@@ -60,13 +70,13 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
 
 @datasets.command("show", epilog="Example: iqstream datasets show 'Test IQ Generation'")
 @name_argument
-@click.option("--version", type=click.IntRange(min=1), help="Which version; the newest by default.")
+@version_option
 @json_option
 def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT001
     """Show a dataset: its versions, its settings, its counts, and why samples were rejected or failed."""
 
     async def read(pool: Pool) -> tuple[Dataset, list[Dataset], list[OutcomeCount], list[FailureCount]]:
-        found = await find_dataset(pool, dataset, version=version)
+        found = await find_dataset(pool, dataset, version=version, tell=tell)
         return (
             found,
             await dataset_versions(pool, found.id),
@@ -79,7 +89,8 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
         more = {"outcomes": outcomes, "failures": failures, "versions": [one.version for one in versions]}
         click.echo(json.dumps(plain(found) | msgspec.to_builtins(more)))
         return
-    click.echo(f"{found.name}  ({found.id}, version {found.version})  {found.status}")
+    held = f", {held_of(found, versions)}" if len(versions) > 1 else ""
+    click.echo(f"{found.name}  ({found.id}, version {found.version}{held})  {found.status}")
     if len(versions) > 1:
         print_whole(Console(), datasets_table(versions))
     Console().print(counts_table(found, outcomes))
@@ -90,19 +101,21 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
 
 @datasets.command("watch", epilog="Example: iqstream datasets watch 'Test IQ Generation'")
 @name_argument
-def watch(dataset: str) -> None:
+@under_way_option
+def watch(dataset: str, version: int | None) -> None:
     """Show progress until the dataset is complete; Ctrl-C leaves it running."""
-    found = _with_pool(lambda pool: find_dataset(pool, dataset))
-    asyncio.run(watch_dataset(load_settings(), found.id))
+    found = _with_pool(lambda pool: find_dataset(pool, dataset, version=version, prefer=version_under_way, tell=tell))
+    asyncio.run(watch_dataset(load_settings(), found.id, version=found.version))
 
 
 @datasets.command("cancel", epilog="Example: iqstream datasets cancel 'Test IQ Generation'")
 @name_argument
-def cancel(dataset: str) -> None:
+@under_way_option
+def cancel(dataset: str, version: int | None) -> None:
     """Cancel a dataset: what is stored stays, what is not made yet never will be."""
 
     async def end(pool: Pool) -> Dataset:
-        found = await find_dataset(pool, dataset)
+        found = await find_dataset(pool, dataset, version=version, prefer=version_under_way, tell=tell)
         if not await set_status(pool, found.id, found.version, "cancelled"):
             raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
         return found
@@ -125,13 +138,12 @@ def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # 
         found = await find_dataset(pool, dataset, version=SUBMITTED_VERSION)
         if found.status not in {"submitting", "running"}:
             raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
-        growing = await is_growing(settings, found)
-        if growing and rate is None:
+        if found.is_growing and rate is None:
             raise UserError(
                 f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` goes on with it, "
                 f"`iqstream datasets end {found.id}` ends it at what was submitted"
             )
-        if rate is not None and not growing:
+        if rate is not None and not found.is_growing:
             raise UserError(f"--rate: dataset {found.name!r} does not grow; resume it without")
         return found, await resume(settings, pool, found.spec) if found.status == "submitting" else 0
 
@@ -158,7 +170,7 @@ def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
 
     async def end(pool: Pool) -> Dataset:
         found = await find_dataset(pool, dataset, version=SUBMITTED_VERSION)
-        if not await is_growing(settings, found):
+        if not found.is_growing:
             how = "was submitted whole" if found.status in {"submitting", "running"} else f"is {found.status}"
             raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")
         return await end_growth(settings, pool, found.spec)
@@ -169,8 +181,8 @@ def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
 
 def plain(dataset: Dataset) -> dict[str, Any]:
     """A dataset as JSON values."""
-    values: dict[str, Any] = msgspec.to_builtins(dataset)
-    return values
+    values: dict[str, Any] = msgspec.to_builtins(dataset, enc_hook=str)
+    return values | {"samples": str(dataset.samples)}
 
 
 def _with_pool(work: Callable[[Pool], Awaitable[T]]) -> T:

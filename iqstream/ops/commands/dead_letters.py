@@ -4,13 +4,22 @@ import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 
-from iqstream.ops.dead_letters.letter import DeadLetter, parse_origin
+from iqstream.ops.dead_letters.letter import DeadLetter, named_origins, parse_origin
+from iqstream.ops.dead_letters.purge import (
+    Removal,
+    plan_removal,
+    removal_document,
+    removal_lines,
+    remove_letters,
+    state_of,
+)
 from iqstream.ops.dead_letters.read import Filter, Retry, find_letter, read_letters, retries_by_origin
 from iqstream.ops.dead_letters.report import (
     Listing,
@@ -48,7 +57,7 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("dead-letters", epilog="Example: iqstream dead-letters list --stage extractor")
 def dead_letters() -> None:
-    """List, show and retry records that could not be processed."""
+    """List, show, retry and remove records that could not be processed."""
 
 
 @dead_letters.command("list", epilog="Example: iqstream dead-letters list --since 2026-11-25T00:00:00Z")
@@ -75,13 +84,11 @@ def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
     """Show a dead letter: what was wrong, whose it is, and its fields or its first bytes."""
     wanted = parse_origin(origin)
 
-    async def find(settings: Settings, pool: Pool) -> tuple[DeadLetter | None, list[Retry]]:
-        retries = await retries_by_origin(pool)
-        return await find_letter(settings, pool, wanted), retries.get(wanted, [])
+    async def find(settings: Settings, pool: Pool) -> tuple[DeadLetter, list[Retry]]:
+        found = await find_letter(settings, pool, wanted)
+        return found, (await retries_by_origin(pool)).get(found.origin, [])
 
     letter, retries = _with_pool(find)
-    if letter is None:
-        raise UserError(f"there is no dead letter of {wanted}: `iqstream dead-letters list` shows what there is")
     if raw is not None:
         _write_new(raw, letter.value)
     if as_json:
@@ -107,15 +114,13 @@ def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json
     """Process the samples of dead letters again, each as a whole, after what was wrong is mended."""
     if bool(origins) == every:
         raise UserError("name the dead letters to retry, or add --all")
-    wanted = {parse_origin(origin) for origin in origins}
+    wanted = [parse_origin(origin) for origin in origins]
     chosen = _filter(named)
 
     async def run(settings: Settings, pool: Pool) -> tuple[list[Retried], list[Refused]]:
         listing = await _listing(settings, pool, chosen)
-        lines = [line for line in listing.lines if (not line.retries if every else line.origin in wanted)]
-        unknown = sorted(wanted - {line.origin for line in lines})
-        if unknown:
-            raise UserError(f"there is no dead letter of {', '.join(map(str, unknown))}")
+        meant = named_origins(wanted, (line.origin for line in listing.lines))
+        lines = [line for line in listing.lines if (not line.retries if every else line.origin in meant)]
         return await retry_letters(settings, pool, lines, workers=workers or os.cpu_count() or 1)
 
     retried, refused = _with_pool(run)
@@ -125,6 +130,55 @@ def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json
         _print_retried(retried, refused)
     if origins and refused:
         raise Failed(f"{sum(one.letters for one in refused)} dead letters could not be retried")
+
+
+@dead_letters.command(
+    "purge",
+    epilog="""\b
+Examples:
+  iqstream dead-letters purge --all --retried
+  iqstream dead-letters purge iq.frames:3:128 --execute
+""",
+)
+@click.argument("origins", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="All that match the options.")
+@click.option("--retried", is_flag=True, help="Only those whose samples were decided by a retry.")
+@filter_options
+@click.option("--execute", is_flag=True, help="Do it; without, only say what would be done.")
+@json_option
+def purge(
+    *, origins: tuple[str, ...], every: bool, retried: bool, execute: bool, as_json: bool, **named: str | None
+) -> None:
+    """Remove dead letters for good, from the list, PostgreSQL and Kafka. A dry run by default.
+
+    Kafka drops records from the start of its topic only: what stands behind a letter that is kept is not listed any
+    more, and goes later.
+    """
+    if bool(origins) == every:
+        raise UserError("name the dead letters to remove, or add --all")
+    wanted = [parse_origin(origin) for origin in origins]
+    chosen = _filter(named)
+
+    async def run(settings: Settings, pool: Pool) -> Removal:
+        listing = await _listing(settings, pool, chosen)
+        meant = named_origins(wanted, (line.origin for line in listing.lines))
+        lines = [
+            line
+            for line in listing.lines
+            if (every or line.origin in meant) and (not retried or state_of(line) == "decided")
+        ]
+        removal = await plan_removal(settings, pool, lines, datetime.now(UTC))
+        if execute and lines:
+            await remove_letters(settings, pool, removal)
+        return removal
+
+    removal = _with_pool(run)
+    if as_json:
+        click.echo(json.dumps(removal_document(removal, executed=execute)))
+    elif removal.lines:
+        click.echo("\n".join(removal_lines(removal, executed=execute)))
+    else:
+        click.echo("There are no such dead letters.")
 
 
 def _print_retried(retried: list[Retried], refused: list[Refused]) -> None:

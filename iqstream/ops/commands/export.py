@@ -11,6 +11,7 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from iqstream.ops.commands.datasets import tell, version_option
 from iqstream.ops.datasets.export.run import Exported, export_dataset
 from iqstream.ops.datasets.export.writers import WRITERS
 from iqstream.ops.reach import postgres_pool
@@ -24,7 +25,7 @@ LINE_EVERY_S = 5.0
 @click.command("export", epilog="Example: iqstream datasets export 'Test IQ Generation' --format parquet")
 @click.argument("dataset", metavar="NAME-OR-ID")
 @click.option("--format", "file_format", type=click.Choice(tuple(WRITERS)), default="parquet", show_default=True)
-@click.option("--version", type=click.IntRange(min=1), help="Of the dataset.  [default: its newest]")
+@version_option
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -65,7 +66,7 @@ async def _export(
     name: str, file_format: str, version: int | None, output: Path | None, *, include_rejected: bool, force: bool
 ) -> Exported:
     async with postgres_pool(load_settings()) as pool:
-        dataset = await find_dataset(pool, name, version=version)
+        dataset = await find_dataset(pool, name, version=version, tell=tell)
         path = output or Path(f"dataset-{dataset.id}.{file_format}")
         for taken in (path, path.with_suffix(".md")):
             if taken.exists() and not force:

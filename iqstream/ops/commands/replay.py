@@ -47,7 +47,9 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option("--dataset", metavar="NAME-OR-ID", help="Process this dataset again.")
-@click.option("--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest]")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
+)
 @click.option("--samples", metavar="A-B[,C-D]", help="Only these samples, the last included.  [default: all]")
 @click.option(
     "--as-version", type=click.IntRange(min=2), metavar="N", help="Store the results as this version, beside the old."

@@ -31,7 +31,9 @@ Examples:
 
 @click.command(epilog=EXAMPLES)
 @click.option("--dataset", metavar="NAME-OR-ID", help="One dataset; all that are on the topic, if not given.")
-@click.option("--version", type=click.IntRange(min=1), help="Of the dataset.  [default: its newest]")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
+)
 @click.option("--topic", default=FEATURES, show_default=True, help="Where the feature records are.")
 @click.option("--follow", is_flag=True, help="Go on for ever; without it, up to where the topic ends now.")
 @click.option("--limit", type=click.IntRange(min=1), metavar="N", help="End after N samples.")

@@ -17,12 +17,11 @@ from iqstream.ops.lag.figures import Ends
 from iqstream.ops.lag.offsets import committed_offsets, offsets_at, partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.topics import FEATURES, FRAMES, GROUP_OF_TOPIC, JOBS, SINK_GROUP
-from sink.datasets import Dataset
+from sink.datasets import OPEN, Dataset
 from sink.postgres import Pool
 
 CLOCK_MARGIN = timedelta(minutes=1)
 """Submission is dated by PostgreSQL, records by the machines that wrote them."""
-OPEN = frozenset({"submitting", "running"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,24 +11,22 @@ from iqstream.ops.datasets.submit import (
     SAMPLES_PER_SHARD,
     SUBMITTED_VERSION,
     ShardPublisher,
-    published_samples,
     shard_publisher,
 )
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec
-from sink.datasets import Dataset, find_dataset, set_status
+from sink.datasets import Dataset, decided_up_to, find_dataset, set_status
 from sink.join import DatasetKey
 from sink.postgres import Pool, complete_if_done
+from sink.sample_ranges import SampleRanges
 
 TICK_S = 1.0
 BACKLOG_S = 20.0
 """Of the rate, waiting in the topics: more is not submitted before some of it is done."""
 LEAST_BACKLOG_SAMPLES = 32
 
-_DECIDED_UP_TO = """SELECT COALESCE(max(sample_idx) + 1, 0) FROM heimdall.sample_outcomes
-    WHERE dataset_id = $1 AND dataset_version = $2"""
 _AWAY: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
 
 
@@ -112,7 +110,7 @@ async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Datas
         async with shard_publisher(settings, spec) as publisher:
             samples = publisher.samples
         if samples == 0:  # or the broker has forgotten, long after the last one was decided
-            samples = await pool.fetchval(_DECIDED_UP_TO, UUID(spec.dataset_id), SUBMITTED_VERSION)
+            samples = await decided_up_to(pool, spec.dataset_id, SUBMITTED_VERSION)
         await _end_at(pool, spec, samples)
         return await _read(pool, spec)
     except _AWAY as error:
@@ -120,11 +118,6 @@ async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Datas
             f"{spec.name!r} could not be ended ({type(error).__name__}: {error}). What is submitted stays; once the "
             f"servers are there, `iqstream datasets end {spec.dataset_id}` ends it."
         ) from None
-
-
-async def is_growing(settings: Settings, dataset: Dataset) -> bool:
-    """Whether a running dataset has samples that were not submitted: only one that grows does."""
-    return dataset.status == "running" and await published_samples(settings, dataset.spec) < dataset.requested
 
 
 async def _submit_until(
@@ -143,7 +136,7 @@ async def _submit_until(
             )
         while not stop.is_set() and publisher.samples < spec.samples:
             dataset = await _read(pool, spec)
-            if dataset.status != "running" or dataset.requested < spec.samples:
+            if not dataset.is_growing:
                 return  # somebody has ended it
             waiting = publisher.samples - dataset.decided
             held_back = waiting > max(LEAST_BACKLOG_SAMPLES, round(BACKLOG_S * pace.rate_per_s))
@@ -158,10 +151,12 @@ async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
         return
     async with pool.acquire() as connection, connection.transaction():
         await connection.execute(
-            "UPDATE heimdall.datasets SET requested = $3, spec = jsonb_set(spec, '{samples}', to_jsonb($3::int)) "
-            "WHERE id = $1 AND version = $2 AND status = 'running' AND requested > $3",
+            "UPDATE heimdall.datasets SET grows = false, samples = $3, requested = heimdall.sample_count($3), "
+            "spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
+            "WHERE id = $1 AND version = $2 AND status = 'running' AND grows",
             UUID(spec.dataset_id),
             SUBMITTED_VERSION,
+            SampleRanges.first(samples).to_sql(),
             samples,
         )
         await complete_if_done(connection, DatasetKey(spec.dataset_id, SUBMITTED_VERSION))

@@ -12,15 +12,15 @@ from iqstream.ops.datasets.submit import (
     SAMPLES_PER_SHARD,
     SUBMISSION_PLACE,
     SUBMITTED_VERSION,
-    samples_before,
     submission_group,
+    submitted,
 )
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
-from sink.datasets import Dataset, find_dataset
+from sink.datasets import OPEN, Dataset, find_dataset
 from sink.postgres import Pool
 
 
@@ -68,23 +68,20 @@ class ProgressReader:
         self._admin = admin
         self._reader = reader
 
-    async def read(self, dataset_id: str) -> Progress:
-        """The dataset's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
+    async def read(self, dataset_id: str, version: int = SUBMITTED_VERSION) -> Progress:
+        """A version's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
         shards = await self._backlog(JOBS, PRODUCER_GROUP)
         frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
-        dataset = await find_dataset(self._pool, dataset_id)
+        dataset = await find_dataset(self._pool, dataset_id, version=version)
         progress = reckon(dataset, await self._submitted(dataset), shards, frames)
         found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages)
         return replace(progress, obstacles=found)
 
     async def _submitted(self, dataset: Dataset) -> int:
-        if dataset.version != SUBMITTED_VERSION or dataset.status not in {"submitting", "running"}:
+        if dataset.version != SUBMITTED_VERSION or dataset.status not in OPEN:
             return dataset.requested
-        group = submission_group(dataset.spec)
-        positions = await group_positions(self._admin, group, [SUBMISSION_PLACE])
-        if dataset.status == "running" and positions[SUBMISSION_PLACE] == 0:
-            return dataset.requested  # submitted so long ago that the broker has forgotten
-        return samples_before(dataset.spec, positions[SUBMISSION_PLACE])
+        positions = await group_positions(self._admin, submission_group(dataset.spec), [SUBMISSION_PLACE])
+        return len(submitted(dataset, positions[SUBMISSION_PLACE]))
 
     async def _backlog(self, topic: str, group: str) -> int:
         return sum((await unread_offsets(self._admin, self._reader, topic, group)).values())

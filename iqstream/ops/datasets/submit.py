@@ -13,8 +13,9 @@ from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
-from sink.datasets import create_dataset, set_status
+from sink.datasets import Dataset, create_dataset, decided_up_to, set_status
 from sink.postgres import Pool
+from sink.sample_ranges import SampleRanges
 
 SAMPLES_PER_SHARD = 2
 SHARDS_PER_TRANSACTION = 1000
@@ -127,13 +128,48 @@ async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
     Raises:
         Unreachable: Kafka does not answer.
     """
+    return samples_before(spec, await submission_position(settings, spec))
+
+
+async def submission_position(settings: Settings, spec: DatasetSpec) -> int:
+    """How many shards of the dataset are published; 0 also where the broker has forgotten.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+    """
     try:
-        return samples_before(spec, await stored_position(settings, submission_group(spec), SUBMISSION_PLACE))
+        return await stored_position(settings, submission_group(spec), SUBMISSION_PLACE)
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(
             f"Kafka at {settings.kafka_bootstrap} does not say how much of {spec.name!r} is submitted: "
             f"{type(error).__name__}: {error}"
         ) from None
+
+
+def submitted(dataset: Dataset, position: int) -> SampleRanges:
+    """The samples of a version that have been submitted; `position` is that of its submission's group.
+
+    The broker forgets a position some time after it was last moved. What is not known of a dataset that grows counts as
+    not submitted; any other that runs was submitted whole.
+    """
+    if dataset.version != SUBMITTED_VERSION or dataset.status in {"complete", "deleted"}:
+        return dataset.samples
+    if position == 0 and dataset.status == "running" and not dataset.grows:
+        return dataset.samples
+    return dataset.samples & SampleRanges.first(samples_before(dataset.spec, position))
+
+
+async def submitted_samples(settings: Settings, pool: Pool, dataset: Dataset) -> SampleRanges:
+    """The samples of a version that have been submitted for certain: those that may be ordered again.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+    """
+    if submitted(dataset, 0):  # wherever its submission stands
+        return dataset.samples
+    if position := await submission_position(settings, dataset.spec):
+        return submitted(dataset, position)
+    return dataset.samples & SampleRanges.first(await decided_up_to(pool, dataset.id, dataset.version))
 
 
 def submission_group(spec: DatasetSpec) -> str:

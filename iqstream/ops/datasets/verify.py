@@ -2,7 +2,7 @@
 
 import random
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -10,12 +10,13 @@ import numpy as np
 from extractor.version import EXTRACTOR_VERSION
 from iqstream.ops.datasets.recompute import differences, recomputed
 from iqstream.ops.datasets.stored import (
-    RowIdentity,
+    StoredLine,
     StoredOutcome,
-    row_identities,
+    StoredRow,
+    recomputable_samples,
     samples_with_iq,
-    stored_outcomes,
-    stored_row,
+    stored_lines,
+    stored_sample,
 )
 from iqstream.runtime.errors import Failed
 from producer.version import GENERATOR_VERSION
@@ -23,7 +24,7 @@ from sink.datasets import Dataset, find_dataset
 from sink.frames import FrameReader
 from sink.join import SampleKey
 from sink.objects import ObjectStore, object_name
-from sink.postgres import Pool
+from sink.postgres import Connection, Pool
 from sink.recordings import RecordedSample, Recordings, Synthesize, look_for_recordings
 from sink.verdict import VERDICTS
 
@@ -74,33 +75,41 @@ class Verifier:
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             now = await find_dataset(connection, dataset.id, version=dataset.version)
-            outcomes = await stored_outcomes(connection, dataset.id, dataset.version)
-            rows = await row_identities(connection, dataset.id, dataset.version)
-        yield _counts(now, outcomes)
-        yield self._rows(outcomes, rows)
-        yield await self._object_names(outcomes)
-        yield await self._object_contents(outcomes)
-        extractors = {index: extractor for index, _, _, extractor, _ in rows}
-        yield await self._recomputed(outcomes, extractors, recompute)
+            found = _Found(await self._choose(connection, recompute))
+            async for line in stored_lines(connection, dataset.id, dataset.version):
+                found.add(line, now)
+                found.rows.problems += self._row_problems(line)
+        yield found.counts_of(now)
+        yield found.rows
+        yield await self._object_names(found)
+        yield await self._object_contents(found)
+        yield await self._recomputed(found)
 
-    def _rows(self, outcomes: Mapping[int, StoredOutcome], rows: Sequence[RowIdentity]) -> Check:
-        check = Check(name="rows of accepted samples", checked=len(rows))
-        accepted = {index for index, one in outcomes.items() if one.outcome == "accepted"}
-        with_row = {index for index, *_ in rows}
-        check.problems += [f"sample {index} is accepted and has no row" for index in sorted(accepted - with_row)]
-        check.problems += [f"sample {index} has a row and is not accepted" for index in sorted(with_row - accepted)]
-        for index, row_id, spec_sha256, _extractor, lineage in rows:
-            if row_id != self._spec.recording_session_id(index):
-                check.problems.append(f"sample {index}: id {row_id} does not follow from dataset, version and index")
-            if spec_sha256 != self._content_sha256:
-                check.problems.append(f"sample {index}: made by spec {spec_sha256}, not {self._content_sha256}")
-            if index in outcomes and lineage != outcomes[index].lineage:
-                check.problems.append(f"sample {index}: the row's lineage is not that of its outcome")
-        return check
+    async def _choose(self, connection: Connection, wanted: int) -> frozenset[int]:
+        """Which decided samples to make again, by their place among those that can be: the same ones each time."""
+        possible = await recomputable_samples(connection, self._dataset.id, self._dataset.version)
+        return frozenset(random.Random(self._dataset.id).sample(range(possible), min(wanted, possible)))  # noqa: S311  # no secret
 
-    async def _object_names(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
+    def _row_problems(self, line: StoredLine) -> Iterator[str]:
+        index = line.sample_idx
+        if line.row_id is None:
+            if line.outcome == "accepted":
+                yield f"sample {index} is accepted and has no row"
+            return
+        if line.outcome != "accepted":
+            yield f"sample {index} has a row and is not accepted"
+        if line.row_id != self._spec.recording_session_id(index):
+            yield f"sample {index}: id {line.row_id} does not follow from dataset, version and index"
+        if line.spec_sha256 != self._content_sha256:
+            yield f"sample {index}: made by spec {line.spec_sha256}, not {self._content_sha256}"
+        if line.outcome is not None and not line.same_lineage:
+            yield f"sample {index}: the row's lineage is not that of its outcome"
+
+    async def _object_names(self, found: "_Found") -> Check:
         stored = set(await self._store.list_samples(self._dataset.id))
-        wanted = {object_name(self._dataset.id, index, rx_id) for index, rx_id in _saved(outcomes)}
+        wanted = {
+            object_name(self._dataset.id, index, rx_id) for index, rx_ids in found.saved.items() for rx_id in rx_ids
+        }
         check = Check(name="objects", checked=len(stored))
         check.problems += [f"{name} is missing" for name in sorted(wanted - stored)]
         kept = {f"synthetic/{self._dataset.id}/{i}/" for i in await samples_with_iq(self._pool, self._dataset.id)}
@@ -109,12 +118,13 @@ class Verifier:
                 check.problems.append(f"{name} belongs to no sample whose IQ is kept")
         return check
 
-    async def _object_contents(self, outcomes: Mapping[int, StoredOutcome]) -> Check:
+    async def _object_contents(self, found: "_Found") -> Check:
         check, synthesised = Check(name="objects equal to their frames"), 0
-        for index, outcome in outcomes.items():
-            if not outcome.iq_saved:
+        for index in found.saved:
+            stored = await self._sample(index)
+            if stored is None:
                 continue
-            proved = await self._prove(outcome)
+            proved = await self._prove(stored[0])
             synthesised += len(proved.synthesized)
             check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             for rx_id, frame in proved.frames.items():
@@ -131,32 +141,35 @@ class Verifier:
         check.note = _made_again(synthesised)
         return check
 
-    async def _recomputed(
-        self, outcomes: Mapping[int, StoredOutcome], extractors: Mapping[int, str], wanted: int
-    ) -> Check:
+    async def _recomputed(self, found: "_Found") -> Check:
         check, synthesised, others = Check(name="samples made again"), 0, 0
-        chosen = _choose(list(outcomes.values()), wanted, seed=self._dataset.id)
-        for outcome in chosen:
-            index = outcome.sample_idx
+        for index in found.chosen:
+            stored = await self._sample(index)
+            if stored is None:
+                continue
+            outcome, row = stored
             # a sample without a row does not say by which version: then it is that of all rows, or not known
-            made_by = {extractors[index]} if index in extractors else set(extractors.values())
+            made_by = found.extractors if row is None else {row.columns["extraction_metadata"].get("extractor_version")}
             if made_by - {EXTRACTOR_VERSION}:
                 others += 1
                 continue
-            row = await stored_row(self._pool, self._dataset.id, self._dataset.version, index)
             proved = await self._prove(outcome)
             synthesised += len(proved.synthesized)
             check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             if not proved.missing:
                 check.checked += 1
                 made = recomputed(self._spec, outcome, proved.frames, recorded=self._dataset.recorded)
-                found = differences(self._spec, self._content_sha256, outcome, row, made)
-                check.problems += [f"sample {index} {difference}" for difference in found]
+                differing = differences(self._spec, self._content_sha256, outcome, row, made)
+                check.problems += [f"sample {index} {difference}" for difference in differing]
         notes = [_made_again(synthesised)]
         if others:
             notes.append(f"{others} were extracted by another version than {EXTRACTOR_VERSION} and cannot be compared")
         check.note = "; ".join(note for note in notes if note)
         return check
+
+    async def _sample(self, index: int) -> tuple[StoredOutcome, StoredRow | None] | None:
+        """None where the sample is gone since its line was read: the dataset was deleted."""
+        return await stored_sample(self._pool, self._dataset.id, self._dataset.version, index)
 
     async def _prove(self, outcome: StoredOutcome) -> Recordings:
         sample = RecordedSample(
@@ -168,36 +181,57 @@ class Verifier:
         return await look_for_recordings(self._frames, self._synthesize, sample)
 
 
-def _counts(dataset: Dataset, outcomes: Mapping[int, StoredOutcome]) -> Check:
-    found = Counter(one.outcome for one in outcomes.values())
-    check = Check(name="counts", checked=len(outcomes))
-    for verdict in VERDICTS:
-        if getattr(dataset, verdict) != found[verdict]:
+class _Found:
+    """What is kept of the lines of a version, of which there may be millions: counts, problems, and a few samples."""
+
+    def __init__(self, places: Collection[int]) -> None:
+        """`places`: of the samples to make again, among those that can be."""
+        self._places = places
+        self._possible = 0
+        self._outcomes: Counter[str] = Counter()
+        self._outside: list[str] = []
+        self.rows = Check(name="rows of accepted samples")
+        self.saved: dict[int, tuple[str, ...]] = {}
+        """Samples whose IQ is kept, with the receivers."""
+        self.chosen: list[int] = []
+        """Samples to make again."""
+        self.extractors: set[str | None] = set()
+        """The versions that the rows were made by."""
+
+    def add(self, line: StoredLine, dataset: Dataset) -> None:
+        """A line, in the order of samples."""
+        if line.row_id is not None:
+            self.rows.checked += 1
+            self.extractors.add(line.extractor)
+        if line.outcome is None:
+            return
+        self._outcomes[line.outcome] += 1
+        if line.sample_idx not in dataset.samples:
+            self._outside.append(f"sample {line.sample_idx} is none of {dataset.samples}, which this version holds")
+        if line.iq_saved:
+            self.saved[line.sample_idx] = line.rx_ids
+        if line.outcome != "failed":
+            if self._possible in self._places:
+                self.chosen.append(line.sample_idx)
+            self._possible += 1
+
+    def counts_of(self, dataset: Dataset) -> Check:
+        """The dataset's counters against the lines."""
+        check = Check(name="counts", checked=self._outcomes.total())
+        for verdict in VERDICTS:
+            if getattr(dataset, verdict) != self._outcomes[verdict]:
+                check.problems.append(
+                    f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {self._outcomes[verdict]} "
+                    "outcomes"
+                )
+        if dataset.status == "complete" and check.checked != dataset.requested:
+            check.problems.append(f"{check.checked} outcomes for {dataset.requested} samples of a complete dataset")
+        if len(self.saved) != dataset.iq_samples_saved:
             check.problems.append(
-                f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {found[verdict]} outcomes"
+                f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {len(self.saved)} are marked"
             )
-    if dataset.status == "complete" and len(outcomes) != dataset.requested:
-        check.problems.append(f"{len(outcomes)} outcomes for {dataset.requested} samples of a complete dataset")
-    saved = sum(one.iq_saved for one in outcomes.values())
-    if saved != dataset.iq_samples_saved:
-        check.problems.append(f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {saved} are marked")
-    outside = [index for index in outcomes if index >= dataset.requested]
-    check.problems += [f"sample {index} is none of the {dataset.requested}" for index in outside]
-    return check
-
-
-def _saved(outcomes: Mapping[int, StoredOutcome]) -> Iterator[tuple[int, str]]:
-    """Sample and receiver of every recording whose IQ is kept."""
-    for index, outcome in outcomes.items():
-        if outcome.iq_saved:
-            yield from ((index, rx_id) for rx_id in outcome.lineage)
-
-
-def _choose(outcomes: Sequence[StoredOutcome], wanted: int, *, seed: str) -> list[StoredOutcome]:
-    """Which decided samples to make again: the same ones each time. Failed ones have no frames to go by."""
-    possible = [one for one in outcomes if one.outcome != "failed"]
-    chosen = random.Random(seed).sample(possible, min(wanted, len(possible)))  # noqa: S311  # no secret
-    return sorted(chosen, key=lambda one: one.sample_idx)
+        check.problems += self._outside
+        return check
 
 
 def _made_again(synthesised: int) -> str:

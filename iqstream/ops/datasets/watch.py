@@ -12,6 +12,7 @@ from rich.progress import Progress as Bars
 from rich.text import Text
 
 from iqstream.ops.datasets.progress import Progress, progress_reader
+from iqstream.ops.datasets.submit import SUBMITTED_VERSION
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
@@ -82,8 +83,10 @@ class Outages:
         self._since_s = None
 
 
-async def watch_dataset(settings: Settings, dataset_id: str, console: Console | None = None) -> Progress:
-    """Shows progress until the dataset is complete, cancelled or deleted; returns the last reading.
+async def watch_dataset(
+    settings: Settings, dataset_id: str, console: Console | None = None, *, version: int = SUBMITTED_VERSION
+) -> Progress:
+    """Shows progress until the version of the dataset is complete, cancelled or deleted; returns the last reading.
 
     A server that goes away meanwhile is waited for: the dataset goes on when it is back, and so does the display.
 
@@ -98,7 +101,7 @@ async def watch_dataset(settings: Settings, dataset_id: str, console: Console | 
             progress: Progress | None = None
             while True:
                 try:
-                    progress = await reader.read(dataset_id)
+                    progress = await reader.read(dataset_id, version)
                     outages.end()
                 except ServersAway as error:
                     task = asyncio.current_task()

@@ -2,28 +2,57 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
+from uuid import UUID
 
 from iqstream.runtime.errors import UserError
 from schemas import failure_of_frame, failures_of_shard
 from sink.join import SampleKey, sample_of
 
-_ORIGIN = re.compile(r"^([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})$")
+_ORIGIN = re.compile(
+    r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})(?:@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?"
+)
 _OURS = ("origin", "stage", "error", "message", "key")
-"""The headers that were put before the record's own."""
+"""The headers that were put before the record's own, behind `topic_id`."""
+NOT_SAID = UUID(int=0)
+"""The topic's id of letters that were kept before they said it."""
 
 
 class Origin(NamedTuple):
-    """Where the record stood."""
+    """Where the record stood. Topics of one name that were made one after another have the same offsets."""
 
     topic: str
     partition: int
     offset: int
+    topic_id: UUID = NOT_SAID
 
     def __str__(self) -> str:
         return f"{self.topic}:{self.partition}:{self.offset}"
+
+    @property
+    def full(self) -> str:
+        """With the topic's id."""
+        return f"{self}@{self.topic_id}"
+
+
+class OriginName(NamedTuple):
+    """An origin as somebody names it: without the topic's id, where that is not needed to tell letters apart."""
+
+    topic: str
+    partition: int
+    offset: int
+    topic_id: UUID | None
+
+    def __str__(self) -> str:
+        plain = f"{self.topic}:{self.partition}:{self.offset}"
+        return plain if self.topic_id is None else f"{plain}@{self.topic_id}"
+
+    def means(self, origin: Origin) -> bool:
+        """Whether an origin is the one, or one of those, that are named."""
+        return self[:3] == origin[:3] and self.topic_id in {None, origin.topic_id}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +98,52 @@ class _Received:
     headers: Sequence[tuple[str, bytes]]
 
 
-def parse_origin(text: str) -> Origin:
-    """`topic:partition:offset`.
+def parse_origin(text: str) -> OriginName:
+    """`topic:partition:offset`, or that with `@` and the topic's id.
 
     Raises:
         UserError: anything else.
     """
-    match = _ORIGIN.match(text)
+    match = _ORIGIN.fullmatch(text)
     if match is None:
         raise UserError(f"{text!r} is no origin of a dead letter: write topic:partition:offset, as `list` shows it")
-    return Origin(match[1], int(match[2]), int(match[3]))
+    return OriginName(match[1], int(match[2]), int(match[3]), None if match[4] is None else UUID(match[4]))
+
+
+def named_origins(names: Iterable[OriginName], known: Iterable[Origin]) -> set[Origin]:
+    """The one origin that each name means, out of those of all letters.
+
+    Raises:
+        UserError: a name means none, or several.
+    """
+    every, found = list(known), set()
+    for name in names:
+        meant = sorted({origin for origin in every if name.means(origin)})
+        if not meant:
+            raise UserError(f"there is no dead letter of {name}: `iqstream dead-letters list` shows what there is")
+        if len(meant) > 1:
+            raise UserError(
+                f"{len(meant)} dead letters are of {name}, since the topic was made anew: name one of "
+                + ", ".join(origin.full for origin in meant)
+            )
+        found.add(meant[0])
+    return found
 
 
 def read_letter(value: bytes, headers: Iterable[tuple[str, bytes]], kept_at: datetime) -> DeadLetter | None:
     """A record of the dead letters' topic; None for one that is none of ours."""
     given = list(headers)
+    topic_id = NOT_SAID
+    if given and given[0][0] == "topic_id":
+        with suppress(ValueError):
+            topic_id = UUID(_text(dict(given[:1]), "topic_id"))
+        del given[0]
     ours = dict(given[: len(_OURS)])
-    match = _ORIGIN.match(_text(ours, "origin"))
+    match = _ORIGIN.fullmatch(_text(ours, "origin"))
     if tuple(ours) != _OURS or match is None:
         return None
     return DeadLetter(
-        origin=Origin(match[1], int(match[2]), int(match[3])),
+        origin=Origin(match[1], int(match[2]), int(match[3]), topic_id),
         stage=_text(ours, "stage"),
         error=_text(ours, "error"),
         message=_text(ours, "message"),

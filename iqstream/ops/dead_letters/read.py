@@ -2,14 +2,14 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from iqstream.ops.dead_letters.letter import DeadLetter, Origin, read_letter
+from iqstream.ops.dead_letters.letter import DeadLetter, Origin, OriginName, named_origins, read_letter
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client, started_reader
@@ -55,16 +55,18 @@ class Retry:
 
 
 async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
-    """Every dead letter, each once, in the order in which they were kept.
+    """Every dead letter that was not removed, each once, in the order in which they were kept.
 
     Raises:
         Unreachable: Kafka does not answer, or stops answering.
         Failed: it refuses the read.
     """
     seen: set[Origin] = set()
+    purged = await purged_origins(pool)
     try:
-        async for letter in _on_topic(settings):
-            if letter.origin not in seen:
+        async for record in records_on_topic(settings):
+            letter = record.letter
+            if letter is not None and letter.origin not in seen and not is_purged(letter, purged):
                 seen.add(letter.origin)
                 yield letter
     except KafkaError as error:
@@ -74,25 +76,29 @@ async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLett
             yield letter
 
 
-async def find_letter(settings: Settings, pool: Pool, origin: Origin) -> DeadLetter | None:
-    """The dead letter of a record."""
-    async for letter in read_letters(settings, pool):
-        if letter.origin == origin:
-            return letter
-    return None
+async def find_letter(settings: Settings, pool: Pool, name: OriginName) -> DeadLetter:
+    """The dead letter of a record.
+
+    Raises:
+        UserError: there is none, or several that the topic's id tells apart.
+    """
+    found = {letter.origin: letter async for letter in read_letters(settings, pool) if name.means(letter.origin)}
+    (origin,) = named_origins([name], found)
+    return found[origin]
 
 
 async def retries_by_origin(pool: Pool) -> dict[Origin, list[Retry]]:
     """What was retried, the latest last."""
     rows = await pool.fetch(
-        'SELECT r.topic, r.partition, r."offset", r.dataset_id::text, r.dataset_version, r.sample_idx, r.generation, '
-        "r.retried_at, o.outcome FROM heimdall.dead_letter_retries r LEFT JOIN heimdall.sample_outcomes o "
+        'SELECT r.topic, r.partition, r."offset", r.topic_id, r.dataset_id::text, r.dataset_version, r.sample_idx, '
+        "r.generation, r.retried_at, o.outcome FROM heimdall.dead_letter_retries r "
+        "LEFT JOIN heimdall.sample_outcomes o "
         "ON (o.dataset_id, o.dataset_version, o.sample_idx) = (r.dataset_id, r.dataset_version, r.sample_idx) "
         "AND o.generation >= r.generation ORDER BY r.generation, r.sample_idx"
     )
     found: defaultdict[Origin, list[Retry]] = defaultdict(list)
     for row in rows:
-        found[Origin(row["topic"], row["partition"], row["offset"])].append(
+        found[Origin(row["topic"], row["partition"], row["offset"], row["topic_id"])].append(
             Retry(
                 sample=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
                 generation=row["generation"],
@@ -103,18 +109,45 @@ async def retries_by_origin(pool: Pool) -> dict[Origin, list[Retry]]:
     return dict(found)
 
 
-async def _on_topic(settings: Settings) -> AsyncIterator[DeadLetter]:
+async def purged_origins(pool: Pool) -> dict[Origin, datetime]:
+    """When letters were removed that Kafka may still have."""
+    rows = await pool.fetch('SELECT topic, partition, "offset", topic_id, purged_at FROM heimdall.dead_letter_purges')
+    return {Origin(*row[:4]): row["purged_at"] for row in rows}
+
+
+def is_purged(letter: DeadLetter, purged: Mapping[Origin, datetime]) -> bool:
+    """Whether a letter was removed; one that is kept again after that was not."""
+    return letter.origin in purged and letter.kept_at <= purged[letter.origin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRecord:
+    """A record of the dead letters' topic."""
+
+    partition: TopicPartition
+    offset: int
+    letter: DeadLetter | None
+    """None: it is none of ours."""
+
+
+async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:
+    """Every record of the dead letters' topic, partition by partition.
+
+    Raises:
+        Unreachable: Kafka does not answer, or stops answering.
+        KafkaError: it refuses the read.
+    """
     async with admin_client(settings) as admin:
         ends = await partition_ends(admin, await partition_leaders(admin, [DEAD_LETTERS]))
     async with started_reader(settings) as consumer:
         for partition, end in sorted(ends.items()):
             consumer.assign([partition])
             consumer.seek(partition, end.log_start)
-            async for letter in _in_partition(consumer, partition, end.end):
-                yield letter
+            async for record in _in_partition(consumer, partition, end.end):
+                yield record
 
 
-async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> AsyncIterator[DeadLetter]:
+async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> AsyncIterator[TopicRecord]:
     loop = asyncio.get_running_loop()
     position, moved_at = -1, loop.time()
     while (now := await consumer.position(partition)) < end:
@@ -125,15 +158,14 @@ async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, e
         for record in (await consumer.getmany(partition, timeout_ms=POLL_MS)).get(partition, []):
             kept_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
             letter = read_letter(record.value or b"", record.headers, kept_at)
-            if letter is not None:
-                yield letter
+            yield TopicRecord(partition=partition, offset=record.offset, letter=letter)
 
 
 async def _rows_without_copy(pool: Pool) -> list[DeadLetter]:
     rows = await pool.fetch("SELECT * FROM heimdall.dead_letters WHERE copied_at IS NULL ORDER BY created_at")
     return [
         DeadLetter(
-            origin=Origin(row["topic"], row["partition"], row["offset"]),
+            origin=Origin(row["topic"], row["partition"], row["offset"], row["topic_id"]),
             stage=row["stage"],
             error=row["error"],
             message=row["message"],

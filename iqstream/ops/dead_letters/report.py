@@ -1,7 +1,7 @@
 """Dead letters as tables for people and as documents for programs."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -65,6 +65,11 @@ class Listing:
         """Letters by stage, topic and error, the most frequent first."""
         return dict(Counter(line.kind for line in self.lines).most_common())
 
+    def places_of_several(self) -> set[str]:
+        """Where letters of several topics of one name stood: the topic's id tells them apart."""
+        places = Counter(str(line.origin) for line in self.lines)
+        return {place for place, letters in places.items() if letters > 1}
+
 
 def print_listing(console: Console, listing: Listing, limit: int) -> None:
     """Counts by kind, then the newest letters."""
@@ -85,19 +90,19 @@ def print_listing(console: Console, listing: Listing, limit: int) -> None:
         table.add_row(*kind, str(letters), str(retried), _time(times[0]), _time(times[-1]))
     print_whole(console, table)
     console.print()
-    print_whole(console, _letters_table(listing.lines[-limit:][::-1]))
+    print_whole(console, _letters_table(listing.lines[-limit:][::-1], listing.places_of_several()))
     if len(listing.lines) > limit:
         console.print(f"and {len(listing.lines) - limit} older ones: --limit shows more", highlight=False)
 
 
-def _letters_table(lines: Sequence[Line]) -> Table:
+def _letters_table(lines: Sequence[Line], of_several: Collection[str]) -> Table:
     table = Table(box=None, pad_edge=False)
     for column in ("kept at", "origin", "stage", "error", "sample", "retried"):
         table.add_column(column, no_wrap=True)
     for line in lines:
         table.add_row(
             _time(line.kept_at),
-            str(line.origin),
+            line.origin.full if str(line.origin) in of_several else str(line.origin),
             line.stage,
             line.error,
             _samples(line.samples),
@@ -124,7 +129,7 @@ def _retried(retries: Sequence[Retry]) -> str:
 def letter_lines(letter: DeadLetter, retries: Sequence[Retry]) -> list[str]:
     """Everything about one letter, a line each."""
     lines = [
-        f"origin   {letter.origin}",
+        f"origin   {letter.origin}, topic {letter.origin.topic_id}",
         f"kept at  {_time(letter.kept_at)} by the {letter.stage}",
         f"error    {letter.error}: {letter.message}",
         f"sample   {_samples(letter.samples())}",
@@ -171,6 +176,7 @@ def listing_document(listing: Listing) -> dict[str, Any]:
         "letters": [
             {
                 "origin": str(line.origin),
+                "topic_id": str(line.origin.topic_id),
                 "stage": line.stage,
                 "error": line.error,
                 "message": line.message,

@@ -1,7 +1,7 @@
 """Trying dead letters again: their samples are replayed whole, and the letters marked with the replay."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -12,13 +12,13 @@ from iqstream.ops.replay.lane import LaneResult
 from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.report import outcomes_of
 from iqstream.ops.replay.run import replay_and_show
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.ops.replay.sources import replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from sink.datasets import Dataset, find_dataset
 from sink.join import DatasetKey, SampleKey
 from sink.postgres import Pool
+from sink.sample_ranges import SampleRanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,16 +48,23 @@ async def retry_letters(
         Failed: a replay could not be finished; run again, it goes on.
         Unreachable: Kafka does not answer.
     """
-    origins: defaultdict[DatasetKey, dict[SampleKey, list[Origin]]] = defaultdict(dict)
+    by_dataset: defaultdict[DatasetKey, dict[SampleKey, list[Origin]]] = defaultdict(dict)
     for line in lines:
         for sample in line.samples:
-            origins[sample.dataset].setdefault(sample, []).append(line.origin)
+            by_dataset[sample.dataset].setdefault(sample, []).append(line.origin)
     strangers = sum(not line.samples for line in lines)
     refused = [Refused(letters=strangers, reason="they do not say of which sample they are")] if strangers else []
     retried = []
-    for key, samples in sorted(origins.items()):
+    for key, meant in sorted(by_dataset.items()):
+        samples = meant
         try:
             source = await find_dataset(pool, key.dataset_id, version=key.dataset_version)
+            samples = {sample: found for sample, found in meant.items() if sample.sample_idx in source.samples}
+            if strange := meant.keys() - samples.keys():
+                reason = f"version {source.version} of {source.name!r} does not hold their samples"
+                refused.append(Refused(letters=_letters(meant, strange), reason=reason))
+            if not samples:
+                continue
             replay, _resumed = await begin_replay(
                 pool,
                 source,
@@ -66,8 +73,7 @@ async def retry_letters(
                 lanes=await feature_partitions(settings),
             )
         except UserError as error:
-            letters = len({origin for found in samples.values() for origin in found})
-            refused.append(Refused(letters=letters, reason=str(error)))
+            refused.append(Refused(letters=_letters(samples, samples), reason=str(error)))
             continue
         await _mark(pool, replay, samples)
         result = await replay_and_show(settings, pool, replay, source, workers=workers)
@@ -76,11 +82,16 @@ async def retry_letters(
     return retried, refused
 
 
+def _letters(origins: Mapping[SampleKey, Sequence[Origin]], samples: Iterable[SampleKey]) -> int:
+    """How many letters some samples have."""
+    return len({origin for sample in samples for origin in origins[sample]})
+
+
 async def _mark(pool: Pool, replay: Replay, samples: Mapping[SampleKey, Sequence[Origin]]) -> None:
     await pool.executemany(
         "INSERT INTO heimdall.dead_letter_retries "
-        '(topic, partition, "offset", dataset_id, dataset_version, sample_idx, generation) '
-        "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING",
+        '(topic, partition, "offset", topic_id, dataset_id, dataset_version, sample_idx, generation) '
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
         [
             (*origin, UUID(sample.dataset_id), sample.dataset_version, sample.sample_idx, replay.generation)
             for sample, origins in samples.items()

@@ -9,11 +9,11 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from sink.datasets import Dataset, insert_dataset
 from sink.join import DatasetKey
 from sink.postgres import Connection, Pool, lock_datasets
+from sink.sample_ranges import SampleRanges
 
 _COLUMNS = "dataset_id::text, dataset_version, generation, source_version, samples, lanes, started_at, finished_at"
 
@@ -61,16 +61,22 @@ async def begin_replay(
         lanes: of a new replay.
 
     Raises:
-        UserError: the dataset is cancelled or deleted, or the new version exists.
+        UserError: the dataset is cancelled or deleted, does not hold these samples, or the new version exists.
     """
     key = DatasetKey(source.id, as_version or source.version)
     async with pool.acquire() as connection, connection.transaction():
         locked = await lock_datasets(connection, {DatasetKey(source.id, source.version), key})
-        status = locked[DatasetKey(source.id, source.version)].status
+        held = locked[DatasetKey(source.id, source.version)]
+        status = held.status
         if status == "deleted" or (status == "cancelled" and as_version is None):
             raise UserError(
                 f"dataset {source.name!r} is {status}: the sink drops its records"
                 + (". --as-version makes a version of what it has" if status == "cancelled" else "")
+            )
+        if missing := samples - held.samples:
+            raise UserError(
+                f"version {source.version} of dataset {source.name!r} does not hold the samples {missing}: it holds "
+                f"{held.samples}"
             )
         row = await connection.fetchrow(
             f"SELECT {_COLUMNS} FROM heimdall.replays WHERE dataset_id = $1 AND dataset_version = $2 "  # noqa: S608
@@ -132,7 +138,7 @@ async def _make_version(
             f"{newest + 1}. Without --as-version, and with --version {as_version}, it is processed again in place"
         )
     spec = msgspec.structs.replace(source.spec, dataset_version=as_version)
-    await insert_dataset(connection, spec, recorded=source.recorded, status="running", requested=len(samples))
+    await insert_dataset(connection, spec, samples=samples, recorded=source.recorded, status="running", grows=False)
 
 
 async def _insert(

@@ -6,10 +6,10 @@ from uuid import UUID
 
 from iqstream.ops.replay.lane import LaneResult
 from iqstream.ops.replay.register import Replay
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.ops.replay.sources import Plan
 from sink.datasets import Dataset
 from sink.postgres import Pool
+from sink.sample_ranges import SampleRanges
 
 MISSING_SHOWN = 20
 

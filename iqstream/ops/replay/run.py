@@ -1,19 +1,19 @@
 """What `iqstream replay --dataset` does: plan, begin or go on, publish, wait, report."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import click
 from rich.console import Console
 
 from extractor.service import feature_record
+from iqstream.ops.datasets.submit import submitted_samples
 from iqstream.ops.replay.display import ReplayDisplay
 from iqstream.ops.replay.job import feature_partitions, frames_ends, run_replay
 from iqstream.ops.replay.lane import LaneResult
 from iqstream.ops.replay.register import Replay, begin_replay
 from iqstream.ops.replay.report import outcomes_of, plan_document, plan_lines, result_document, result_lines
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.ops.replay.sources import make_plan, replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
@@ -21,6 +21,7 @@ from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 from sink.datasets import Dataset, find_dataset
 from sink.postgres import Pool
+from sink.sample_ranges import SampleRanges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +31,7 @@ class DatasetReplay:
     dataset: str
     """Name or id."""
     version: int | None
-    """None: the newest."""
+    """None: its default one."""
     samples: str | None
     """Ranges as they were written; None: all."""
     as_version: int | None
@@ -44,8 +45,7 @@ async def show_plan(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_
         UserError: there is no such dataset, or it has no such samples.
         Unreachable: Kafka does not answer.
     """
-    source = await find_dataset(pool, asked.dataset, version=asked.version)
-    samples = await replayable(pool, source, wanted_samples(source, asked.samples))
+    source, samples = await chosen(settings, pool, asked)
     plan = await make_plan(pool, source, samples, await frames_ends(settings))
     if as_json:
         click.echo(json.dumps(plan_document(source, samples, asked.as_version, plan)))
@@ -61,8 +61,7 @@ async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *
         Unreachable: Kafka does not answer.
         Failed: the replay could not be finished.
     """
-    source = await find_dataset(pool, asked.dataset, version=asked.version)
-    samples = await replayable(pool, source, wanted_samples(source, asked.samples))
+    source, samples = await chosen(settings, pool, asked)
     replay, resumed = await begin_replay(
         pool, source, samples, as_version=asked.as_version, lanes=await feature_partitions(settings)
     )
@@ -93,14 +92,36 @@ async def replay_and_show(
 
 
 def wanted_samples(source: Dataset, text: str | None) -> SampleRanges:
-    """The ranges that were asked for, all by default.
+    """The ranges that were asked for, by default all that the version holds.
 
     Raises:
-        UserError: not ranges of this dataset.
+        UserError: no ranges, or none that it holds.
     """
-    if text is not None:
-        return SampleRanges.parse(text, source.spec.samples)
-    return SampleRanges((range(source.spec.samples),))
+    if text is None:
+        return source.samples
+    try:
+        wanted = SampleRanges.parse(text)
+    except ValueError as error:
+        raise UserError(f"--samples: {error}") from None
+    if missing := wanted - source.samples:
+        raise UserError(
+            f"--samples: version {source.version} of dataset {source.name!r} does not hold {missing}: it holds "
+            f"{source.samples or 'none'}" + (" so far" if source.is_growing else "")
+        )
+    return wanted
+
+
+async def chosen(settings: Settings, pool: Pool, asked: DatasetReplay) -> tuple[Dataset, SampleRanges]:
+    """The version to start from and its samples to process again: of one that is being submitted, those so far.
+
+    Raises:
+        UserError: there is none, or it does not hold these samples.
+        Unreachable: Kafka does not answer.
+    """
+    tell = partial(click.echo, err=True)
+    found = await find_dataset(pool, asked.dataset, version=asked.version, tell=tell)
+    source = replace(found, samples=await submitted_samples(settings, pool, found))
+    return source, await replayable(pool, source, wanted_samples(source, asked.samples))
 
 
 def check_version(asked: DatasetReplay) -> None:

@@ -12,12 +12,12 @@ import msgspec
 from aiokafka import TopicPartition
 
 from iqstream.ops.lag.figures import Ends
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.runtime.errors import UserError
 from sink.datasets import Dataset
 from sink.join import SampleKey
 from sink.postgres import Connection, Pool
 from sink.recordings import RecordedSample
+from sink.sample_ranges import SampleRanges
 
 PAGE_SAMPLES = 2000
 
@@ -68,6 +68,8 @@ async def replayable(pool: Pool, dataset: Dataset, samples: SampleRanges) -> Sam
     Raises:
         UserError: there is none.
     """
+    if not samples:
+        raise UserError(f"dataset {dataset.name!r}: none of its samples is submitted yet, so none can be replayed")
     if not dataset.recorded:
         return samples
     rows = await pool.fetch(

@@ -13,6 +13,7 @@ from iqstream.ops.datasets.cleanup import bound, needs, old_datasets
 from iqstream.ops.lag.figures import Ends
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from sink.datasets import Dataset
+from sink.sample_ranges import SampleRanges
 from tests.integration.pipeline import small_spec
 from tests.strategies import SEEDED
 
@@ -23,6 +24,7 @@ def dataset(**changes):
     spec = small_spec(3)
     made = Dataset(
         id=spec.dataset_id, version=1, name=spec.name, spec=spec, recorded=False, status="complete", requested=3,
+        samples=SampleRanges.first(3), grows=False,
         accepted=3, rejected=0, failed=0, iq_samples=0, iq_samples_saved=0, created_at=NOW - timedelta(days=9),
         status_changed_at=NOW - timedelta(days=8), completed_at=NOW - timedelta(days=8),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from iqstream.ops.demo.kill_worker import Kill
 from iqstream.ops.demo.results import DemoResults, pace_of
 from iqstream.ops.demo.screen import next_commands, short_figure, show_demo
 from sink.datasets import Dataset
+from sink.sample_ranges import SampleRanges
 from tests.sink_samples import make_spec
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -30,7 +31,8 @@ ERRORS = [
 def dataset(samples=10):
     return Dataset(
         id="d", version=1, name="Demo 1", spec=make_spec(samples=samples, name="Demo 1"), recorded=False,
-        status="complete", requested=samples, accepted=samples - 3, rejected=2, failed=1, iq_samples=2,
+        status="complete", samples=SampleRanges.first(samples),
+        grows=False, requested=samples, accepted=samples - 3, rejected=2, failed=1, iq_samples=2,
         iq_samples_saved=2, created_at=START, status_changed_at=START, completed_at=START + timedelta(seconds=30),
     )  # fmt: skip
 

@@ -7,10 +7,10 @@ import pytest
 from aiokafka import TopicPartition
 
 from iqstream.ops.lag.figures import Ends
-from iqstream.ops.replay.samples import SampleRanges
 from iqstream.ops.replay.sources import GeneratedAgain, Gone, make_plan, source_of
 from sink.datasets import Dataset
 from sink.recordings import RecordedSample
+from sink.sample_ranges import SampleRanges
 from tests.sink_samples import make_spec
 
 SPEC = make_spec(samples=3, receivers=3)
@@ -20,6 +20,7 @@ def dataset(*, recorded=False):
     now = datetime(2026, 1, 1, tzinfo=UTC)
     return Dataset(
         id=SPEC.dataset_id, version=1, name=SPEC.name, spec=SPEC, recorded=recorded, status="complete", requested=3,
+        samples=SampleRanges.first(3), grows=False,
         accepted=3, rejected=0, failed=0, iq_samples=2, iq_samples_saved=2, created_at=now, status_changed_at=now,
         completed_at=now,
     )  # fmt: skip

@@ -23,13 +23,15 @@ from iqstream.ops.datasets.watch import (
 )
 from iqstream.runtime.errors import Unreachable
 from sink.datasets import Dataset
+from sink.sample_ranges import SampleRanges
 
 
 def dataset(requested=100, accepted=0, rejected=0, failed=0, saved=0, status="running"):
     now = datetime(2026, 1, 1, tzinfo=UTC)
     return Dataset(
         id="d", version=1, name="Test", spec=make_spec(name="Test", samples=requested), recorded=False, status=status,
-        requested=requested, accepted=accepted, rejected=rejected, failed=failed, iq_samples=100,
+        samples=SampleRanges.first(requested),
+        grows=False, requested=requested, accepted=accepted, rejected=rejected, failed=failed, iq_samples=100,
         iq_samples_saved=saved, created_at=now, status_changed_at=now, completed_at=None,
     )  # fmt: skip
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from schemas import encode, headers, sample_key
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
+from sink.sample_ranges import SampleRanges
 from tests.sink_samples import failure_record, feature_record, kafka_record, make_spec
 from tests.strategies import SEEDED
 
@@ -58,17 +59,18 @@ def test_a_strangers_record_fails_no_sample():
     [
         {"sample_idx": 10},
         {"receivers_expected": 4},
-        {"extractor_version": "nul\0"},
+        {"sample_idx": 2},
         {"receiver": make_spec(receivers=5).receivers[4]},
     ],
 )
 def test_a_record_that_contradicts_its_dataset_is_refused(change):
     spec = make_spec(samples=10, receivers=3)
-    check_fit(feature_record(spec, 9), spec)
+    held = SampleRanges.parse("3-9")
+    check_fit(feature_record(spec, 9), spec, held)
     with pytest.raises(Misfit):
-        check_fit(msgspec.structs.replace(feature_record(spec, 9), **change), spec)
+        check_fit(msgspec.structs.replace(feature_record(spec, 9), **change), spec, held)
 
 
 def test_a_record_of_no_dataset_is_refused():
     with pytest.raises(Misfit, match="no dataset"):
-        check_fit(feature_record(make_spec(), 0), None)
+        check_fit(feature_record(make_spec(), 0), None, SampleRanges(()))

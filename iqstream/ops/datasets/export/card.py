@@ -66,6 +66,7 @@ def dataset_card(
             "| | |",
             "|---|---|",
             f"| dataset | {dataset.id}, version {dataset.version}, {dataset.status} |",
+            f"| samples asked for | {dataset.requested}: {dataset.samples} |",
             f"| origin | {origin} |",
             f"| spec | sha256 `{spec_sha256}` |",
             f"| carrier | {spec.frequency_hz / 1e6:g} MHz |",

@@ -76,6 +76,7 @@ def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> d
     return {
         "dataset_id": dataset.id,
         "dataset_version": dataset.version,
+        "samples": str(dataset.samples),
         "name": dataset.name,
         "spec_sha256": spec_sha256,
         "generator_version": dataset.spec.generator_version,

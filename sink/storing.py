@@ -1,0 +1,145 @@
+"""Stores the decisions of a batch. What the database refuses is found sample by sample, and stops no other.
+
+Everything happens in the caller's transaction: a savepoint is what a refusal is taken back to.
+"""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import asyncpg
+
+from sink.join import DatasetKey, SampleKey
+from sink.ledger import Change, Ledger
+from sink.postgres import (
+    Completed,
+    Connection,
+    DatasetState,
+    choose_iq,
+    complete_if_done,
+    write_ledger,
+    write_rows,
+)
+from sink.rows import MeasurementRow
+from sink.verdict import refusals
+
+log = logging.getLogger(__name__)
+
+REFUSING_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
+"""Of PostgreSQL's error codes: cardinality, data, integrity constraint, WITH CHECK OPTION, limits, raised by a trigger.
+
+The others say that the server is away, overloaded, set up otherwise or fenced us: there trying again helps, or nothing.
+"""
+
+
+@dataclass(slots=True, kw_only=True)
+class Stored:
+    """What stands once the caller's transaction is committed."""
+
+    changes: list[Change] = field(default_factory=list)
+    refused: dict[SampleKey, Exception] = field(default_factory=dict)
+    """Samples that could not be stored as they were judged: they have failed instead."""
+    chosen: int = 0
+    """Samples whose IQ is now to be saved."""
+    completed: list[Completed] = field(default_factory=list)
+
+
+def is_refusal(error: Exception) -> bool:
+    """Whether the database, or its client, refuses what it was given: it will do so every time."""
+    if isinstance(error, asyncpg.PostgresError):
+        return (error.sqlstate or "")[:2] in REFUSING_CLASSES
+    return isinstance(error, ValueError | OverflowError) and not isinstance(error, asyncpg.InterfaceError)
+
+
+async def store(
+    connection: Connection,
+    ledger: Ledger,
+    rows: Mapping[SampleKey, MeasurementRow],
+    datasets: Mapping[DatasetKey, DatasetState],
+) -> Stored:
+    """Writes outcomes, counters and rows, and what follows for the datasets; these are locked.
+
+    Args:
+        connection: in a transaction.
+        ledger: with the batch's decisions.
+        rows: of accepted samples.
+        datasets: of the samples.
+    """
+    stored = Stored(changes=ledger.changes())
+    try:
+        async with connection.transaction():
+            await _write(connection, ledger, rows)
+            for dataset in _moved(stored.changes, datasets):
+                await _follow(connection, dataset, stored)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        log.warning("a batch is stored sample by sample, since one is refused: %s: %s", type(error).__name__, error)
+        return await _store_one_by_one(connection, ledger, rows, datasets)
+    return stored
+
+
+async def _store_one_by_one(
+    connection: Connection,
+    ledger: Ledger,
+    rows: Mapping[SampleKey, MeasurementRow],
+    datasets: Mapping[DatasetKey, DatasetState],
+) -> Stored:
+    stored = Stored()
+    for sample, part in ledger.by_sample():
+        refused = await _refusal(connection, part, rows)
+        if refused is None:
+            stored.changes += part.changes()
+            continue
+        stored.refused[sample] = refused
+        for change in part.changes():
+            for outcome in refusals(change.outcome.joined, refused):
+                instead = part.instead(outcome)
+                if await _refusal(connection, instead, rows) is None:
+                    stored.changes += instead.changes()
+                    break
+            else:
+                log.error("sample %d of dataset %s cannot even be noted as failed: %s: %s", sample.sample_idx,
+                          sample.dataset_id, type(refused).__name__, refused)  # fmt: skip
+    for dataset in _moved(stored.changes, datasets):
+        followed = Stored()
+        try:
+            async with connection.transaction():
+                await _follow(connection, dataset, followed)
+        except Exception as error:
+            if not is_refusal(error):
+                raise
+            log.exception("what follows for dataset %s version %d is refused", *dataset.key)
+            continue
+        stored.chosen += followed.chosen
+        stored.completed += followed.completed
+    return stored
+
+
+async def _refusal(connection: Connection, part: Ledger, rows: Mapping[SampleKey, MeasurementRow]) -> Exception | None:
+    """Writes one sample; why it is refused, or None where it stands."""
+    try:
+        async with connection.transaction():
+            await _write(connection, part, rows)
+    except Exception as error:
+        if not is_refusal(error):
+            raise
+        return error
+    return None
+
+
+async def _write(connection: Connection, ledger: Ledger, rows: Mapping[SampleKey, MeasurementRow]) -> None:
+    await write_ledger(connection, ledger)
+    await write_rows(connection, [rows[one.outcome.sample] for one in ledger.changes() if one.row == "write"])
+
+
+def _moved(changes: Sequence[Change], datasets: Mapping[DatasetKey, DatasetState]) -> list[DatasetState]:
+    return [datasets[key] for key in sorted({change.outcome.sample.dataset for change in changes})]
+
+
+async def _follow(connection: Connection, dataset: DatasetState, stored: Stored) -> None:
+    """With new decisions, whose IQ is kept is surer, and the dataset may be complete."""
+    stored.chosen += await choose_iq(connection, dataset)
+    done = await complete_if_done(connection, dataset.key)
+    if done is not None:
+        stored.completed.append(done)
