@@ -2,9 +2,9 @@
 
 import asyncio
 import logging
-from dataclasses import dataclass
 from datetime import timedelta
 
+import asyncpg
 import msgspec
 from aiokafka.errors import KafkaError
 
@@ -15,6 +15,7 @@ from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
 from sink.postgres import QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
+from sink.storing import is_refusal
 from sink.verdict import storable
 
 log = logging.getLogger(__name__)
@@ -23,14 +24,6 @@ POLL_EVERY_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 300.0
 RETRY_OUTAGE_S = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
-    """A claimed sample: its row is locked as long as the claim's transaction lasts."""
-
-    sample: RecordedSample
-    attempts: int
 
 
 class Saver:
@@ -74,29 +67,34 @@ class Saver:
         async with self._pool.acquire() as connection, connection.transaction():
             # 1. Claim: the row lock ends with this transaction, however we end.
             await connection.execute(QUERIES["allow_long_wait"])
-            task = await _claim(connection)
-            if task is None:
+            row = await connection.fetchrow(QUERIES["claim_iq_save"])
+            if row is None:
                 return False
+            key, attempts = SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]), row["attempts"]
             # 2. Fetch or make the recordings, and write them under the names that are theirs.
             try:
-                await self._store_objects(task.sample)
-            except IQUnavailable as error:
-                seconds = min(RETRY_FIRST_S * 2.0 ** min(task.attempts, 16), RETRY_MOST_S)
-                await _postpone(connection, task, error, seconds)
+                await self._store_objects(_recorded_sample(key, row))
+            except (IQUnavailable, msgspec.DecodeError) as error:
+                await _postpone(connection, key, error, _later_s(attempts))
                 return True
             except (IqstreamError, KafkaError, TimeoutError, OSError) as error:
-                await _postpone(connection, task, error, RETRY_OUTAGE_S)
+                await _postpone(connection, key, error, RETRY_OUTAGE_S)
                 return False  # the next sample would fare no better
             # 3. Only now is it saved; the last one completes the dataset. From here on the dataset is locked, and
             #    everybody waits for us: frozen now, we lose the transaction as soon as any frozen worker does.
             await connection.execute(QUERIES["end_long_wait"])
-            key = task.sample.key
             if await _deleted_meanwhile(connection, key):
                 await connection.execute(QUERIES["forget_iq_save"], *key)
                 removed = key
             else:
-                await connection.execute(QUERIES["mark_iq_saved"], *key)
-                completed = await complete_if_done(connection, key.dataset)
+                try:
+                    async with connection.transaction():
+                        await connection.execute(QUERIES["mark_iq_saved"], *key)
+                        completed = await complete_if_done(connection, key.dataset)
+                except Exception as error:
+                    if not is_refusal(error):
+                        raise
+                    await _postpone(connection, key, error, _later_s(attempts))
         if removed is not None:
             await self._store.remove_sample(removed.dataset_id, removed.sample_idx)
         if completed is not None:
@@ -127,24 +125,21 @@ def announce(completed: Completed) -> None:
     )
 
 
-async def _claim(connection: Connection) -> Task | None:
-    row = await connection.fetchrow(QUERIES["claim_iq_save"])
-    if row is None:
-        return None
-    return Task(
-        sample=RecordedSample(
-            key=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
-            spec=msgspec.json.decode(row["spec"], type=DatasetSpec),
-            recorded=row["recorded"],
-            lineage=msgspec.json.decode(row["lineage"]),
-        ),
-        attempts=row["attempts"],
+def _recorded_sample(key: SampleKey, row: asyncpg.Record) -> RecordedSample:
+    return RecordedSample(
+        key=key,
+        spec=msgspec.json.decode(row["spec"], type=DatasetSpec),
+        recorded=row["recorded"],
+        lineage=msgspec.json.decode(row["lineage"]),
     )
 
 
-async def _postpone(connection: Connection, task: Task, error: Exception, seconds: float) -> None:
+def _later_s(attempts: int) -> float:
+    return min(RETRY_FIRST_S * 2.0 ** min(attempts, 16), RETRY_MOST_S)
+
+
+async def _postpone(connection: Connection, key: SampleKey, error: Exception, seconds: float) -> None:
     reason = f"{type(error).__name__}: {error}"
-    key = task.sample.key
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
                 key.sample_idx, key.dataset_id, seconds, reason)  # fmt: skip
     await connection.execute(QUERIES["postpone_iq_save"], *key, storable(reason[:2000]), timedelta(seconds=seconds))

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import json
+import tracemalloc
+from contextlib import aclosing
 
 import asyncpg
 import numpy as np
@@ -10,10 +12,12 @@ import pytest
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
+from iqstream.ops.datasets.verify import Verifier
 from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
-from iqstream.ops.reach import object_store
+from iqstream.ops.reach import object_store, postgres_pool
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, PRODUCER_GROUP
+from sink.datasets import find_dataset
 from tests.embedded_servers import embedded_servers
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, expire_frames, wait_until
@@ -132,6 +136,41 @@ def test_an_untouched_dataset_is_what_its_lineage_says(settings, made, run):
         "objects equal to their frames": IQ_SAMPLES * 7,
         "samples made again": SAMPLES,
     }
+
+
+def test_a_verification_takes_as_much_memory_for_many_samples_as_for_few(settings, made):
+    """A ledger of ten million lines must not have to fit."""
+    peaks = []
+    with restored(settings):
+        for samples in (3_000, 30_000):
+            sql(
+                settings,
+                f"UPDATE heimdall.datasets SET spec = jsonb_set(spec, '{{samples}}', '{samples}'), "
+                f"samples = '{{[0,{samples})}}', requested = {samples} WHERE id = '{made[1].dataset_id}'",
+                "INSERT INTO heimdall.sample_outcomes (dataset_id, dataset_version, sample_idx, outcome, reason, "
+                f"figures, generation, first_outcome, lineage) SELECT '{made[1].dataset_id}', 1, i, 'rejected', "
+                f"'low_snr', figures, 0, 'rejected', lineage FROM generate_series(4, {samples - 1}) i, "
+                f"(SELECT figures, lineage FROM heimdall.sample_outcomes WHERE dataset_id = '{made[1].dataset_id}' "
+                "ORDER BY sample_idx LIMIT 1) o ON CONFLICT DO NOTHING",
+                "SELECT 1",
+            )
+            peaks.append(asyncio.run(peak_of_reading(settings, made[1].dataset_id, samples)))
+    assert peaks[1] < 1.5 * peaks[0]
+
+
+async def peak_of_reading(settings, dataset_id, samples):
+    """Bytes that Python takes while the ledger and the rows are compared."""
+    async with postgres_pool(settings) as pool:
+        dataset = await find_dataset(pool, dataset_id)
+        verifier = Verifier(pool=pool, store=None, frames=None, synthesize=None, dataset=dataset)
+        tracemalloc.start()
+        try:
+            async with aclosing(verifier.checks(5)) as checks:
+                counted = await anext(checks)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+            assert counted.checked == samples
 
 
 ROW = "heimdall.measurement_features"

@@ -264,6 +264,31 @@ async def test_a_saver_that_holds_a_dataset_is_given_up_when_frozen_as_soon_as_a
     assert given_up_after != ["0"]
 
 
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "UPDATE heimdall.datasets SET spec = '{}' WHERE id = $1",
+        "UPDATE heimdall.datasets SET iq_samples_saved = iq_chosen WHERE id = $1",  # one more breaks its CHECK
+    ],
+)
+async def test_a_dataset_whose_iq_cannot_be_marked_saved_keeps_no_other_waiting(
+    settings, pool, store, reader, frames_topic, damage
+):
+    specs = [await running(pool, samples=1, iq_samples=1) for _ in range(2)]
+    for spec in specs:
+        offsets = await send_frames(settings, frames_topic, spec, [0])
+        await decide(pool, spec, {0: [record_of(spec, frames_topic, offsets, 0, n) for n in range(RECEIVERS)]}, [0])
+    broken, whole = sorted(specs, key=lambda spec: spec.dataset_id)  # the order in which samples are claimed
+    await pool.execute(damage, UUID(broken.dataset_id))
+    await drain(make_saver(pool, store, reader, refuse), pool, whole)
+    row = await pool.fetchrow(
+        "SELECT saved_at, attempts, error FROM heimdall.iq_saves WHERE dataset_id = $1", UUID(broken.dataset_id)
+    )
+    assert (row["saved_at"], row["attempts"] > 0, bool(row["error"])) == (None, True, True)
+    text = msgspec.json.encode(broken).decode()
+    await pool.execute("UPDATE heimdall.datasets SET spec = $2 WHERE id = $1", UUID(broken.dataset_id), text)
+
+
 async def test_a_dataset_deleted_while_its_iq_is_saved_leaves_no_objects(settings, pool, store, frames_topic):
     spec = await running(pool, samples=1, iq_samples=1)
     offsets = await send_frames(settings, frames_topic, spec, [0])

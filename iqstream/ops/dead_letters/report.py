@@ -129,7 +129,8 @@ def _retried(retries: Sequence[Retry]) -> str:
 def letter_lines(letter: DeadLetter, retries: Sequence[Retry]) -> list[str]:
     """Everything about one letter, a line each."""
     lines = [
-        f"origin   {letter.origin}, topic {letter.origin.topic_id}",
+        f"origin   {letter.origin}",
+        f"topic    {letter.origin.topic_id}",
         f"kept at  {_time(letter.kept_at)} by the {letter.stage}",
         f"error    {letter.error}: {letter.message}",
         f"sample   {_samples(letter.samples())}",

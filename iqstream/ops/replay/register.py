@@ -134,8 +134,9 @@ async def _make_version(
     if exists:
         newest = await connection.fetchval("SELECT max(version) FROM heimdall.datasets WHERE id = $1", UUID(source.id))
         raise UserError(
-            f"--as-version: dataset {source.name!r} has a version {as_version} already; the next free one is "
-            f"{newest + 1}. Without --as-version, and with --version {as_version}, it is processed again in place"
+            f"--as-version: dataset {source.name!r} has a version {as_version} already, and a version never holds more "
+            f"than it was made with; the next free one is {newest + 1}. Without --as-version, and with --version "
+            f"{as_version}, it is processed again in place"
         )
     spec = msgspec.structs.replace(source.spec, dataset_version=as_version)
     await insert_dataset(connection, spec, samples=samples, recorded=source.recorded, status="running", grows=False)

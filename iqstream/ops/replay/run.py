@@ -1,6 +1,7 @@
 """What `iqstream replay --dataset` does: plan, begin or go on, publish, wait, report."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,7 +20,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
-from sink.datasets import Dataset, find_dataset
+from sink.datasets import Dataset, default_version, find_dataset
 from sink.postgres import Pool
 from sink.sample_ranges import SampleRanges
 
@@ -119,7 +120,11 @@ async def chosen(settings: Settings, pool: Pool, asked: DatasetReplay) -> tuple[
         Unreachable: Kafka does not answer.
     """
     tell = partial(click.echo, err=True)
-    found = await find_dataset(pool, asked.dataset, version=asked.version, tell=tell)
+
+    def others(versions: Sequence[Dataset]) -> Dataset:  # one that is being made is not made of itself
+        return default_version([one for one in versions if one.version != asked.as_version] or versions)
+
+    found = await find_dataset(pool, asked.dataset, version=asked.version, prefer=others, tell=tell)
     source = replace(found, samples=await submitted_samples(settings, pool, found))
     return source, await replayable(pool, source, wanted_samples(source, asked.samples))
 
