@@ -9,7 +9,8 @@ from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import transactional_producer
+from iqstream.runtime.kafka import admin_client, transactional_producer
+from iqstream.runtime.kafka_protocol import topic_ids
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import headers, sample_key
@@ -81,12 +82,19 @@ async def outcomes(settings, spec):
     return [tuple(row) for row in rows]
 
 
-def test_letters_are_listed_by_stage_topic_error_and_time(pipeline, spec):
+async def ids_of(settings, *topics):
+    async with admin_client(settings) as admin:
+        _, ids = await topic_ids(admin, list(topics))
+    return [str(ids[topic]) for topic in topics]
+
+
+def test_letters_are_listed_by_stage_topic_error_and_time(settings, pipeline, spec):
     letters = listed(pipeline, spec)
     assert sorted((one["stage"], one["origin"].split(":")[0], one["error"]) for one in letters) == [
         ("extractor", FRAMES, "Malformed"),
         ("sink", FEATURES, "Malformed"),
     ]
+    assert {one["topic_id"] for one in letters} == set(asyncio.run(ids_of(settings, FRAMES, FEATURES)))
     assert [one["stage"] for one in listed(pipeline, spec, "--stage", "sink")] == ["sink"]
     assert [one["stage"] for one in listed(pipeline, spec, "--topic", FRAMES)] == ["extractor"]
     assert listed(pipeline, spec, "--until", "2020-01-01T00:00:00Z") == []
