@@ -7,8 +7,10 @@ import click
 
 from iqstream import __version__
 from iqstream.ops.commands.lazy import LazyGroup
+from iqstream.ops.console import say
 from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.logs import configure_logs
+from iqstream.runtime.terminal import OutputLost, ReaderGone, discard_output, open_standard_streams
 
 _MODULES = {
     "bench": "bench",
@@ -51,6 +53,7 @@ def iqstream() -> None:
 
 def main() -> None:
     """Runs the command line; ends the process."""
+    open_standard_streams()
     configure_logs("text")
     interrupted_by = signal.SIGINT
 
@@ -63,16 +66,29 @@ def main() -> None:
 
     signal.signal(signal.SIGTERM, interrupt)
     try:
-        iqstream(standalone_mode=False)
+        try:
+            iqstream(standalone_mode=False)
+        finally:
+            sys.stdout.flush()
     except click.exceptions.Abort:
-        click.echo("Interrupted.", err=True)
+        say("Interrupted.", err=True)
         sys.exit(128 + interrupted_by)
     except click.ClickException as error:
-        error.show()
+        say(*_lines(error), err=True)
+        sys.exit(error.exit_code)
+    except ReaderGone as error:
+        discard_output()
         sys.exit(error.exit_code)
     except IqstreamError as error:
-        click.echo(f"Error: {error}", err=True)
+        if isinstance(error, OutputLost):
+            discard_output()
+        say(*f"Error: {error}".split("\n"), err=True)
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
-        sys.exit(1)
+
+
+def _lines(error: click.ClickException) -> list[str]:
+    """What is wrong with the usage, a line each; the message, which quotes what was typed, is one."""
+    lines = []
+    if isinstance(error, click.UsageError) and error.ctx is not None:
+        lines = [*error.ctx.get_usage().split("\n"), f"Try '{error.ctx.command_path} --help' for help.", ""]
+    return [*lines, f"Error: {error.format_message()}"]

@@ -12,6 +12,7 @@ import click
 
 from extractor.features.spectrum import SHORTEST_SEGMENT
 from iqstream.ops.cli import iqstream
+from iqstream.ops.console import say
 from iqstream.ops.lag.metrics import LAG_METRICS
 from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.settings import PREFIX, Settings
@@ -141,7 +142,7 @@ def main(arguments: list[str]) -> int:
         elif not path.exists() or path.read_text(encoding="utf-8") != text:
             stale.append(str(path))
     if stale:
-        click.echo(f"Not what the code says: {', '.join(stale)}. Run `make docs` and commit the result.", err=True)
+        say(f"Not what the code says: {', '.join(stale)}. Run `make docs` and commit the result.", err=True)
     return 1 if stale else 0
 
 

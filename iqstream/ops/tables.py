@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 
 import asyncpg
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.failures import FailureCount
 from sink.datasets import Dataset, OutcomeCount
 
@@ -46,7 +45,7 @@ def print_whole(console: Console, table: Table) -> None:
         file=console.file,
         width=width,
         force_terminal=console.is_terminal,
-        color_system=console.color_system,  # type: ignore[arg-type]  # it gives the name that it takes
+        color_system=console.color_system,
         no_color=console.no_color,
     )
     as_wide.print(table, soft_wrap=True)
@@ -75,5 +74,5 @@ def failures_table(failures: Sequence[FailureCount]) -> Table:
         table.add_column(column, justify="right")
     table.add_column("for instance")
     for one in failures:
-        table.add_row(one.stage, Text(one.error), str(one.samples), str(one.recordings), Text(one.message))
+        table.add_row(one.stage, one.error, str(one.samples), str(one.recordings), one.message)
     return table

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from iqstream.runtime.terminal import shown
+
 HIDDEN = "[hidden]"
 _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 _SHORTEST_SECRET = 4
@@ -28,7 +30,8 @@ def configure_logs(
     # what these warn of (retries, fencing, lost servers) is handled where they are used, and told in our own words
     for handled in ("aiokafka", "urllib3"):
         logging.getLogger(handled).setLevel(logging.CRITICAL)
-    logging.getLogger("asyncpg.pool").setLevel(logging.ERROR)
+    for chatty in ("asyncpg.pool", "matplotlib"):  # matplotlib warns that its first start takes a while
+        logging.getLogger(chatty).setLevel(logging.ERROR)
     logging.getLogger("asyncio").addFilter(_is_no_left_over_of_the_client)
 
 
@@ -61,7 +64,9 @@ class Redacted(logging.Formatter):
         super().__init__()
         self._lines = lines
         known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        spellings = known | {spelt(secret)[1:-1] for secret in known for spelt in (json.dumps, repr)}
+        spellings = (
+            known | {spelt(secret)[1:-1] for secret in known for spelt in (json.dumps, repr)} | set(map(shown, known))
+        )
         self._known = sorted(spellings, key=len, reverse=True)  # a secret that holds another goes first
 
     def format(self, record: logging.LogRecord) -> str:
@@ -72,12 +77,13 @@ class Redacted(logging.Formatter):
 
 
 class TextLines(logging.Formatter):
-    """`time level logger: message key=value ...`."""
+    """`time level logger: message key=value ...`; a traceback is indented, so that each event begins a line."""
 
     def format(self, record: logging.LogRecord) -> str:
-        pairs = "".join(f" {name}={value}" for name, value in _fields(record).items())
-        line = f"{_time(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{pairs}"
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+        pairs = "".join(f" {name}={shown(str(value))}" for name, value in _fields(record).items())
+        line = f"{_time(record)} {record.levelname:<7} {record.name}: {shown(record.getMessage())}{pairs}"
+        trace = self.formatException(record.exc_info).split("\n") if record.exc_info else ()
+        return "\n  ".join([line, *map(shown, trace)])
 
 
 class JsonLines(logging.Formatter):

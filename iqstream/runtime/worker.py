@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import ctypes
+import io
 import json
 import logging
 import os
@@ -23,6 +24,7 @@ from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
+from iqstream.runtime.terminal import shown_lines
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +58,8 @@ def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None =
     stands by calls `rehearse` first: the stage's computation once, so that kernels are loaded when they are needed.
     """
     arguments = _arguments(stage)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # as the supervisor reads it
     if arguments.standby:
         if rehearse is not None:
             rehearse()
@@ -68,13 +72,13 @@ def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None =
         configure_logs(settings.log_format, secrets=secrets_of(settings))
         uvloop.run(_run(stage, serve, settings, arguments))
     except IqstreamError as error:
-        print(error, flush=True)  # the supervisor's channel
+        print(shown_lines(str(error)), flush=True)  # the supervisor's channel
         os._exit(error.exit_code)
     except (KafkaError, OSError, TimeoutError) as error:  # at the start: later the shell tries again by itself
         if isinstance(error, KafkaError) and not error.retriable:
             log.exception("worker ends")
             os._exit(70)
-        print(f"a server does not answer: {type(error).__name__} {error}", flush=True)
+        print(shown_lines(f"a server does not answer: {type(error).__name__} {error}"), flush=True)
         os._exit(Unreachable.exit_code)
     except Exception:
         log.exception("worker ends")

@@ -1,6 +1,5 @@
 """`iqstream bench`: faults against the whole pipeline, and long runs, on servers of its own."""
 
-import json
 import shutil
 import tempfile
 from collections.abc import Coroutine
@@ -17,6 +16,7 @@ from iqstream.ops.bench.campaign import run_campaign
 from iqstream.ops.bench.long_run import long_run
 from iqstream.ops.bench.plan import plan_faults
 from iqstream.ops.bench.report import as_json, late, markdown
+from iqstream.ops.console import say, say_json
 from iqstream.runtime.errors import Failed
 
 T = TypeVar("T")
@@ -78,11 +78,14 @@ def _run(work: Coroutine[Any, Any, T], path: Path) -> T:
 
 
 def _tell(line: str) -> None:
-    click.echo(f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)
+    say(f"{datetime.now().astimezone():%H:%M:%S} {line}", err=True)
 
 
 def _show(name: str, table: str, document: object, page: Path | None, *, json_: bool) -> None:
-    click.echo(json.dumps(document) if json_ else table)
+    if json_:
+        say_json(document)
+    else:
+        say(*table.splitlines())
     if page is not None:
         replace_table(page, name, table)
 

@@ -1,7 +1,6 @@
 """`iqstream datasets delete|verify|cleanup`: proving datasets, and getting rid of them."""
 
 import asyncio
-import json
 import re
 import sys
 from collections.abc import AsyncIterator, Sequence
@@ -16,6 +15,7 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from iqstream.ops.commands.datasets import json_option, name_argument, tell, version_option
+from iqstream.ops.console import confirmed, say, say_json
 from iqstream.ops.datasets.cleanup import TopicPlan, delete_records, deleted_rows, old_datasets, plan_topics
 from iqstream.ops.datasets.remove import Removed, remove_dataset
 from iqstream.ops.reach import object_store, postgres_pool
@@ -82,13 +82,13 @@ def delete(dataset: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
         f"Delete {found.name!r} ({found.id}, {found.status}): {found.accepted} rows and the IQ of "
         f"{found.iq_samples_saved} samples, for good?"
     )
-    if not yes and not click.confirm(question, err=True):
+    if not yes and not confirmed(question, "--yes"):
         raise Failed("nothing was deleted.")
     removed = asyncio.run(remove(found.id))
     if as_json:
-        click.echo(json.dumps({"id": found.id, "name": found.name, **msgspec.to_builtins(removed)}))
+        say_json({"id": found.id, "name": found.name, **msgspec.to_builtins(removed)})
     else:
-        click.echo(f"Deleted {found.name!r}: {removed.rows} rows and {removed.objects} objects.")
+        say(f"Deleted {found.name!r}: {removed.rows} rows and {removed.objects} objects.")
 
 
 @click.command("verify", epilog="Example: iqstream datasets verify 'Test IQ Generation' --recompute 100")
@@ -114,16 +114,12 @@ def verify(dataset: str, version: int | None, recompute: int, as_json: bool) -> 
     found, checks = asyncio.run(_verify(settings, dataset, version, recompute, quiet=as_json))
     holds = all(check.holds for check in checks)
     if as_json:
-        click.echo(
-            json.dumps(
-                {"id": found.id, "version": found.version, "holds": holds, "checks": msgspec.to_builtins(checks)}
-            )
-        )
+        say_json({"id": found.id, "version": found.version, "holds": holds, "checks": msgspec.to_builtins(checks)})
     elif holds:
-        click.echo(f"{found.name!r} version {found.version} is what its lineage says.")
+        say(f"{found.name!r} version {found.version} is what its lineage says.")
     else:
         problems = sum(len(check.problems) for check in checks)
-        click.echo(f"{found.name!r} version {found.version} differs from its lineage in {problems} places.")
+        say(f"{found.name!r} version {found.version} differs from its lineage in {problems} places.")
     sys.exit(0 if holds else 1)
 
 
@@ -151,11 +147,11 @@ async def _verify(
 
 def _print_check(check: "Check") -> None:
     note = f" ({check.note})" if check.note else ""
-    click.echo(f"{'ok  ' if check.holds else 'FAIL'}  {check.name}: {check.checked}{note}")
+    say(f"{'ok  ' if check.holds else 'FAIL'}  {check.name}: {check.checked}{note}")
     for problem in check.problems[:SHOWN_PROBLEMS]:
-        click.echo(f"      {problem}")
+        say(f"      {problem}")
     if len(check.problems) > SHOWN_PROBLEMS:
-        click.echo(f"      and {len(check.problems) - SHOWN_PROBLEMS} more; --json has them all")
+        say(f"      and {len(check.problems) - SHOWN_PROBLEMS} more; --json has them all")
 
 
 @click.command("cleanup", epilog="Example: iqstream datasets cleanup --older-than 30d --execute")
@@ -176,10 +172,10 @@ def cleanup(older_than: timedelta | None, execute: bool, as_json: bool) -> None:
     """
     report = asyncio.run(_cleanup(load_settings(), older_than, execute=execute))
     if as_json:
-        click.echo(json.dumps(report))
+        say_json(report)
         return
     for line in _cleanup_lines(report):
-        click.echo(line)
+        say(line)
 
 
 async def _cleanup(settings: Settings, older_than: timedelta | None, *, execute: bool) -> dict[str, object]:

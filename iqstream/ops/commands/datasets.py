@@ -1,17 +1,16 @@
 """`iqstream datasets`: what there is, how far it is, why samples failed; resuming, ending and cancelling it."""
 
 import asyncio
-import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped, growth_ended
 from iqstream.ops.commands.lazy import LazyGroup
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.datasets.continuous import end_growth
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import SUBMITTED_VERSION, resume
@@ -42,7 +41,7 @@ version_option = click.option(
 under_way_option = click.option(
     "--version", type=click.IntRange(min=1), metavar="N", help="Which version.  [default: the newest under way]"
 )
-tell = partial(click.echo, err=True)
+tell = partial(say, err=True)
 
 
 @click.group(
@@ -60,10 +59,10 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
     """List the datasets, newest first."""
     found = _with_pool(list_datasets)
     if as_json:
-        click.echo(json.dumps([plain(dataset) for dataset in found]))
+        say_json([plain(dataset) for dataset in found])
         return
     if not found:
-        click.echo("There are no datasets yet: `iqstream generate --help`.")
+        say("There are no datasets yet: `iqstream generate --help`.")
         return
     print_whole(Console(), datasets_table(found))
 
@@ -87,16 +86,16 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
     found, versions, outcomes, failures = _with_pool(read)
     if as_json:
         more = {"outcomes": outcomes, "failures": failures, "versions": [one.version for one in versions]}
-        click.echo(json.dumps(plain(found) | msgspec.to_builtins(more)))
+        say_json(plain(found) | msgspec.to_builtins(more))
         return
     held = f", {held_of(found, versions)}" if len(versions) > 1 else ""
-    click.echo(f"{found.name}  ({found.id}, version {found.version}{held})  {found.status}")
+    say(f"{found.name}  ({found.id}, version {found.version}{held})  {found.status}")
     if len(versions) > 1:
         print_whole(Console(), datasets_table(versions))
-    Console().print(counts_table(found, outcomes))
+    print_whole(Console(), counts_table(found, outcomes))
     if failures:
         print_whole(Console(), failures_table(failures))
-    click.echo(msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode())
+    say(*msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode().split("\n"))
 
 
 @datasets.command("watch", epilog="Example: iqstream datasets watch 'Test IQ Generation'")
@@ -120,7 +119,7 @@ def cancel(dataset: str, version: int | None) -> None:
             raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
         return found
 
-    click.echo(f"Cancelled {_with_pool(end).name!r}.")
+    say(f"Cancelled {_with_pool(end).name!r}.")
 
 
 @datasets.command("resume", epilog="Example: iqstream datasets resume 'Test IQ Generation'")
@@ -151,11 +150,11 @@ def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # 
     if rate is not None:
         grow_until_stopped(settings, found.spec, rate, as_json=as_json)
     elif as_json:
-        click.echo(json.dumps({"dataset_id": found.id, "shards": shards}))
+        say_json({"dataset_id": found.id, "shards": shards})
     elif shards:
-        click.echo(f"Resumed {found.name!r}: {shards} shards more.")
+        say(f"Resumed {found.name!r}: {shards} shards more.")
     else:
-        click.echo(f"{found.name!r} was submitted whole.")
+        say(f"{found.name!r} was submitted whole.")
 
 
 @datasets.command("end", epilog="Example: iqstream datasets end Live")
@@ -176,7 +175,10 @@ def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
         return await end_growth(settings, pool, found.spec)
 
     ended = _with_pool(end)
-    click.echo(json.dumps(plain(ended)) if as_json else growth_ended(ended))
+    if as_json:
+        say_json(plain(ended))
+    else:
+        say(growth_ended(ended))
 
 
 def plain(dataset: Dataset) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """`iqstream dead-letters`: records that could not be processed."""
 
 import asyncio
-import json
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from rich.console import Console
 
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.dead_letters.letter import DeadLetter, named_origins, parse_origin
 from iqstream.ops.dead_letters.purge import (
     Removal,
@@ -71,9 +70,9 @@ def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
     wanted = _filter(named)
     listing = _with_pool(lambda settings, pool: _listing(settings, pool, wanted))
     if as_json:
-        click.echo(json.dumps(listing_document(listing)))
+        say_json(listing_document(listing))
     else:
-        print_listing(Console(highlight=False), listing, limit)
+        print_listing(Console(), listing, limit)
 
 
 @dead_letters.command("show", epilog="Example: iqstream dead-letters show iq.frames:3:128 --raw frame.bin")
@@ -92,9 +91,9 @@ def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
     if raw is not None:
         _write_new(raw, letter.value)
     if as_json:
-        click.echo(json.dumps(letter_document(letter, retries)))
+        say_json(letter_document(letter, retries))
     else:
-        click.echo("\n".join(letter_lines(letter, retries)))
+        say(*letter_lines(letter, retries))
 
 
 @dead_letters.command(
@@ -125,7 +124,7 @@ def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json
 
     retried, refused = _with_pool(run)
     if as_json:
-        click.echo(json.dumps(_retry_document(retried, refused)))
+        say_json(_retry_document(retried, refused))
     else:
         _print_retried(retried, refused)
     if origins and refused:
@@ -174,20 +173,20 @@ def purge(
 
     removal = _with_pool(run)
     if as_json:
-        click.echo(json.dumps(removal_document(removal, executed=execute)))
+        say_json(removal_document(removal, executed=execute))
     elif removal.lines:
-        click.echo("\n".join(removal_lines(removal, executed=execute)))
+        say(*removal_lines(removal, executed=execute))
     else:
-        click.echo("There are no such dead letters.")
+        say("There are no such dead letters.")
 
 
 def _print_retried(retried: list[Retried], refused: list[Refused]) -> None:
     for one in retried:
-        click.echo("\n".join(result_lines(one.source, one.replay, one.result, one.outcomes)))
+        say(*result_lines(one.source, one.replay, one.result, one.outcomes))
     for other in refused:
-        click.echo(f"{other.letters} dead letters cannot be retried: {other.reason}")
+        say(f"{other.letters} dead letters cannot be retried: {other.reason}")
     if not retried and not refused:
-        click.echo("There is nothing to retry.")
+        say("There is nothing to retry.")
 
 
 def _retry_document(retried: list[Retried], refused: list[Refused]) -> dict[str, Any]:

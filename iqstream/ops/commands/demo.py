@@ -5,10 +5,10 @@ from datetime import datetime
 from pathlib import Path
 
 import click
-from rich.console import Console
 
 from iqstream.ops.commands.generate import make_spec
 from iqstream.ops.commands.stack import start_stack, state_dir_option
+from iqstream.ops.console import Console
 from iqstream.ops.embedded import stack
 from iqstream.ops.initialise import initialise
 from iqstream.ops.room import needed_bytes

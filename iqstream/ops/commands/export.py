@@ -1,17 +1,16 @@
 """`iqstream datasets export`: a dataset as a file for training, with a card beside it."""
 
 import asyncio
-import json
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import click
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from iqstream.ops.commands.datasets import tell, version_option
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.datasets.export.run import Exported, export_dataset
 from iqstream.ops.datasets.export.writers import WRITERS
 from iqstream.ops.reach import postgres_pool
@@ -57,9 +56,9 @@ def export(
         raise Failed(f"the export cannot be written: {error}") from None
     if as_json:
         paths = {"file": str(done.file), "card": str(done.card)}
-        click.echo(json.dumps(paths | {"rows": done.rows, "accepted": done.accepted, "rejected": done.rejected}))
+        say_json(paths | {"rows": done.rows, "accepted": done.accepted, "rejected": done.rejected})
     else:
-        click.echo(f"{done.file}: {done.rows} rows of {done.accepted + done.rejected} samples; card: {done.card}")
+        say(f"{done.file}: {done.rows} rows of {done.accepted + done.rejected} samples; card: {done.card}")
 
 
 async def _export(
@@ -115,7 +114,7 @@ class _Lines:
     def show(self, done: int, total: int) -> None:
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + LINE_EVERY_S
-            self._console.print(f"exported {done} of {total} samples", highlight=False)
+            self._console.print(f"exported {done} of {total} samples")
 
 
 def _display() -> _Bar | _Lines:

@@ -1,7 +1,6 @@
 """`iqstream generate`: submit a dataset, and watch it if wanted."""
 
 import asyncio
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +10,7 @@ import click
 import msgspec
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped
+from iqstream.ops.console import say, say_json
 from iqstream.ops.datasets.submit import require_topic, submit
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
@@ -133,18 +133,18 @@ def generate(  # click passes options by name
             asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
             grow_until_stopped(settings, spec, rate, as_json=as_json)
         except KeyboardInterrupt:
-            click.echo(f"If it is listed as running, `iqstream datasets end {spec.dataset_id}` ends it.", err=True)
+            say(f"If it is listed as running, `iqstream datasets end {spec.dataset_id}` ends it.", err=True)
             raise
         return
     try:
         asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
     except KeyboardInterrupt:
-        click.echo(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)
+        say(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)
         raise
     if as_json:
-        click.echo(json.dumps({"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec)}))
+        say_json({"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec)})
     else:
-        click.echo(f"Submitted {name!r}: {samples} samples, dataset {spec.dataset_id}")
+        say(f"Submitted {name!r}: {samples} samples, dataset {spec.dataset_id}")
     if watch:
         asyncio.run(watch_dataset(settings, spec.dataset_id))
 

@@ -1,13 +1,13 @@
 """What `generate --continuous` and `datasets resume --rate` share: the rate, and a dataset that grows until Ctrl-C."""
 
 import asyncio
-import json
 import signal
 import time
 
 import click
 import msgspec
 
+from iqstream.ops.console import say, say_json
 from iqstream.ops.datasets.continuous import Tick, grow
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.settings import Settings
@@ -44,7 +44,7 @@ def grow_until_stopped(settings: Settings, spec: DatasetSpec, rate_per_s: float,
     """
     dataset = asyncio.run(_grow(settings, spec, rate_per_s, _Lines(spec, as_json=as_json)))
     if not as_json:
-        click.echo(growth_ended(dataset))
+        say(growth_ended(dataset))
 
 
 def growth_ended(dataset: Dataset) -> str:
@@ -87,13 +87,13 @@ class _Lines:
             return
         self._next_s = time.monotonic() + LINE_EVERY_S
         if self._as_json:
-            click.echo(json.dumps({"dataset_id": self._spec.dataset_id} | msgspec.to_builtins(tick)))
+            say_json({"dataset_id": self._spec.dataset_id} | msgspec.to_builtins(tick))
         else:
             held_back = ", held back" if tick.held_back else ""
-            click.echo(f"{self._spec.name}: submitted {tick.submitted}, backlog {tick.backlog} samples{held_back}")
+            say(f"{self._spec.name}: submitted {tick.submitted}, backlog {tick.backlog} samples{held_back}")
 
     def show_outage(self, problem: str) -> None:
         """What keeps it from submitting, on standard error."""
         if problem != self._outage:
-            click.echo(f"{self._spec.name}: waiting, nothing is lost: {problem}", err=True)
+            say(f"{self._spec.name}: waiting, nothing is lost: {problem}", err=True)
         self._outage = problem

@@ -1,15 +1,13 @@
 """`iqstream lag`: how far each stage is behind."""
 
 import asyncio
-import json
 import sys
 
 import click
-from rich.console import Console
 from rich.live import Live
-from rich.text import Text
 
 from iqstream.ops.commands.lag_advice import Rate, print_advice
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.exporter import LastReading, keep_reading, serve_lag
 from iqstream.ops.lag.figures import ClusterLag
@@ -132,7 +130,7 @@ def _show(reading: ClusterLag, *, as_json: bool) -> None:
     if as_json:
         _print_json(reading)
         return
-    console = Console(highlight=False)
+    console = Console()
     console.print(lag_tables(reading, console.width))
 
 
@@ -140,15 +138,15 @@ async def _serve(settings: Settings, reader: LagReader, port: int, interval_s: f
     last = LastReading()
     last.fail()
     host = settings.metrics_host
-    click.echo(f"Lag is served at http://{host}:{serve_lag(last, host, port)}/metrics, read every {interval_s:g} s.")
+    say(f"Lag is served at http://{host}:{serve_lag(last, host, port)}/metrics, read every {interval_s:g} s.")
     await keep_reading(reader, last, interval_s)
 
 
 async def _watch(reader: LagReader, interval_s: float, *, as_json: bool) -> None:
-    console = Console(highlight=False)
+    console = Console()
     if console.is_terminal and not as_json:
         with Live(console=console, auto_refresh=False) as live:
-            await _read_again_and_again(reader, interval_s, _Screen(live))
+            await _read_again_and_again(reader, interval_s, _Screen(live, console))
     else:
         await _read_again_and_again(reader, interval_s, _Lines(as_json=as_json))
 
@@ -156,14 +154,15 @@ async def _watch(reader: LagReader, interval_s: float, *, as_json: bool) -> None
 class _Screen:
     """Refreshes in place."""
 
-    def __init__(self, live: Live) -> None:
+    def __init__(self, live: Live, console: Console) -> None:
         self._live = live
+        self._console = console
 
     def show(self, reading: ClusterLag) -> None:
-        self._live.update(lag_view(reading, self._live.console), refresh=True)
+        self._live.update(lag_view(reading, self._console), refresh=True)
 
     def trouble(self, error: Unreachable) -> None:
-        self._live.update(Text(f"{error} Trying again."), refresh=True)
+        self._live.update(f"{error} Trying again.", refresh=True)
 
 
 class _Lines:
@@ -176,10 +175,10 @@ class _Lines:
         if self._as_json:
             _print_json(reading)
         else:
-            click.echo(lag_line(reading))
+            say(lag_line(reading))
 
     def trouble(self, error: Unreachable) -> None:
-        click.echo(f"{error} Trying again.", err=True)
+        say(f"{error} Trying again.", err=True)
 
 
 async def _read_again_and_again(reader: LagReader, interval_s: float, display: _Screen | _Lines) -> None:
@@ -194,4 +193,4 @@ async def _read_again_and_again(reader: LagReader, interval_s: float, display: _
 
 
 def _print_json(reading: ClusterLag) -> None:
-    click.echo(json.dumps(lag_document(reading), allow_nan=False))
+    say_json(lag_document(reading))

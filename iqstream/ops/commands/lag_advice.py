@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 from aiokafka.errors import KafkaError
 
+from iqstream.ops.console import say
 from iqstream.ops.lag.advise import (
     Advice,
     advice_comment,
@@ -54,7 +55,7 @@ def print_advice(settings: Settings, samples_per_s: float, pages: Sequence[str],
     """
     advice = asyncio.run(_advice(settings, samples_per_s, pages))
     scaling = keda_yaml(advice, settings.kafka_bootstrap) if scaler == "keda" else hpa_yaml(advice)
-    click.echo(advice_comment(advice) + scaling, nl=False)
+    say(*(advice_comment(advice) + scaling).splitlines())
 
 
 async def _advice(settings: Settings, samples_per_s: float, pages: Sequence[str]) -> Advice:

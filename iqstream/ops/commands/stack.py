@@ -1,20 +1,20 @@
 """`iqstream up | down | status | init`: the embedded servers, and what the stages stand on."""
 
 import asyncio
-import json
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import click
 import msgspec
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 from rich.table import Table
 
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.embedded import stack
 from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.initialise import Initialised, initialise
+from iqstream.ops.tables import print_whole
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, load_settings, only_embedded
 
 state_dir_option = click.option(
@@ -47,7 +47,7 @@ class ConsoleReport:
 
     def step(self, message: str) -> None:
         """A line."""
-        self._console.print(f"  {message}", highlight=False, markup=False)
+        self._console.print(f"  {message}", soft_wrap=True)
 
     def downloaded(self, done_bytes: int, total_bytes: int) -> None:
         """Moves the bar, or says a figure now and then where there is no terminal."""
@@ -80,11 +80,11 @@ def up(state_dir: Path) -> None:
     info = start_stack(console, state_dir, stack.DEFAULT_NEEDED_BYTES)
     made = asyncio.run(initialise(load_settings(only_embedded(state_dir))))
     state = "were up already" if info.was_up else f"up in {info.seconds:.1f} s"
-    click.echo(f"Embedded servers {state}:")
+    say(f"Embedded servers {state}:")
     for name, endpoint in info.endpoints.items():
-        click.echo(f"  {name:<9} {endpoint}  log {info.log_paths[name]}")
+        say(f"  {name:<9} {endpoint}  log {info.log_paths[name]}")
     _tell(made)
-    click.echo(f"Settings are in {info.env_file}. `iqstream down` stops the servers and keeps their data.")
+    say(f"Settings are in {info.env_file}. `iqstream down` stops the servers and keeps their data.")
 
 
 @click.command(epilog="Example: iqstream down")
@@ -92,7 +92,7 @@ def up(state_dir: Path) -> None:
 def down(state_dir: Path) -> None:
     """Stop the embedded servers. Their data stays; `iqstream up` goes on with it."""
     ended = stack.down(state_dir)
-    click.echo(f"Stopped: {', '.join(ended)}." if ended else "No embedded server was running.")
+    say(f"Stopped: {', '.join(ended)}." if ended else "No embedded server was running.")
 
 
 @click.command(epilog="Example: iqstream status --json")
@@ -102,10 +102,10 @@ def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
     """Show the embedded servers: whether they run, where, and what they take."""
     servers = stack.status(state_dir)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(servers, enc_hook=str)))
+        say_json(msgspec.to_builtins(servers, enc_hook=str))
         return
     if not servers:
-        click.echo("There are no embedded servers here: `iqstream up` starts them.")
+        say("There are no embedded servers here: `iqstream up` starts them.")
         return
     table = Table(box=None, pad_edge=False)
     for column, justify in (
@@ -122,7 +122,7 @@ def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
             f"{server.memory_mib:.0f} MiB",
             f"{server.disk_mib:.0f} MiB",
         )
-    Console().print(table)
+    print_whole(Console(), table)
 
 
 @click.command(epilog="Example: IQSTREAM_KAFKA_BOOTSTRAP=kafka:9092 ... iqstream init")
@@ -143,13 +143,13 @@ def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
     made = asyncio.run(initialise(load_settings(), sink_roles=sink_roles, stage_roles=stage_roles))
     _tell(made)
     if not made.topics_created and not made.bucket_created:
-        click.echo("Everything is in place.")
+        say("Everything is in place.")
 
 
 def _tell(made: Initialised) -> None:
     if made.topics_created:
-        click.echo(f"Made topics {', '.join(made.topics_created)}.")
+        say(f"Made topics {', '.join(made.topics_created)}.")
     if made.bucket_created:
-        click.echo("Made the bucket.")
+        say("Made the bucket.")
     for mismatch in made.mismatches:
-        click.echo(f"Differs from the settings and was left as it is: {mismatch}.", err=True)
+        say(f"Differs from the settings and was left as it is: {mismatch}.", err=True)

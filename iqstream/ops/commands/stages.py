@@ -6,6 +6,7 @@ import signal
 
 import click
 
+from iqstream.ops.console import say
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
@@ -52,7 +53,7 @@ async def _run(stage: str, group: str, settings: Settings, workers: int | None, 
         pass  # nobody needs workers that only say, one after the other, that there is no broker
     count = workers or min(os.cpu_count() or 1, settings.partitions)
     if count > settings.partitions:
-        click.echo(
+        say(
             f"{count - settings.partitions} of {count} workers will stand by: the topics have "
             f"{settings.partitions} partitions (IQSTREAM_PARTITIONS, before `iqstream init`).",
             err=True,

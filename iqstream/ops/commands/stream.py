@@ -1,6 +1,5 @@
 """`iqstream stream`: samples out of Kafka to standard output, for whatever reads them there."""
 
-import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
@@ -17,6 +16,7 @@ from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS, SPLITS_BY, Split, SplitBy
 from iqstream.ops.datasets.export.arrow import arrow, arrow_batch, arrow_schema
 from iqstream.ops.datasets.export.table import STREAM_COLUMNS, table_of_batch
+from iqstream.runtime.terminal import ReaderGone, discard_output
 from iqstream.runtime.topics import FEATURES
 from schemas import FEATURE_NAMES, STATISTICS
 
@@ -78,9 +78,8 @@ def stream(
             else:
                 _write_arrow(_at_most(items, limit))
         sys.stdout.flush()
-    except BrokenPipeError:
-        # The interpreter would flush once more on its way out, and complain: what is left goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except ReaderGone:
+        discard_output()
     except KeyboardInterrupt:
         return  # this is how following ends
 

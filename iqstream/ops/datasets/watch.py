@@ -5,12 +5,12 @@ import time
 from collections import deque
 from dataclasses import replace
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
-from rich.text import Text
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.ops.datasets.submit import SUBMITTED_VERSION
 from iqstream.runtime.errors import Unreachable
@@ -119,7 +119,7 @@ async def watch_dataset(
                 if progress.finished:
                     break
                 await asyncio.sleep(REFRESH_S)
-    console.print(outcome_line(progress), highlight=False)
+    console.print(outcome_line(progress), soft_wrap=True)
     return progress
 
 
@@ -180,7 +180,7 @@ class LiveDisplay:
                 self._tasks[name] = self._bars.add_task(name)
             self._bars.update(self._tasks[name], completed=done, total=max(total, 1) if done < total else done)
         lines = [counts_line(progress, rate), *(f"waiting: {obstacle}" for obstacle in progress.obstacles)]
-        self._live.update(Group(self._bars, *map(Text, lines)))
+        self._live.update(Group(self._bars, *lines))
 
 
 class LineDisplay:
@@ -209,8 +209,7 @@ class LineDisplay:
             f"{dataset.name}: generated {progress.generated}, extracted {progress.extracted}, decided "
             f"{dataset.decided} of {total}; IQ saved {dataset.iq_samples_saved}; "
             f"{counts_line(progress, rate)}",
-            highlight=False,
             soft_wrap=True,
         )
         for obstacle in progress.obstacles:
-            self._console.print(f"  waiting: {obstacle}", highlight=False, soft_wrap=True, markup=False)
+            self._console.print(f"  waiting: {obstacle}", soft_wrap=True)

@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
+from iqstream.ops.console import Console
 from iqstream.ops.dead_letters.letter import DeadLetter, Origin
 from iqstream.ops.dead_letters.read import Retry
 from iqstream.ops.tables import print_whole
@@ -92,7 +92,7 @@ def print_listing(console: Console, listing: Listing, limit: int) -> None:
     console.print()
     print_whole(console, _letters_table(listing.lines[-limit:][::-1], listing.places_of_several()))
     if len(listing.lines) > limit:
-        console.print(f"and {len(listing.lines) - limit} older ones: --limit shows more", highlight=False)
+        console.print(f"and {len(listing.lines) - limit} older ones: --limit shows more")
 
 
 def _letters_table(lines: Sequence[Line], of_several: Collection[str]) -> Table:
@@ -152,7 +152,7 @@ def _decoded(value: bytes) -> list[str] | None:
     if isinstance(message, IQFrame):
         plain["iq"] = f"{len(message.iq)} bytes"
     text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
-    return [f"  {type(message).__name__}", *(f"  {line}" for line in text.splitlines())]
+    return [f"  {type(message).__name__}", *(f"  {line}" for line in text.split("\n"))]
 
 
 def hexdump(value: bytes) -> list[str]:

@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from rich.console import Console
-
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.demo.kill_worker import Workers, kill_one

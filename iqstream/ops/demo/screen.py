@@ -8,9 +8,10 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.outcomes import Place
 from iqstream.ops.datasets.truth import BANDS, QUANTITIES, Accuracy, RecordingErrors, accuracy
 from iqstream.ops.datasets.watch import duration
@@ -30,18 +31,22 @@ def show_demo(results: DemoResults, console: Console, *, state_dir: Path, server
     console.print()
     print_whole(console, outcome_table(results.counts))
     for line in (rate_line(results), kill_line(results)):
-        console.print(line, highlight=False)
-    console.print(f"\n{truth_title(results)}", style="bold", highlight=False)
+        console.print(line, soft_wrap=True)
+    console.print()
+    console.print(truth_title(results), style="bold", soft_wrap=True)
     print_whole(console, accuracy_table(results.errors))
     for query, rows in results.answers:
-        console.print(f"\n{query}", style="bold", highlight=False, soft_wrap=True)
+        console.print()
+        for line in query.split("\n"):
+            console.print(line, style="bold", soft_wrap=True)
         print_whole(console, result_table(rows))
     console.print()
     for line in stored_lines(results, state_dir):
-        console.print(line, highlight=False, soft_wrap=True)
-    console.print("\nNext", style="bold")
+        console.print(line, soft_wrap=True)
+    console.print()
+    console.print("Next", style="bold")
     for line in next_commands(results.dataset.name, state_dir, servers_stay=servers_stay):
-        console.print(f"  {line}", highlight=False, soft_wrap=True, markup=False)
+        console.print(f"  {line}", soft_wrap=True)
 
 
 def outcome_table(counts: Counter[tuple[Verdict, str | None, Place]]) -> Table:
@@ -120,10 +125,10 @@ def _of(cell: Accuracy, name: str) -> str:
     return _NONE if value is None else short_figure(value, signed=name == "bias")
 
 
-def _verdict(cell: Accuracy) -> str:
+def _verdict(cell: Accuracy) -> Text:
     if cell.met is None:
-        return _NONE
-    return "[green]met[/]" if cell.met else "[yellow]not yet[/]"
+        return Text(_NONE)
+    return Text("met", style="green") if cell.met else Text("not yet", style="yellow")
 
 
 def short_figure(value: float, *, signed: bool = False) -> str:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.watch import duration
 from iqstream.ops.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total
 from iqstream.ops.lag.retention import risk
 from iqstream.ops.lag.status import MIN_COMMITS
 from iqstream.ops.lag.value import Value
+from iqstream.runtime.terminal import shown
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 
 WIDE = 110
@@ -175,7 +177,7 @@ def _partition_table(topic: TopicLag, width: int) -> Table:
             _figure(p.backlog),
             "-" if p.backlog is None else time_lag_words(p.time_lag_s),
             *(_figure(figures[name]) for name in shown),
-            Text(partition_words(topic, p)),
+            partition_words(topic, p),
         )
     return table
 
@@ -185,7 +187,7 @@ def _figure(count: int | None) -> str:
 
 
 def _line(name: str, words: str) -> Text:
-    return Text.assemble((name, "bold"), "  ", words, overflow="fold")
+    return Text.assemble((shown(name), "bold"), "  ", shown(words), overflow="fold")
 
 
 def _local_time(unix_s: float) -> str:

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.watch import duration
 from iqstream.ops.positions.plan import MovePlan, PartitionMove
 from iqstream.ops.tables import print_whole
@@ -31,7 +31,7 @@ def print_plan(console: Console, plan: MovePlan) -> None:
         )
     print_whole(console, table)
     for line in _lines(plan):
-        console.print(line, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
 
 
 def _records(move: PartitionMove) -> str:

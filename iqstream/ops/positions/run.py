@@ -1,13 +1,11 @@
 """What `iqstream replay --stage` does: plan, show, and with --execute move."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
-import click
 from aiokafka.errors import KafkaError
-from rich.console import Console
 
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.positions.move import execute, refuse_active
 from iqstream.ops.positions.offsets_file import write_offsets
 from iqstream.ops.positions.plan import MovePlan, plan_move
@@ -49,12 +47,15 @@ async def move_stage(settings: Settings, asked: StageMove, *, as_json: bool) -> 
             if asked.export is not None:
                 write_offsets(asked.export, {m.partition: m.current for m in plan.moves if m.current is not None})
             if not as_json:
-                print_plan(Console(highlight=False), plan)
+                print_plan(Console(), plan)
             if asked.execute:
                 await execute(settings, admin, pool, plan)
     except KafkaError as error:
         raise Failed(f"Kafka at {settings.kafka_bootstrap} refuses: {type(error).__name__} {error}") from None
-    click.echo(json.dumps(plan_document(plan, executed=asked.execute)) if as_json else _ending(asked, plan))
+    if as_json:
+        say_json(plan_document(plan, executed=asked.execute))
+    else:
+        say(_ending(asked, plan))
     return plan
 
 

@@ -4,10 +4,10 @@ import time
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
+from iqstream.ops.console import Console
 from iqstream.ops.replay.job import ReplayProgress
 
 LINE_EVERY_S = 5.0
@@ -55,7 +55,7 @@ class ReplayDisplay:
         elif now_s >= self._next_line_s or progress.stored == progress.samples:
             self._next_line_s = now_s + LINE_EVERY_S
             line = f"published {progress.published}, stored {progress.stored} of {progress.samples}"
-            self._console.print(f"{line}; {note}" if note else line, highlight=False, soft_wrap=True)
+            self._console.print(f"{line}; {note}" if note else line, soft_wrap=True)
 
     def _draw(self, progress: ReplayProgress, note: str) -> None:
         for name, done in (("published", progress.published), ("stored", progress.stored)):

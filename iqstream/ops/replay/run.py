@@ -1,14 +1,11 @@
 """What `iqstream replay --dataset` does: plan, begin or go on, publish, wait, report."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
-import click
-from rich.console import Console
-
 from extractor.service import feature_record
+from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.datasets.submit import submitted_samples
 from iqstream.ops.replay.display import ReplayDisplay
 from iqstream.ops.replay.job import feature_partitions, frames_ends, run_replay
@@ -49,9 +46,9 @@ async def show_plan(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_
     source, samples = await chosen(settings, pool, asked)
     plan = await make_plan(pool, source, samples, await frames_ends(settings))
     if as_json:
-        click.echo(json.dumps(plan_document(source, samples, asked.as_version, plan)))
+        say_json(plan_document(source, samples, asked.as_version, plan))
     else:
-        click.echo("\n".join(plan_lines(source, samples, asked.as_version, plan)))
+        say(*plan_lines(source, samples, asked.as_version, plan))
 
 
 async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_json: bool) -> None:
@@ -66,13 +63,13 @@ async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *
     replay, resumed = await begin_replay(
         pool, source, samples, as_version=asked.as_version, lanes=await feature_partitions(settings)
     )
-    click.echo(_beginning(source, replay, resumed=resumed), err=True)
+    say(_beginning(source, replay, resumed=resumed), err=True)
     result = await replay_and_show(settings, pool, replay, source, workers=asked.workers)
     outcomes = await outcomes_of(pool, replay)
     if as_json:
-        click.echo(json.dumps(result_document(replay, result, outcomes)))
+        say_json(result_document(replay, result, outcomes))
     else:
-        click.echo("\n".join(result_lines(source, replay, result, outcomes)))
+        say(*result_lines(source, replay, result, outcomes))
 
 
 async def replay_and_show(
@@ -119,7 +116,7 @@ async def chosen(settings: Settings, pool: Pool, asked: DatasetReplay) -> tuple[
         UserError: there is none, or it does not hold these samples.
         Unreachable: Kafka does not answer.
     """
-    tell = partial(click.echo, err=True)
+    tell = partial(say, err=True)
 
     def others(versions: Sequence[Dataset]) -> Dataset:  # one that is being made is not made of itself
         return default_version([one for one in versions if one.version != asked.as_version] or versions)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.completeness import Completeness
 from iqstream.ops.datasets.outcomes import SampleOutcome
 from iqstream.ops.datasets.truth import RecordingErrors

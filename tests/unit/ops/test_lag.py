@@ -13,8 +13,8 @@ from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
+from iqstream.ops.console import Console
 from iqstream.ops.lag.contents import NOTHING, Contents
 from iqstream.ops.lag.document import lag_document
 from iqstream.ops.lag.figures import (
@@ -277,7 +277,7 @@ def test_an_asked_topic_goes_to_the_stage_that_reads_it_or_to_every_named_group(
 
 
 def printed(renderable, width: int) -> str:
-    console = Console(file=io.StringIO(), width=width, highlight=False)
+    console = Console(file=io.StringIO(), width=width)
     console.print(renderable)
     return console.file.getvalue()
 

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rich.console import Console
 
 from iqstream.ops.commands.generate import make_spec
+from iqstream.ops.console import Console
 from iqstream.ops.datasets.progress import reckon
 from iqstream.ops.datasets.watch import (
     OBSTACLE_AFTER_S,

@@ -1,0 +1,167 @@
+"""What commands print: text from elsewhere stands there whole, on a terminal and in a pipe, and is obeyed nowhere."""
+
+import io
+import json
+import re
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from iqstream.ops.console import Console, confirmed, say, say_json
+from iqstream.ops.datasets.failures import FailureCount
+from iqstream.ops.datasets.progress import Progress
+from iqstream.ops.datasets.watch import LineDisplay, LiveDisplay, Rate, outcome_line
+from iqstream.ops.dead_letters.letter import Origin
+from iqstream.ops.dead_letters.report import Line, Listing, letter_lines, print_listing
+from iqstream.ops.lag.figures import ClusterLag, GroupLag, TopicLag
+from iqstream.ops.lag.table import lag_line, lag_summary, lag_tables
+from iqstream.ops.positions.plan import MovePlan, TouchedDataset
+from iqstream.ops.positions.read import STAGES, StagePosition
+from iqstream.ops.positions.report import print_plan
+from iqstream.ops.tables import counts_table, datasets_table, failures_table, print_whole, result_table
+from iqstream.runtime.errors import UserError
+from sink.datasets import Dataset, OutcomeCount
+from tests.sink_samples import make_spec
+from tests.unit.ops.test_ops_dead_letters import FRAME, letter
+from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+INTACT = "NBFM [v2] [/tmp/a] :smile: caf\u00e9"
+"""The part of HOSTILE that prints."""
+RICHS_OWN = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
+
+
+def dataset(status="running"):
+    return Dataset(
+        id="d", version=1, name=HOSTILE, spec=make_spec(samples=10), recorded=False, status=status, requested=10,
+        accepted=3, rejected=1, failed=1, iq_samples=2, iq_samples_saved=1, created_at=NOW, status_changed_at=NOW,
+        completed_at=None,
+    )  # fmt: skip
+
+
+def progress(status="running"):
+    return Progress(dataset=dataset(status), submitted=10, generated=8, extracted=6, obstacles=(HOSTILE,))
+
+
+def live(console):
+    display = LiveDisplay(console)
+    with display:
+        display.show(progress(), moving())
+
+
+def moving():
+    rate = Rate()
+    rate.add(0.0, 0)
+    return rate
+
+
+def listing():
+    line = Line(
+        origin=Origin("iq.frames", 0, 1), stage=HOSTILE, error=HOSTILE, message=HOSTILE, size=1, kept_at=NOW,
+        samples=(), retries=(),
+    )  # fmt: skip
+    return Listing([line])
+
+
+def plan():
+    touched = TouchedDataset(dataset_id="d", version=1, name=HOSTILE, status="running", samples=1)
+    position = StagePosition(stage=STAGES["sink"], members=(), current={}, ends={})
+    return MovePlan(position=position, moves=(), datasets=(touched,), samples_per_second=None)
+
+
+def lag():
+    topic = TopicLag(topic=HOSTILE, exists=False, partitions=(), values=())
+    return ClusterLag(read_at_s=0.0, groups=(GroupLag(group=HOSTILE, exists=True, topics=(topic,)),))
+
+
+PRINTED = {
+    "a line": lambda console: console.print(HOSTILE),
+    "a table": lambda console: print_whole(console, datasets_table([dataset()])),
+    "text in a group": lambda console: console.print(Group(Text(HOSTILE), HOSTILE), soft_wrap=True),
+    "counts": lambda console: print_whole(
+        console, counts_table(dataset(), [OutcomeCount(outcome="failed", reason=HOSTILE, samples=1)])
+    ),
+    "failures": lambda console: print_whole(
+        console,
+        failures_table([FailureCount(stage=HOSTILE, error=HOSTILE, samples=1, recordings=1, message=HOSTILE)]),
+    ),
+    "a query's result": lambda console: print_whole(console, result_table([{HOSTILE: HOSTILE}])),
+    "a watcher's lines": lambda console: LineDisplay(console).show(progress(), moving()),
+    "a watcher's bars": live,
+    "an outcome": lambda console: console.print(outcome_line(progress("cancelled")), soft_wrap=True),
+    "dead letters": lambda console: print_listing(console, listing(), 1),
+    "a plan": lambda console: print_plan(console, plan()),
+    "lag": lambda console: console.print(Group(lag_tables(lag(), 200), lag_summary(lag()))),
+}
+
+
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize("what", PRINTED)
+def test_a_name_stands_whole_wherever_it_is_printed_and_is_obeyed_nowhere(what, terminal):
+    out = io.StringIO()
+    PRINTED[what](Console(file=out, width=200, force_terminal=terminal))
+    told = RICHS_OWN.sub("", out.getvalue()) if terminal else out.getvalue()
+    assert INTACT in told
+    assert not any(is_obeyed(character) for character in told.replace("\n", ""))
+    if what != "text in a group":
+        assert f"{INTACT}\\n\\r\\t\\x00\\x1b[31m\\x7f\\x9b2J\\u202e\\u2028\\udcff" in told
+
+
+@given(st.text(st.characters()))
+def test_any_text_is_printed_in_a_table_and_in_a_line(text):
+    out = io.StringIO()
+    console = Console(file=out, width=80)
+    table = Table(box=None)
+    table.add_column(text)
+    table.add_row(text)
+    print_whole(console, table)
+    console.print(text, soft_wrap=True)
+    assert not any(is_obeyed(character) for character in out.getvalue().replace("\n", ""))
+
+
+def test_a_line_is_one_line_and_json_is_ascii(capsys):
+    say("first", HOSTILE)
+    assert capsys.readouterr().out.count("\n") == 2
+    say_json({"name": HOSTILE})
+    told = capsys.readouterr().out
+    assert json.loads(told) == {"name": HOSTILE}
+    assert not any(is_obeyed(character) for character in told.rstrip("\n"))
+    assert told.isascii()
+
+
+def test_a_letter_is_shown_a_line_each_field(capsys):
+    one = letter("extractor", HOSTILE.encode(errors="replace"), (*FRAME, (HOSTILE, HOSTILE.encode(errors="replace"))))
+    lines = letter_lines(one, [])
+    say(*lines)
+    told = capsys.readouterr().out
+    assert told.count("\n") == len(lines)
+    assert told.count(INTACT) == 3
+    assert not any(is_obeyed(character) for character in told.replace("\n", ""))
+
+
+def test_a_groups_lag_is_one_line(capsys):
+    say(lag_line(lag()))
+    told = capsys.readouterr().out
+    assert told.count("\n") == 1
+    assert INTACT in told
+
+
+@pytest.mark.parametrize(
+    ("typed", "answer"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("what\ny\n", True)]
+)
+def test_a_question_is_answered_by_yes_or_no(monkeypatch, typed, answer):
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    assert confirmed("Really?", "--yes") is answer
+
+
+@pytest.mark.parametrize("typed", ["", "what\n"])
+def test_a_question_that_nobody_answers_names_the_option_that_does(monkeypatch, capsys, typed):
+    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+    with pytest.raises(UserError, match="add --yes"):
+        confirmed(f"Delete {HOSTILE}?", "--yes")
+    assert INTACT in capsys.readouterr().err
