@@ -139,7 +139,7 @@ def test_an_export_has_every_row_with_units_splits_and_a_card(run, tmp_path, spe
         else:
             assert row["snr_db_mean"] in {None, ""} or np.isnan(row["snr_db_mean"])
             assert float(row["weight"]) == 0
-    card = path.with_suffix(".md").read_text()
+    card = path.with_name(f"{path.name}.md").read_text()
     assert f"{len(stored)} accepted samples" in card
     assert spec.content_sha256() in card
     refused = run(*asked)

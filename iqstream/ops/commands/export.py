@@ -11,10 +11,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from iqstream.ops.commands.datasets import tell, version_option
 from iqstream.ops.console import Console, say, say_json
-from iqstream.ops.datasets.export.run import Exported, export_dataset
+from iqstream.ops.datasets.export.run import Exported, export_dataset, require_place
 from iqstream.ops.datasets.export.writers import WRITERS
 from iqstream.ops.reach import postgres_pool
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import load_settings
 from sink.datasets import find_dataset
 
@@ -28,7 +28,7 @@ LINE_EVERY_S = 5.0
 @click.option(
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file; the card goes beside it, ending in .md.  [default: dataset-ID.FORMAT]",
+    help="The file; the card goes beside it, as FILE.md.  [default: dataset-ID.FORMAT]",
 )
 @click.option("--include-rejected", is_flag=True, help="Rejected samples too: their figures, not the features.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
@@ -67,9 +67,7 @@ async def _export(
     async with postgres_pool(load_settings()) as pool:
         dataset = await find_dataset(pool, name, version=version, tell=tell)
         path = output or Path(f"dataset-{dataset.id}.{file_format}")
-        for taken in (path, path.with_suffix(".md")):
-            if taken.exists() and not force:
-                raise UserError(f"{taken} exists: choose another --output, or add --force")
+        require_place(path, file_format, force=force)
         with _display() as display:
             return await export_dataset(
                 pool, dataset, path, file_format, include_rejected=include_rejected, on_progress=display.show

@@ -18,6 +18,7 @@ from scipy.signal import get_window
 
 from iqstream.ops.datasets.outcomes import SampleOutcome
 from iqstream.ops.datasets.truth import QUANTITIES, RecordingErrors
+from iqstream.runtime.terminal import shown
 from schemas import FeatureRecord, Receiver
 
 SIZE_INCHES = (16.0, 9.0)
@@ -102,13 +103,13 @@ def save_picture(page: Page, path: Path) -> None:
 def draw(page: Page) -> Figure:
     """The page as a figure of its own; no state of matplotlib's is touched."""
     figure = Figure(figsize=SIZE_INCHES, layout="constrained", facecolor="white")
-    figure.suptitle(page.title, fontsize=16, fontweight="bold", color=_INK)
+    figure.suptitle(shown(page.title), fontsize=16, fontweight="bold", color=_INK, parse_math=False)
     grid = figure.add_gridspec(3, 3, width_ratios=(1.45, 1, 1), height_ratios=(1.25, 1, 1))
     _draw_map(figure, figure.add_subplot(grid[:, 0]), page)
     _draw_spectrogram(figure, figure.add_subplot(grid[0, 1:]), page.recording)
-    shown = [recording for recording in page.errors if recording.true_snr_db >= ERRORS_FROM_SNR_DB]
+    strong = [recording for recording in page.errors if recording.true_snr_db >= ERRORS_FROM_SNR_DB]
     for index in range(len(QUANTITIES)):
-        _draw_errors(figure.add_subplot(grid[1 + index // 2, 1 + index % 2]), index, shown)
+        _draw_errors(figure.add_subplot(grid[1 + index // 2, 1 + index % 2]), index, strong)
     return figure
 
 

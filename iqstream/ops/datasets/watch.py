@@ -25,13 +25,17 @@ OUTAGE_ALLOWED_S = 120.0
 
 
 class Rate:
-    """Samples decided per second over the last seconds, and the time that the rest will take."""
+    """Samples decided per second, over the last seconds and over all, and the time that the rest will take."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[float, int]] = deque()
+        self._moves: list[tuple[float, int]] = []
+        """The last reading before anything was decided, and the first that shows all that is decided now."""
 
     def add(self, now_s: float, decided: int) -> None:
         """A reading."""
+        if self._seen and decided > self._seen[-1][1]:
+            self._moves = [self._moves[0] if self._moves else self._seen[-1], (now_s, decided)]
         self._seen.append((now_s, decided))
         while now_s - self._seen[0][0] > RATE_WINDOW_S:
             self._seen.popleft()
@@ -39,6 +43,13 @@ class Rate:
     def per_second(self) -> float | None:
         """None until there are two readings apart."""
         (first_s, first), (last_s, last) = self._seen[0], self._seen[-1]
+        return (last - first) / (last_s - first_s) if last_s > first_s else None
+
+    def overall_per_second(self) -> float | None:
+        """While samples were being decided, the wait before and after left out; None where no decision was seen."""
+        if not self._moves:
+            return None
+        (first_s, first), (last_s, last) = self._moves
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
     def eta_s(self, remaining: int) -> float | None:
@@ -134,13 +145,18 @@ def outcome_line(progress: Progress) -> str:
 def counts_line(progress: Progress, rate: Rate) -> str:
     """Counts by outcome, rate and time to go."""
     dataset = progress.dataset
-    speed = rate.per_second()
-    eta_s = rate.eta_s(dataset.requested - dataset.decided) if progress.submitted == dataset.requested else None
+    undecided = dataset.requested - dataset.decided
+    ends = progress.finished or not undecided
+    speed = rate.overall_per_second() if ends else rate.per_second()
+    eta_s = rate.eta_s(undecided) if progress.submitted == dataset.requested and not ends else None
     parts = [f"accepted {dataset.accepted}", f"rejected {dataset.rejected}", f"failed {dataset.failed}"]
     if speed is not None:
         parts.append(f"{speed:.1f} samples/s")
-    if eta_s is not None and not progress.finished:
+    if eta_s is not None:
         parts.append(f"{duration(eta_s)} to go")
+    unsaved = progress.iq_wanted - dataset.iq_samples_saved
+    if unsaved and not undecided and not progress.finished:
+        parts.append(f"all decided, the IQ of {unsaved} samples is still to be saved")
     return "  ".join(parts)
 
 

@@ -81,6 +81,43 @@ def test_the_time_to_go_is_the_rest_over_the_rate():
     assert rate.eta_s(25) == 5
 
 
+def a_job_of_6_per_second():
+    """60 samples in 10 s, after 8 s in which the stages started."""
+    rate = Rate()
+    for second in range(19):
+        rate.add(second, max(0, second - 8) * 6)
+    return rate
+
+
+def test_once_all_is_decided_the_rate_is_that_of_the_job_however_long_its_iq_is_saved():
+    rate = a_job_of_6_per_second()
+    for second in range(19, 60):
+        rate.add(second, 60)
+    saving = reckon(dataset(requested=60, accepted=60, saved=20), 60, 0, 0)
+    assert counts_line(saving, rate).endswith("6.0 samples/s  all decided, the IQ of 40 samples is still to be saved")
+    ended = reckon(dataset(requested=60, accepted=60, saved=60, status="complete"), 60, 0, 0)
+    assert counts_line(ended, rate).endswith("failed 0  6.0 samples/s")
+
+
+def test_no_rate_is_shown_of_a_job_that_nobody_watched():
+    rate = Rate()
+    for second in range(30):
+        rate.add(second, 100)
+    ended = reckon(dataset(accepted=100, status="complete"), 100, 0, 0)
+    assert counts_line(ended, rate).endswith("failed 0")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1))
+def test_the_rate_of_all_is_within_those_of_its_parts(steps):
+    rate, now_s, decided = Rate(), 0, 0
+    rate.add(now_s, decided)
+    for seconds, samples in steps:
+        now_s, decided = now_s + seconds, decided + samples
+        rate.add(now_s, decided)
+    overall = rate.overall_per_second()
+    assert (overall is None) or decided / now_s <= overall <= max(5.0, decided)
+
+
 def test_an_obstacle_is_shown_once_it_lasts_and_never_after_it_is_gone():
     lasting = Lasting()
     assert lasting.of(0, ("no sink",)) == ()

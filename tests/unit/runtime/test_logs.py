@@ -88,6 +88,16 @@ def test_a_json_line_stays_json_when_something_is_hidden(logged):
     assert json.loads(stream.getvalue())["message"] == f"key {HIDDEN}"
 
 
+def test_matplotlib_does_not_tell_of_its_start_and_tells_of_errors(logged):
+    _, stream = logged("text")
+    log = logging.getLogger("matplotlib.font_manager")
+    log.info("generated new fontManager")
+    log.warning("Matplotlib is building the font cache; this may take a moment.")
+    assert stream.getvalue() == ""
+    log.error("no font at all")
+    assert "no font at all" in stream.getvalue()
+
+
 async def test_a_future_that_a_fenced_client_leaves_behind_is_not_told_and_one_of_ours_is(capsys):
     configure_logs("text")
     for error in (ProducerFenced(), ValueError("ours")):

@@ -9,6 +9,7 @@ import numpy as np
 from iqstream.dataset.splits import SPLITS
 from iqstream.ops.datasets.export.selection import BIN_KM, Selection
 from iqstream.ops.datasets.export.table import Table
+from iqstream.runtime.terminal import shown
 from schemas import FEATURE_TABLE, STATISTICS
 from sink.datasets import Dataset, OutcomeCount
 
@@ -58,9 +59,9 @@ def dataset_card(
     rejected = tally.outcomes["rejected"]
     return "\n".join(
         [
-            f"# {dataset.name}",
+            f"# {shown(dataset.name)}",
             "",
-            f"`{file}`: {tally.rows} rows, one per sample and receiver; {accepted} accepted samples"
+            f"`{shown(file)}`: {tally.rows} rows, one per sample and receiver; {accepted} accepted samples"
             + (f" and {rejected} rejected ones (their figures; the features are empty)." if rejected else "."),
             "",
             "| | |",

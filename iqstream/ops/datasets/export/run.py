@@ -1,5 +1,6 @@
 """An export from the first row to the card."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,8 @@ from iqstream.dataset.splits import SPLITS_BY
 from iqstream.ops.datasets.export.card import Tally, dataset_card
 from iqstream.ops.datasets.export.rows import export_tables
 from iqstream.ops.datasets.export.selection import selection_of
-from iqstream.ops.datasets.export.writers import WRITERS
+from iqstream.ops.datasets.export.writers import WRITERS, Format, description_path
+from iqstream.runtime.errors import UserError
 from sink.datasets import Dataset, outcome_counts_by_reason
 from sink.postgres import Pool
 
@@ -58,7 +60,7 @@ async def export_dataset(
                 tally.add(table)
                 done += samples
                 on_progress(done, total)
-    card = path.with_suffix(".md")
+    card = card_path(path)
     card.write_text(
         dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256), encoding="utf-8"
     )
@@ -69,6 +71,25 @@ async def export_dataset(
         accepted=tally.outcomes["accepted"],
         rejected=tally.outcomes["rejected"],
     )
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of an exported file goes: each file has one of its own, whatever its format."""
+    return path.with_name(f"{path.name}.md")
+
+
+def require_place(path: Path, file_format: Format, *, force: bool) -> None:
+    """Checks that an export can take its places, before anything is read.
+
+    Raises:
+        UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
+    """
+    beside = (description_path(path),) if file_format == "csv" else ()
+    for taken in (path, card_path(path), *beside):
+        if taken.exists() and not taken.is_file():
+            raise UserError(f"{taken} is no regular file, and an export would replace it: choose another --output")
+        if os.path.lexists(taken) and not force:
+            raise UserError(f"{taken} exists: choose another --output, or add --force")
 
 
 def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:

@@ -28,7 +28,8 @@ class Writer(ABC):
     def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
         self.path = path
         self._metadata = metadata
-        self._partial = path.with_name(f".{path.name}.partial")
+        self._whole = path.resolve() if path.is_symlink() else path  # the link stays, the file it leads to is written
+        self._partial = self._whole.with_name(f".{self._whole.name}.partial")
 
     @classmethod  # noqa: B027  # most formats need nothing
     def require(cls) -> None:
@@ -42,7 +43,7 @@ class Writer(ABC):
         try:
             self._close(whole=kind is None)
             if kind is None:
-                self._partial.replace(self.path)
+                self._partial.replace(self._whole)
         finally:
             self._partial.unlink(missing_ok=True)
 
@@ -123,6 +124,11 @@ class NpzWriter(Writer):
                     np.lib.format.write_array(entry, np.array(text), allow_pickle=False)
 
 
+def description_path(path: Path) -> Path:
+    """Where the meaning of a CSV file's columns goes."""
+    return path.with_name(f"{path.name}-metadata.json")
+
+
 class CsvWriter(Writer):
     """A head line, then a row each; empty where there is no value."""
 
@@ -144,8 +150,7 @@ class CsvWriter(Writer):
                 "tableSchema": {"columns": [_described(column) for column in COLUMNS]},
                 "iqstream": self._metadata,
             }
-            beside = self.path.with_name(f"{self.path.name}-metadata.json")
-            beside.write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+            description_path(self.path).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
 
 
 WRITERS: Mapping[str, type[Writer]] = {"parquet": ParquetWriter, "npz": NpzWriter, "csv": CsvWriter}
