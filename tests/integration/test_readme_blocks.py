@@ -13,7 +13,9 @@ from iqstream.runtime.settings import PREFIX
 pytestmark = pytest.mark.stack
 
 README = Path("README.md").read_text(encoding="utf-8")
-BLOCKS = [text for language, text in re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL) if not language]
+FENCED = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+BLOCKS = [text for language, text in FENCED if not language]
+PYTHON_BLOCKS = [text for language, text in FENCED if language == "python"]
 
 
 def block_with(words):
@@ -52,3 +54,29 @@ def test_init_prepares_servers_that_are_given_by_settings(tmp_path, settings):
     ended = run(script, tmp_path)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "Everything is in place" in ended.stdout
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_a_block_of_python_runs_as_it_stands(block):
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", block], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert re.fullmatch(r"torino: 200000 samples, measured SNR -?\d+\.\d\d dB\n", ended.stdout)
+
+
+def test_no_option_is_promised_that_the_command_line_does_not_have():
+    """Options in the README's commands, and what it points at the help of `iqstream generate` for."""
+    reference = Path("docs/reference/cli.md").read_text(encoding="utf-8")
+    ours = [
+        line
+        for line in re.findall(r"`([^`\n]+)`", README) + README.splitlines()
+        if line.lstrip().startswith("iqstream ")
+    ]
+    promised = {option for line in ours for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
+    assert len(promised) > 5
+    assert {option for option in promised if not re.search(rf"^\s+.*{option}\b", reference, re.MULTILINE)} == set()
+    generate = reference.split("## `iqstream generate`")[1].split("\n## ")[0]
+    pointed_at = re.search(r"\| ([^|]*): `iqstream generate --help` \|", README)[1]
+    for word in pointed_at.split(", "):
+        assert f"--{word.removesuffix('s')}" in generate
