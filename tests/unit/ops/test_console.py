@@ -5,13 +5,16 @@ import json
 import re
 from datetime import UTC, datetime
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from iqstream.ops.cli import iqstream
 from iqstream.ops.console import Console, confirmed, say, say_json
 from iqstream.ops.datasets.failures import FailureCount
 from iqstream.ops.datasets.progress import Progress
@@ -165,3 +168,24 @@ def test_a_question_that_nobody_answers_names_the_option_that_does(monkeypatch, 
     with pytest.raises(UserError, match="add --yes"):
         confirmed(f"Delete {HOSTILE}?", "--yes")
     assert INTACT in capsys.readouterr().err
+
+
+def text_parameters(command, path=()):
+    """Every argument and option of every command that takes plain text."""
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        one = command.get_command(context, name)
+        if isinstance(one, click.Group):
+            yield from text_parameters(one, (*path, name))
+        else:
+            yield from ((path, name, parameter) for parameter in one.params if parameter.type.name == "text")
+
+
+@pytest.mark.parametrize("text", ["caf\udce9", "a\x00b"])
+def test_no_command_takes_text_that_no_server_can_be_sent(text):
+    found = list(text_parameters(iqstream))
+    assert len(found) > 15
+    for path, name, parameter in found:
+        given = [text] if isinstance(parameter, click.Argument) else [f"{parameter.opts[0]}={text}"]
+        ended = CliRunner().invoke(iqstream, [*path, name, *given])
+        assert (ended.exit_code, repr(text) in ended.output) == (2, True), (path, name, parameter.name, ended.output)
