@@ -131,3 +131,18 @@ def test_a_command_whose_output_is_lost_fails_and_says_so_in_a_line(told):
                 assert lost_err.splitlines()[-1].startswith("Error: standard output cannot be written: "), command
             else:
                 assert (lost_code, lost_err) == (code, err), (command, output)
+
+
+def test_a_question_without_a_terminal_names_the_option_that_answers_it(told, dataset_id):
+    code, _, err = told[("datasets", "delete", dataset_id), "utf-8"]
+    assert (code, err.splitlines()[-1]) == (
+        2,
+        "Error: there is nobody to answer: add --yes to do it without being asked",
+    )
+
+
+def test_a_device_is_not_replaced_by_an_export(told):
+    export = next(command for command, _ in told if command[1] == "export")
+    code, _, err = told[export, "utf-8"]
+    assert (code, "/dev/null is no regular file" in err) == (2, True)
+    assert Path("/dev/null").is_char_device()

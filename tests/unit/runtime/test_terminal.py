@@ -129,3 +129,15 @@ def test_what_an_ascii_terminal_lacks_is_spelt_out_and_what_was_typed_is_one_lin
         f"Error: Got unexpected extra argument ({shown(typed)})".replace("\u00e9", r"\xe9"),
     )
     assert [line.startswith("Error: ") for line in lines].count(True) == 1
+
+
+def test_a_workers_reason_reaches_its_supervisor_whatever_the_encoding_of_its_output():
+    tie, ours = os.pipe()  # a worker ends with its standard input
+    ended = subprocess.run(
+        [sys.executable, "-m", "sink"],
+        env=os.environ | {"PYTHONIOENCODING": "ascii", "IQSTREAM_LOG_FORMAT": "caf\u00e9"},
+        stdin=tie, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+    os.close(tie)
+    os.close(ours)
+    assert (ended.returncode, "IQSTREAM_LOG_FORMAT: 'caf\u00e9' is none of" in ended.stdout.decode()) == (2, True)
