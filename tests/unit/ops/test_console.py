@@ -2,8 +2,11 @@
 
 import io
 import json
+import os
 import re
+import sys
 from datetime import UTC, datetime
+from unittest.mock import patch
 
 import click
 import pytest
@@ -15,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iqstream.ops.cli import iqstream
+from iqstream.ops.commands.stream import _write_arrow, _write_ndjson
 from iqstream.ops.console import Console, confirmed, say, say_json
 from iqstream.ops.datasets.failures import FailureCount
 from iqstream.ops.datasets.progress import Progress
@@ -28,6 +32,7 @@ from iqstream.ops.positions.read import STAGES, StagePosition
 from iqstream.ops.positions.report import print_plan
 from iqstream.ops.tables import counts_table, datasets_table, failures_table, print_whole, result_table
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.terminal import OutputLost, _Output, _text
 from sink.datasets import Dataset, OutcomeCount
 from tests.sink_samples import make_spec
 from tests.unit.ops.test_ops_dead_letters import FRAME, letter
@@ -189,3 +194,32 @@ def test_no_command_takes_text_that_no_server_can_be_sent(text):
         given = [text] if isinstance(parameter, click.Argument) else [f"{parameter.opts[0]}={text}"]
         ended = CliRunner().invoke(iqstream, [*path, name, *given])
         assert (ended.exit_code, repr(text) in ended.output) == (2, True), (path, name, parameter.name, ended.output)
+
+
+def write_ndjson():
+    with patch("iqstream.ops.commands.stream.as_json", lambda _item: {}):
+        _write_ndjson(iter([None]))
+
+
+WAYS_TO_PRINT = {
+    "a line": lambda: say("text"),
+    "JSON": lambda: say_json([]),
+    "a table": lambda: print_whole(Console(), datasets_table([dataset()])),
+    "a watcher's lines": lambda: LineDisplay(Console()).show(progress(), moving()),
+    "a watcher's bars": lambda: live(Console(force_terminal=True)),
+    "samples as JSON": write_ndjson,
+    "samples as Arrow": lambda: _write_arrow(iter([])),
+}
+
+
+@pytest.mark.parametrize("what", WAYS_TO_PRINT)
+def test_whatever_prints_tells_that_the_device_is_full(monkeypatch, what):
+    full = os.open("/dev/full", os.O_WRONLY)
+    stream = _text(_Output(full, "wb"), sys.stdout)
+    monkeypatch.setattr("sys.stdout", stream)
+    with pytest.raises(OutputLost, match="No space left"):
+        WAYS_TO_PRINT[what]()
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, full)  # for what is left in its buffer
+    os.close(nowhere)
+    stream.close()
