@@ -16,6 +16,7 @@ from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.terminal import OutputLost
 from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 from schemas import DatasetSpec
@@ -39,7 +40,7 @@ async def run_demo(
 
     `environ` is the stages'; `settings` come from it.
 
-    Interrupted, it cancels its dataset: nobody would want the rest of it later.
+    Interrupted, or with nobody to show it to, it cancels its dataset: nobody would want the rest of it later.
 
     Raises:
         Failed: the dataset ended otherwise than complete.
@@ -55,7 +56,7 @@ async def run_demo(
                 kill = await killing
             finally:
                 killing.cancel()
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, OutputLost):
         async with postgres_pool(settings) as pool:
             if await get_dataset(pool, spec.dataset_id) is not None:
                 await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
