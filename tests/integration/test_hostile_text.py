@@ -85,7 +85,7 @@ def commands(dataset_id):
         ("stream", "--dataset", dataset_id): False,
         ("lag", "--group", STORED): True,
         ("lag", "--group", STORED, "--json"): False,
-        ("generate", "--name", STORED, "--samples", "1", "--capture-ms", "20", "--reuse-name"): False,
+        ("generate", "--name", f"{STORED} 2", "--samples", "1", "--capture-ms", "20", "--reuse-name"): False,
         ("status", "--state-dir", STORED): False,
     }
 
