@@ -34,6 +34,7 @@ from iqstream.ops.tables import counts_table, datasets_table, failures_table, pr
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.terminal import OutputLost, _Output, _text
 from sink.datasets import Dataset, OutcomeCount
+from sink.sample_ranges import SampleRanges
 from tests.sink_samples import make_spec
 from tests.unit.ops.test_ops_dead_letters import FRAME, letter
 from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
@@ -46,7 +47,7 @@ RICHS_OWN = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 def dataset(status="running"):
     return Dataset(
-        id="d", version=1, name=HOSTILE, spec=make_spec(samples=10), recorded=False, status=status, requested=10,
+        id="d", version=1, name=HOSTILE, spec=make_spec(samples=10), recorded=False, grows=False, samples=SampleRanges.first(10), status=status, requested=10,
         accepted=3, rejected=1, failed=1, iq_samples=2, iq_samples_saved=1, created_at=NOW, status_changed_at=NOW,
         completed_at=None,
     )  # fmt: skip

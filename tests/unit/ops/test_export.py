@@ -16,6 +16,7 @@ from iqstream.ops.datasets.export.writers import WRITERS
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS
 from sink.datasets import Dataset
 from sink.rows import json_text, receiver_object
+from sink.sample_ranges import SampleRanges
 from tests.sink_samples import feature_record, make_spec
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,7 +25,7 @@ SELECTION = Selection(centre=(45.0, 8.0), samples=np.array([1]), accepted=np.arr
 
 def dataset():
     return Dataset(
-        id=make_spec().dataset_id, version=1, name="exported", spec=make_spec(samples=1), recorded=False,
+        id=make_spec().dataset_id, version=1, name="exported", spec=make_spec(samples=1), recorded=False, grows=False, samples=SampleRanges.first(1),
         status="complete", requested=1, accepted=1, rejected=0, failed=0, iq_samples=0, iq_samples_saved=0,
         created_at=NOW, status_changed_at=NOW, completed_at=NOW,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import pytest
 
 from iqstream.ops.datasets.export.run import card_path, require_place
 from iqstream.ops.datasets.export.table import COLUMNS
-from iqstream.ops.datasets.export.writers import FORMATS, WRITERS
+from iqstream.ops.datasets.export.writers import WRITERS
 from iqstream.runtime.errors import UserError
 
 
@@ -54,7 +54,7 @@ def test_a_file_is_replaced_by_force_alone(tmp_path, place):
 
 def test_no_two_files_of_exports_to_one_folder_are_the_same(tmp_path):
     """Nor is the card of a file that ends in .md the file itself."""
-    files = [tmp_path / f"data.{ending}" for ending in (*FORMATS, "md")]
+    files = [tmp_path / f"data.{ending}" for ending in (*tuple(WRITERS), "md")]
     assert len({*files, *map(card_path, files)}) == 2 * len(files)
 
 

@@ -11,7 +11,7 @@ from iqstream.dataset.splits import SPLITS_BY
 from iqstream.ops.datasets.export.card import Tally, dataset_card
 from iqstream.ops.datasets.export.rows import export_tables
 from iqstream.ops.datasets.export.selection import selection_of
-from iqstream.ops.datasets.export.writers import WRITERS, Format, description_path
+from iqstream.ops.datasets.export.writers import WRITERS, description_path
 from iqstream.runtime.errors import UserError
 from sink.datasets import Dataset, outcome_counts_by_reason
 from sink.postgres import Pool
@@ -78,7 +78,7 @@ def card_path(path: Path) -> Path:
     return path.with_name(f"{path.name}.md")
 
 
-def require_place(path: Path, file_format: Format, *, force: bool) -> None:
+def require_place(path: Path, file_format: str, *, force: bool) -> None:
     """Checks that an export can take its places, before anything is read.
 
     Raises:
