@@ -47,7 +47,8 @@ RICHS_OWN = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
 def dataset(status="running"):
     return Dataset(
-        id="d", version=1, name=HOSTILE, spec=make_spec(samples=10), recorded=False, grows=False, samples=SampleRanges.first(10), status=status, requested=10,
+        id="d", version=1, name=HOSTILE, spec=make_spec(samples=10), recorded=False,
+        grows=False, samples=SampleRanges.first(10), status=status, requested=10,
         accepted=3, rejected=1, failed=1, iq_samples=2, iq_samples_saved=1, created_at=NOW, status_changed_at=NOW,
         completed_at=None,
     )  # fmt: skip

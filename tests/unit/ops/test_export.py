@@ -25,7 +25,8 @@ SELECTION = Selection(centre=(45.0, 8.0), samples=np.array([1]), accepted=np.arr
 
 def dataset():
     return Dataset(
-        id=make_spec().dataset_id, version=1, name="exported", spec=make_spec(samples=1), recorded=False, grows=False, samples=SampleRanges.first(1),
+        id=make_spec().dataset_id, version=1, name="exported", spec=make_spec(samples=1), recorded=False,
+        grows=False, samples=SampleRanges.first(1),
         status="complete", requested=1, accepted=1, rejected=0, failed=0, iq_samples=0, iq_samples_saved=0,
         created_at=NOW, status_changed_at=NOW, completed_at=NOW,
     )  # fmt: skip
