@@ -51,7 +51,7 @@ def gain_grid(count: int, sample_rate_hz: float, doppler_max_hz: float) -> Grid:
     all_blocks = -(-count // block)
     blocks = all_blocks
     if step_rad > 0:
-        blocks = min(all_blocks, max(1, int(CUBIC_STEP_RAD / (block * step_rad))))
+        blocks = max(1, int(min(all_blocks, CUBIC_STEP_RAD / (block * step_rad))))
     return Grid(block=block, blocks=blocks, nodes=-(-all_blocks // blocks) + 1)
 
 

@@ -55,7 +55,7 @@ def _missing_clearance(
     clearance_m = (tx_above_m * rx_part_km + rx_above_m * tx_part_km) / distance_km
     wavelength_m = 299.792458 / (frequency_hz / 1e6)
     required_m = 17.456 * math.sqrt(tx_part_km * rx_part_km * wavelength_m / distance_km)
-    return 1 - clearance_m / required_m
+    return 1 - clearance_m / required_m if required_m > 0 else 1.0
 
 
 def _first_term_db(
@@ -81,4 +81,4 @@ def _first_term_db(
 def _height_gain_db(b: float) -> float:
     if b > 2:
         return 17.6 * math.sqrt(b - 1.1) - 5 * math.log10(b - 1.1) - 8
-    return 20 * math.log10(b + 0.1 * b**3)
+    return 20 * math.log10(b + 0.1 * b**3) if b > 0 else -math.inf

@@ -3,6 +3,7 @@
 The amplitude inside is in units of the noise's standard deviation per component; sqrt(mW) on the wire.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +16,7 @@ from producer.impairments import Impaired, impair
 from producer.occupied import Sent, measure
 from producer.path import Path, draw_paths
 from producer.quantise import Quantised, quantise
-from producer.receiver import add_noise, chunk_ends
+from producer.receiver import Reception, add_noise, chunk_ends
 from producer.scenario import Scene, draw_scene
 from producer.streams import Purpose, normal_stream, scalar_stream
 from producer.tiles import NO_TILES, Tiles
@@ -59,7 +60,8 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_T
     Raises:
         WrongGenerator: the spec names another generator version.
         MissingTile: the spec names a terrain tile that `tiles` has not, or has with another content.
-        ValueError: the emission does not fit into the recorded bandwidth, or there is no land for it.
+        ValueError: the emission does not fit into the recorded bandwidth, there is no land for it, or a signal is
+            beyond what 32-bit floats hold.
     """
     if spec.generator_version != GENERATOR_VERSION:
         raise WrongGenerator(
@@ -79,6 +81,7 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_T
         reception = add_noise(received, ends, noise)
         impaired = impair_if_asked(spec, sample_idx, path, received)
         peak = impaired.peak if impaired else reception.peak
+        _require_finite(path, reception, peak)
         quantised = quantise(received, peak, path.noise_sigma, spec.datatype)
         truth = truth_of(spec, scene, transmission.sent, path, reception, impaired, quantised)
         frames.append(_frame(spec, sample_idx, path, truth, quantised))
@@ -142,6 +145,15 @@ def impair_if_asked(
         offset_turns=scalar_stream(spec.seed, sample_idx, Purpose.DC_OFFSET, path.number).random(),
         phase_noise=normal_stream(spec.seed, sample_idx, Purpose.PHASE_NOISE, path.number),
     )
+
+
+def _require_finite(path: Path, reception: Reception, peak: float) -> None:
+    """Raises ValueError where the link budget is beyond what a recording can hold."""
+    if not all(map(math.isfinite, (path.signal_dbm, peak, *reception.signal_powers))):
+        raise ValueError(
+            f"receiver {path.receiver.rx_id}: a signal of {path.signal_dbm:g} dBm in noise of {path.noise_dbm:g} dBm "
+            "cannot be held in 32-bit floats; look at the transmitter's power, gains, antenna heights and shadowing"
+        )
 
 
 def _frame(spec: DatasetSpec, sample_idx: int, path: Path, truth: Truth, quantised: Quantised) -> IQFrame:

@@ -4,12 +4,14 @@ import hashlib
 import math
 import re
 from itertools import combinations
+from operator import itemgetter
 from typing import Annotated, Literal, get_args
 from uuid import UUID, uuid5
 
 import msgspec
 from msgspec import Meta
 
+from schemas.checked import Checked
 from schemas.terrain import Terrain
 
 SPEC_VERSION = 1
@@ -42,6 +44,8 @@ Modulation = Literal["nbfm", "carrier", "am", "ssb", "4fsk"]
 Modulations = Literal[Modulation, "mixed"]
 """What a dataset sends; mixed: drawn per sample, each as often as the others (`producer.emission.MIXED`)."""
 MODULATIONS: tuple[Modulations, ...] = get_args(Modulations)
+_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples"})
+"""Fields that say which dataset this is and how much of it is wanted, not what sample i holds."""
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
 
@@ -52,7 +56,7 @@ def require_ordered(low: float, high: float, names: str) -> None:
         raise ValueError(f"{names}: {low} is above {high}")
 
 
-class Receiver(msgspec.Struct, frozen=True, kw_only=True):
+class Receiver(Checked, frozen=True, kw_only=True):
     """A receiving station. `altitude_m` is the ground's, the antenna stands above it."""
 
     rx_id: ReceiverId
@@ -83,7 +87,7 @@ ITALY_NORTH_WEST: tuple[Receiver, ...] = (
 """The default network: seven receivers of north-west Italy."""
 
 
-class Capture(msgspec.Struct, frozen=True, kw_only=True):
+class Capture(Checked, frozen=True, kw_only=True):
     """How long and how fast every receiver records, and how the recording is cut for the features."""
 
     sample_rate_hz: Annotated[float, Meta(ge=1_000, le=20e6)] = 200_000.0
@@ -91,6 +95,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
     chunk_ms: Annotated[int, Meta(ge=1, le=60_000)] = 200
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_ordered(self.chunk_ms, self.capture_ms, "chunk_ms, capture_ms")
         chunks = -(-self.capture_ms // self.chunk_ms)
         if chunks > MAX_CHUNKS:
@@ -106,7 +111,7 @@ class Capture(msgspec.Struct, frozen=True, kw_only=True):
         return round(self.sample_rate_hz * self.capture_ms / 1000)
 
 
-class Scenario(msgspec.Struct, frozen=True, kw_only=True):
+class Scenario(Checked, frozen=True, kw_only=True):
     """Where transmitters stand and what they send."""
 
     inside_share: Share = 0.7
@@ -124,11 +129,12 @@ class Scenario(msgspec.Struct, frozen=True, kw_only=True):
     """Whether a transmitter may stand on the sea."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_ordered(self.eirp_min_w, self.eirp_max_w, "eirp_min_w, eirp_max_w")
         require_ordered(self.tx_height_min_m, self.tx_height_max_m, "tx_height_min_m, tx_height_max_m")
 
 
-class Propagation(msgspec.Struct, frozen=True, kw_only=True):
+class Propagation(Checked, frozen=True, kw_only=True):
     """Path loss beyond free space, and what the receiver adds.
 
     `environment` sets the man-made noise (ITU-R P.372), `clutter` what surrounds both antennas (ITU-R P.2108).
@@ -144,7 +150,7 @@ class Propagation(msgspec.Struct, frozen=True, kw_only=True):
     """k: the earth's radius in which rays run straight over the true one."""
 
 
-class Channel(msgspec.Struct, frozen=True, kw_only=True):
+class Channel(Checked, frozen=True, kw_only=True):
     """Multipath and motion."""
 
     taps_min: Annotated[int, Meta(ge=1, le=32)] = 3
@@ -158,13 +164,14 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     speed_max_m_s: Annotated[float, Meta(ge=0, le=1000)] = 30.0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         require_ordered(self.taps_min, self.taps_max, "taps_min, taps_max")
         require_ordered(self.delay_min_us, self.delay_max_us, "delay_min_us, delay_max_us")
         require_ordered(self.rician_k_min_db, self.rician_k_max_db, "rician_k_min_db, rician_k_max_db")
         require_ordered(self.speed_min_m_s, self.speed_max_m_s, "speed_min_m_s, speed_max_m_s")
 
 
-class Impairments(msgspec.Struct, frozen=True, kw_only=True):
+class Impairments(Checked, frozen=True, kw_only=True):
     """What the receivers' analogue parts do to signal and noise; off by default, the same for all receivers."""
 
     phase_noise_linewidth_hz: Annotated[float, Meta(ge=0, le=10_000)] = 0.0
@@ -178,7 +185,7 @@ class Impairments(msgspec.Struct, frozen=True, kw_only=True):
     """Where I and Q are clipped, over the rms of one of them."""
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(Checked, frozen=True, kw_only=True):
     """What a sample must reach to be accepted, and a receiver to count as having heard it."""
 
     min_snr_db: Finite = 3.0
@@ -187,7 +194,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     detection_snr_db: Finite = -12.0
 
 
-class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
+class DatasetSpec(Checked, frozen=True, kw_only=True):
     """A dataset in full: sample i of a dataset is a function of its spec and i, and of nothing else.
 
     `dataset_id`, `dataset_version`, `name` and `samples` say which dataset this is and how much of it
@@ -213,6 +220,7 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         ids = [receiver.rx_id for receiver in self.receivers]
         twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
         if twice:
@@ -224,23 +232,44 @@ class DatasetSpec(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
 
     def content_sha256(self) -> str:
-        """Hex digest of everything that decides the content of sample i (identity and size left out).
+        """Hex digest of everything that decides what becomes of sample i (identity and size left out)."""
+        content = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _IDENTITY}
+        return _sha256(content)
 
-        Raises:
-            ValueError: a field that is out of its range; the message names it.
+    def recordings_sha256(self) -> str:
+        """Hex digest of what the recordings of sample i follow from: equal digests, equal IQ.
+
+        How a recording is cut and judged, and what only its truth tells, is left out; so is what this spec does not
+        use, such as the sideband of FM.
         """
-        # Converted, because 144_000_000 and 144e6 are one frequency and must be one text.
-        content = msgspec.to_builtins(msgspec.convert(msgspec.to_builtins(self), DatasetSpec))
-        for identity in ("dataset_id", "dataset_version", "name", "samples", "iq_samples"):
-            del content[identity]
-        return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+        content = {
+            name: value for name, value in msgspec.to_builtins(self).items() if name not in {*_IDENTITY, "limits"}
+        }
+        del content["capture"]["chunk_ms"], content["scenario"]["tx_antenna_gain_dbi"]
+        if self.scenario.modulation not in {"ssb", "mixed"}:
+            del content["scenario"]["sideband"]
+        if self.terrain.source != "procedural":
+            for name in ("seed", "hurst", "detail"):
+                del content["terrain"][name]
+        if self.terrain.source == "none":
+            del content["terrain"]["profile_step_m"]
+        content["terrain"]["tiles"] = sorted(content["terrain"]["tiles"], key=itemgetter("name"))
+        return _sha256(content)
+
+    def split_salt(self) -> UUID:
+        """What the random split of a new dataset follows from: the same for all that hold the same recordings."""
+        return UUID(self.recordings_sha256()[:32])
 
     def recording_session_id(self, sample_idx: int) -> UUID:
         """The row id of a sample: UUIDv5 of (dataset, version, index)."""
         return uuid5(UUID(self.dataset_id), f"{self.dataset_version}:{sample_idx}")
 
 
-class GenerationShard(msgspec.Struct, frozen=True, kw_only=True):
+def _sha256(content: object) -> str:
+    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+class GenerationShard(Checked, frozen=True, kw_only=True):
     """A few consecutive samples to generate: the unit of work on `iq.jobs`."""
 
     spec: DatasetSpec
@@ -249,6 +278,7 @@ class GenerationShard(msgspec.Struct, frozen=True, kw_only=True):
     generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.first_idx + self.count > self.spec.samples:
             raise ValueError(
                 f"first_idx, count: {self.first_idx} + {self.count} is past the dataset's {self.spec.samples}"

@@ -2,8 +2,9 @@
 
 from typing import Annotated, Literal
 
-import msgspec
 from msgspec import Meta
+
+from schemas.checked import Checked
 
 MAX_TILES = 4096
 
@@ -11,14 +12,14 @@ TileName = Annotated[str, Meta(pattern=r"^[NS][0-9]{2}[EW][0-9]{3}$(?!\n)")]
 """Of the south-west corner: N45E007 covers 45-46 degrees north, 7-8 degrees east."""
 
 
-class TerrainTile(msgspec.Struct, frozen=True, kw_only=True):
+class TerrainTile(Checked, frozen=True, kw_only=True):
     """One SRTM tile and its content: a producer reads the file of this name and refuses one of another content."""
 
     name: TileName
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
-class Terrain(msgspec.Struct, frozen=True, kw_only=True):
+class Terrain(Checked, frozen=True, kw_only=True):
     """Where the heights of the ground come from.
 
     `procedural`: a coarse relief of north-west Italy (elsewhere: the receivers' own altitudes) with fractal
@@ -36,6 +37,7 @@ class Terrain(msgspec.Struct, frozen=True, kw_only=True):
     tiles: Annotated[tuple[TerrainTile, ...], Meta(max_length=MAX_TILES)] = ()
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if (self.source == "tiles") != bool(self.tiles):
             raise ValueError(f"tiles: {len(self.tiles)} of them, but source is {self.source!r}")
         names = [tile.name for tile in self.tiles]

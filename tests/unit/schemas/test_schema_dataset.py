@@ -1,15 +1,17 @@
 """A spec says what is wrong with it, and its digest is that of its content."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
 import msgspec
+import numpy as np
 import pytest
 from hypothesis import given
 
-from schemas import Capture, DatasetSpec, GenerationShard, Scenario, Terrain
+from schemas import Capture, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
 from schemas.dataset import parse_frequency_hz
 from tests.golden_wire import DATASET_ID, SPEC
 from tests.strategies import SEEDED, dataset_specs, generation_shards
@@ -58,14 +60,19 @@ def content_leaves() -> list[tuple[Path, Any]]:
 
 
 def changed(path: Path, value: Any) -> DatasetSpec:
-    """The golden spec with another value at a path, checked."""
+    """The golden spec with another value at a path, read."""
+    return msgspec.convert(changed_fields(path, value), DatasetSpec)
+
+
+def changed_fields(path: Path, value: Any) -> dict[str, Any]:
+    """The fields of the golden spec with another value at a path."""
     fields = msgspec.to_builtins(SPEC)
     place: Any = fields
     for step in path[:-1]:
         place[step] = list(place[step]) if isinstance(place[step], tuple) else place[step]
         place = place[step]
     place[path[-1]] = value
-    return msgspec.convert(fields, DatasetSpec)
+    return fields
 
 
 def another(value: Any) -> Any:
@@ -94,6 +101,23 @@ def test_the_digest_ignores_identity_and_size(field: str) -> None:
     spec = changed((field,), IDENTITY[field])
     assert spec != SPEC
     assert spec.content_sha256() == SPEC.content_sha256()
+
+
+@pytest.mark.parametrize("field", [*IDENTITY, "limits"])
+def test_datasets_of_the_same_recordings_are_split_alike(field: str) -> None:
+    spec = changed((field,), {"min_snr_db": 12.0} if field == "limits" else IDENTITY[field])
+    assert spec != SPEC
+    assert spec.split_salt() == SPEC.split_salt()
+
+
+@pytest.mark.parametrize("path", [("seed",), ("frequency_hz",), ("generator_version",), ("receivers", 0, "latitude")])
+def test_datasets_of_other_recordings_are_not_split_alike(path: Path) -> None:
+    value = next(value for at, value in leaves(msgspec.to_builtins(SPEC)) if at == path)
+    assert changed(path, another(value)).split_salt() != SPEC.split_salt()
+
+
+def test_the_salt_is_the_same_for_good() -> None:
+    assert SPEC.split_salt() == UUID("7b8e0221-867d-e499-e341-da491876af21")
 
 
 def test_the_digest_depends_on_the_order_of_receivers() -> None:
@@ -174,11 +198,44 @@ def test_a_wrong_spec_says_which_field(path: Path, value: Any, says: str) -> Non
     assert says in str(raised.value)
 
 
-def test_specs_made_in_python_are_checked_for_order_too() -> None:
-    with pytest.raises(ValueError, match="chunk_ms, capture_ms"):
-        Capture(capture_ms=100, chunk_ms=200)
-    with pytest.raises(ValueError, match="eirp_min_w, eirp_max_w: nan"):
-        Scenario(eirp_min_w=math.nan)
+@pytest.mark.parametrize(("path", "value", "says"), WRONG, ids=lambda part: str(part).replace(" ", "")[:40])
+def test_what_is_refused_when_it_is_read_cannot_be_made_in_python(path: Path, value: Any, says: str) -> None:
+    fields = changed_fields(path, value)
+    with pytest.raises(ValueError, match=re.escape(says.removeprefix("$.").rsplit(".")[-1])):
+        DatasetSpec(**fields)
+    with pytest.raises(ValueError, match=re.escape(str(path[0]))):
+        msgspec.structs.replace(SPEC, **{str(path[0]): fields[path[0]]})
+
+
+@pytest.mark.parametrize(
+    ("kind", "fields", "says"),
+    [
+        (Capture, {"capture_ms": 100, "chunk_ms": 200}, "chunk_ms, capture_ms"),
+        (Capture, {"sample_rate_hz": math.inf}, "sample_rate_hz"),
+        (Scenario, {"eirp_min_w": math.nan}, "eirp_min_w"),
+        (Limits, {"min_snr_db": math.nan}, "min_snr_db"),
+        (Limits, {"min_receivers": True}, "min_receivers"),
+        (Terrain, {"hurst": 2.0}, "hurst"),
+        (Impairments, {"iq_gain_error_db": -21}, "iq_gain_error_db"),
+    ],
+)
+def test_each_part_of_a_spec_names_the_field_that_is_wrong(kind: Any, fields: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValueError, match=f"^{says}: "):
+        kind(**fields)
+
+
+def test_numbers_of_numpy_and_lists_are_taken_as_pythons_numbers_and_tuples() -> None:
+    given = DatasetSpec(
+        **{
+            **{name: getattr(SPEC, name) for name in SPEC.__struct_fields__},
+            "frequency_hz": np.float64(SPEC.frequency_hz),
+            "samples": np.int64(SPEC.samples),
+            "receivers": list(SPEC.receivers),
+        }
+    )
+    assert given == SPEC
+    assert hash(given) == hash(SPEC)
+    assert given.content_sha256() == SPEC.content_sha256()
 
 
 def test_a_recording_has_its_rate_times_its_length_in_samples() -> None:

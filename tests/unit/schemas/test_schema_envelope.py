@@ -101,9 +101,8 @@ def unreadable() -> list[tuple[str, Message]]:
     return [
         ("values", replace(FEATURES, values=(float("nan"),) * 72)),
         ("values", replace(FEATURES, values=(0.0,) * 71)),
-        ("receiver.latitude", replace(FEATURES, receiver=replace(FEATURES.receiver, latitude=91.0))),
-        ("name", replace(SPEC, name="\udc80")),
-        ("name", replace(SPEC, name="a\0")),
+        ("extractor_version", replace(FEATURES, extractor_version="\udc80")),
+        ("extractor_version", replace(FEATURES, extractor_version="a\0")),
         ("message", replace(FAILURE, message="x" * 2001)),
         ("sample_idx", replace(FRAME_CI16, sample_idx=-1)),
         ("rx_id", replace(FAILURE, rx_id="a/b")),
