@@ -111,20 +111,28 @@ def placement_reach_hz(spec: DatasetSpec, emission: Emission) -> float:
     """How far from the window's centre the emission may stand so that all of it is recorded.
 
     Raises:
-        ValueError: the widest emission of the dataset does not fit into the recorded bandwidth, whatever this one is.
+        ValueError: as `require_bandwidth`.
     """
+    require_bandwidth(spec)
+    return spec.capture.sample_rate_hz * (0.5 - EDGE_SHARE) - half_bandwidth_hz(emission) - _drift_hz(spec)
+
+
+def require_bandwidth(spec: DatasetSpec) -> None:
+    """Raises ValueError unless the widest emission of the dataset fits into the recorded bandwidth."""
     rate_hz = spec.capture.sample_rate_hz
-    drift_hz = 2 * spec.frequency_hz * spec.scenario.oscillator_ppm * 1e-6
     modulations = _modulations(spec.scenario)
     widest = max((e for one in modulations for e in emissions(one, spec.scenario)), key=half_bandwidth_hz)
-    needed_hz = (half_bandwidth_hz(widest) + drift_hz) / (0.5 - EDGE_SHARE)
+    needed_hz = (half_bandwidth_hz(widest) + _drift_hz(spec)) / (0.5 - EDGE_SHARE)
     if rate_hz < needed_hz:
         named = f"{widest.modulation} of a mixed dataset" if spec.scenario.modulation == "mixed" else widest.modulation
         raise ValueError(
             f"capture.sample_rate_hz: {rate_hz:g} Hz is too narrow for {named} with its "
             f"oscillator errors; use at least {math.ceil(needed_hz):d} Hz"
         )
-    return rate_hz * (0.5 - EDGE_SHARE) - half_bandwidth_hz(emission) - drift_hz
+
+
+def _drift_hz(spec: DatasetSpec) -> float:
+    return 2 * spec.frequency_hz * spec.scenario.oscillator_ppm * 1e-6
 
 
 def _modulations(scenario: Scenario) -> tuple[Modulation, ...]:

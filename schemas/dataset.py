@@ -102,7 +102,8 @@ class Capture(Checked, frozen=True, kw_only=True):
             raise ValueError(f"chunk_ms: {chunks} chunks in a recording, at most {MAX_CHUNKS}")
         if self.samples > MAX_CAPTURE_SAMPLES:
             raise ValueError(
-                f"sample_rate_hz, capture_ms: {self.samples} samples in a recording, at most {MAX_CAPTURE_SAMPLES}"
+                f"sample_rate_hz, capture_ms: {self.samples} samples in a recording, at most {MAX_CAPTURE_SAMPLES}: "
+                f"{int(MAX_CAPTURE_SAMPLES / self.sample_rate_hz * 1000)} ms at this rate"
             )
 
     @property
@@ -256,9 +257,9 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         content["terrain"]["tiles"] = sorted(content["terrain"]["tiles"], key=itemgetter("name"))
         return _sha256(content)
 
-    def split_salt(self) -> UUID:
-        """What the random split of a new dataset follows from: the same for all that hold the same recordings."""
-        return UUID(self.recordings_sha256()[:32])
+    def split_salt(self) -> str:
+        """A UUID that the random split of a new dataset follows from: one for all that hold the same recordings."""
+        return str(UUID(self.recordings_sha256()[:32]))
 
     def recording_session_id(self, sample_idx: int) -> UUID:
         """The row id of a sample: UUIDv5 of (dataset, version, index)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,6 +29,10 @@ _MAY_FOLLOW: Mapping[Status, tuple[Status, ...]] = {
 OPEN: frozenset[Status] = frozenset({"submitting", "running"})
 """Samples of these are still to be decided, or their IQ to be saved."""
 SHOWN_RANGES = 6
+_CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
+"""Categories of Unicode: control characters, halves of a pair, line and paragraph separators."""
+_DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
+"""Of what turns the direction of the text after it."""
 
 _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
     iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at"""
@@ -80,6 +85,33 @@ class OutcomeCount:
     samples: int
 
 
+def check_text(what: str, text: str) -> None:
+    """Whether text of a new dataset can be shown everywhere as it is.
+
+    Raises:
+        UserError: it holds a control character; says which, and where.
+    """
+    for at, character in enumerate(text, start=1):
+        if unicodedata.category(character) in _CONTROL or unicodedata.bidirectional(character) in _DIRECTIONS:
+            raise UserError(
+                f"{what}: character {at} of {text!r} is {character!r}, which controls how text is shown: leave it out"
+            )
+
+
+def check_name(name: str) -> None:
+    """Whether a new dataset may be named so.
+
+    Raises:
+        UserError: it holds a control character, or could be taken for an id.
+    """
+    check_text("name", name)
+    try:
+        UUID(name)
+    except ValueError:
+        return
+    raise UserError(f"name: {name!r} looks like a dataset's id, and an id always means the dataset that has it")
+
+
 async def create_dataset(
     pool: Pool,
     spec: DatasetSpec,
@@ -98,8 +130,10 @@ async def create_dataset(
         status: `running` for one that grows, whose submission is never whole.
 
     Raises:
-        UserError: the name is in use, or this id and version are.
+        UserError: the name is in use, looks like an id holds control characters, or this id and version exist.
     """
+    check_name(spec.name)
+    check_text("generator_version", spec.generator_version)
     async with pool.acquire() as connection, connection.transaction():
         # names are not unique in the table (--reuse-name), so two submitters of one name take turns
         await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", spec.name)
@@ -139,11 +173,12 @@ async def insert_dataset(
     Raises:
         UserError: this id and version exist.
     """
+    salt = spec.dataset_id if recorded else await _salt_of_synthetic(connection, spec)
     try:
         await connection.execute(
             "INSERT INTO heimdall.datasets "
-            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, heimdall.sample_count($7), $9)",
+            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples, split_salt) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, heimdall.sample_count($7), $9, $10)",
             UUID(spec.dataset_id),
             spec.dataset_version,
             spec.name,
@@ -153,9 +188,40 @@ async def insert_dataset(
             samples.to_sql(),
             grows,
             spec.iq_samples,
+            UUID(salt),
         )
     except asyncpg.UniqueViolationError:
         raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
+
+
+async def _salt_of_synthetic(connection: Connection, spec: DatasetSpec) -> str:
+    """That of the dataset's earlier versions; else of the oldest dataset of the same recordings; else a new one."""
+    if (own := await split_salt(connection, spec.dataset_id)) is not None:
+        return own
+    for twin in await same_recordings(connection, spec):
+        if (salt := await split_salt(connection, twin.id)) is not None:
+            return salt
+    return spec.split_salt()
+
+
+async def split_salt(pool: Pool | Connection, dataset_id: str) -> str | None:
+    """What the random split of a dataset, in every version, is salted by (a UUID); None where there is no dataset."""
+    return await pool.fetchval(  # type: ignore[no-any-return]  # a column of text
+        "SELECT split_salt::text FROM heimdall.datasets WHERE id = $1 ORDER BY version LIMIT 1", _uuid(dataset_id)
+    )
+
+
+async def same_recordings(pool: Pool | Connection, spec: DatasetSpec) -> list[Dataset]:
+    """Other synthetic datasets whose sample i was recorded as this one's, deleted ones too; the oldest first."""
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets "  # noqa: S608  # our columns
+        "WHERE NOT recorded AND id <> $1 AND (spec->>'seed')::numeric = $2 ORDER BY created_at, id, version",
+        _uuid(spec.dataset_id),
+        spec.seed,
+    )
+    wanted = spec.recordings_sha256()
+    equal = [found for found in map(_dataset, rows) if found.spec.recordings_sha256() == wanted]
+    return [found for found in equal if found.version == min(one.version for one in equal if one.id == found.id)]
 
 
 async def set_status(pool: Pool, dataset_id: str, version: int, status: Status) -> bool:
@@ -257,7 +323,7 @@ async def find_dataset(
     prefer: Callable[[Sequence[Dataset]], Dataset] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """The dataset of a name or id, in the version that is named or else in its default one; deleted ones by id only.
+    """The dataset of an id, or else of a name, in the version named or its default one; deleted ones by id only.
 
     Args:
         pool: connections, or one.
@@ -269,14 +335,18 @@ async def find_dataset(
     Raises:
         UserError: there is none, or several have that name (it lists their ids).
     """
-    rows = await pool.fetch(
-        f"SELECT {_COLUMNS} FROM heimdall.datasets "  # noqa: S608  # our columns
-        "WHERE (id::text = $1 OR (name = $1 AND status <> 'deleted')) AND ($2::int IS NULL OR version = $2) "
-        "ORDER BY version DESC",
-        name_or_id,
-        version,
-    )
-    found = [_dataset(row) for row in rows]
+    try:
+        found = await dataset_versions(pool, str(UUID(name_or_id)))
+    except ValueError:
+        found = []
+    if not found:
+        rows = await pool.fetch(
+            f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE name = $1 AND status <> 'deleted' "  # noqa: S608  # ours
+            "ORDER BY version DESC",
+            name_or_id,
+        )
+        found = [_dataset(row) for row in rows]
+    found = [dataset for dataset in found if version in {None, dataset.version}]
     if not found:
         wanted = repr(name_or_id) if version is None else f"{name_or_id!r} in version {version}"
         raise UserError(f"there is no dataset {wanted}; `iqstream datasets list` shows what there is")

@@ -16,11 +16,11 @@ from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.settings import DEFAULT_BUCKET
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BUCKET = "heimdall-synthetic-iq"
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
 """A store that restarts may keep a request for 20 s or for ever, and serve the next one at once."""
@@ -57,8 +57,27 @@ class ObjectStore:
     """
 
     def __init__(
-        self, *, endpoint: str, access_key: str, secret_key: str, secure: bool = False, ca_file: str = ""
+        self,
+        *,
+        endpoint: str,
+        access_key: str,
+        secret_key: str,
+        secure: bool = False,
+        region: str = "",
+        bucket: str = DEFAULT_BUCKET,
+        ca_file: str = "",
     ) -> None:
+        """Connects to nothing yet.
+
+        Args:
+            endpoint: host:port.
+            access_key: for the bucket.
+            secret_key: likewise.
+            secure: whether the server speaks TLS.
+            region: of the bucket; empty: the server is asked.
+            bucket: where the objects are.
+            ca_file: authorities that the server's certificate is checked against; empty: the system's.
+        """
         http = urllib3.PoolManager(
             ca_certs=ca_file or None,  # the system's where there is none
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
@@ -68,17 +87,25 @@ class ObjectStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._http = http
         self._endpoint = endpoint
-        self._client = Minio(endpoint, access_key=access_key, secret_key=secret_key, secure=secure, http_client=http)
+        self._bucket = bucket
+        self._client = Minio(
+            endpoint,
+            access_key=access_key,
+            secret_key=secret_key,
+            secure=secure,
+            region=region or None,
+            http_client=http,
+        )
 
     async def ensure_bucket(self) -> bool:
         """Makes the bucket if it is not there; whether it did."""
         return await self._call(self._ensure_bucket)
 
     def _ensure_bucket(self) -> bool:
-        if self._client.bucket_exists(BUCKET):
+        if self._client.bucket_exists(self._bucket):
             return False
         try:
-            self._client.make_bucket(BUCKET)
+            self._client.make_bucket(self._bucket)
         except S3Error as error:
             if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
                 raise
@@ -92,7 +119,9 @@ class ObjectStore:
 
     def _put(self, name: str, samples: npt.NDArray[np.complex64]) -> None:
         data = npy_bytes(samples)
-        self._client.put_object(BUCKET, name, io.BytesIO(data), len(data), content_type="application/octet-stream")
+        self._client.put_object(
+            self._bucket, name, io.BytesIO(data), len(data), content_type="application/octet-stream"
+        )
 
     async def get_iq(self, dataset_id: str, sample_idx: int, rx_id: str) -> npt.NDArray[np.complex64]:
         """Reads a recording, shape (n,).
@@ -106,7 +135,7 @@ class ObjectStore:
         return samples
 
     def _get(self, name: str) -> bytes:
-        response = self._client.get_object(BUCKET, name)
+        response = self._client.get_object(self._bucket, name)
         try:
             return bytes(response.read())
         finally:
@@ -137,10 +166,11 @@ class ObjectStore:
             return await asyncio.get_running_loop().run_in_executor(self._threads, call)
         except S3Error as error:
             if error.code == "NoSuchKey":
-                raise FileNotFoundError(f"object {error.object_name} is not in {BUCKET}") from None
+                raise FileNotFoundError(f"object {error.object_name} is not in {self._bucket}") from None
             if error.code == "NoSuchBucket":
                 raise Failed(
-                    f"object store at {self._endpoint} has no bucket {BUCKET}: run `iqstream init`, which makes it"
+                    f"object store at {self._endpoint} has no bucket {self._bucket}: run `iqstream init`, which makes "
+                    "it, or set IQSTREAM_S3_BUCKET"
                 ) from None
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
         except InvalidResponseError:
@@ -165,12 +195,12 @@ class ObjectStore:
             ) from None
 
     def _names(self, prefix: str) -> Iterable[str]:
-        for found in self._client.list_objects(BUCKET, prefix=prefix, recursive=True):
+        for found in self._client.list_objects(self._bucket, prefix=prefix, recursive=True):
             yield found.object_name
 
     def _remove(self, prefix: str) -> int:
         names = list(self._names(prefix))
-        errors = list(self._client.remove_objects(BUCKET, (DeleteObject(name) for name in names)))
+        errors = list(self._client.remove_objects(self._bucket, (DeleteObject(name) for name in names)))
         if errors:
             raise Failed(f"{len(errors)} of {len(names)} objects under {prefix} remain: {errors[0]}")
         return len(names)

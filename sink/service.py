@@ -67,6 +67,8 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
             access_key=settings.s3_access_key,
             secret_key=settings.s3_secret_key,
             secure=settings.s3_secure,
+            region=settings.s3_region,
+            bucket=settings.s3_bucket,
             ca_file=settings.s3_cafile,
         )
         resources.callback(store.close)

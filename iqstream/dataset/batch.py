@@ -61,7 +61,7 @@ class Judged(NamedTuple):
     columns: Columns
     verdicts: Verdicts
     split: npt.NDArray[np.str_]
-    """(n,): `train`, `validation`, `test`, or empty where none was asked for."""
+    """(n,): `train`, `validation`, `test`, or empty where it was not asked for and is not known."""
 
 
 def batch_of(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]]) -> Batch:

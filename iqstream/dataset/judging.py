@@ -10,9 +10,8 @@ from iqstream.dataset.batch import Judged
 from iqstream.dataset.columns import ColumnBuilder, Columns
 from iqstream.dataset.join import Joined
 from iqstream.dataset.specs import Specs
-from iqstream.dataset.splits import SPLITS, Split, SplitBy, random_split, receiver_split, spatial_split
+from iqstream.dataset.splits import NO_SPLIT, SPLITS, Split, SplitBy, random_split, receiver_split, spatial_split
 from iqstream.dataset.verdicts import ACCEPTED, Verdicts, judge
-from iqstream.runtime.errors import UserError
 from schemas import Limits
 from sink.join import DatasetKey
 
@@ -64,12 +63,14 @@ class Judging:
     def _split(self, columns: Columns) -> npt.NDArray[np.int8]:
         if self._choice.split_by == "spatial":
             return spatial_split(columns.position[:, 0], columns.position[:, 1])
-        split = np.empty(len(columns), np.int8)
+        split = np.full(len(columns), NO_SPLIT, np.int8)
         dataset = np.array([sample.key.dataset_id for sample in columns.samples], np.str_)
         index = np.array([sample.key.sample_idx for sample in columns.samples], np.int64)
         for dataset_id in set(dataset.tolist()):
-            rows = dataset == dataset_id
-            split[rows] = random_split(dataset_id, index[rows])
+            salt = self._specs.split_salt(dataset_id)
+            if salt is not None:
+                rows = dataset == dataset_id
+                split[rows] = random_split(salt, index[rows])
         return split
 
     def _only_receivers(self, columns: Columns, verdicts: Verdicts, split: Split) -> tuple[Columns, Verdicts]:
@@ -93,10 +94,6 @@ class Judging:
         allowed = self._receivers.get(key)
         if allowed is None:
             rx_ids = self._specs.rx_ids(key)
-            if not rx_ids and self._specs.limits(key) is not None:
-                raise UserError(
-                    "split_by: receiver-holdout needs the dataset's network from PostgreSQL: leave limits out"
-                )
             of_split = receiver_split(rx_ids)
             allowed = self._receivers[key] = frozenset(rx_id for rx_id in rx_ids if of_split[rx_id] == split)
         return allowed

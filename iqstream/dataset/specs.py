@@ -1,4 +1,4 @@
-"""The specs of the datasets that a stream meets: by whose limits a sample is judged."""
+"""The datasets that a stream meets: by whose limits a sample is judged, by whose salt and network it is split."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import asyncpg
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec, Limits
-from sink.datasets import Dataset, find_dataset, get_dataset
+from sink.datasets import Dataset, find_dataset, get_dataset, split_salt
 from sink.join import DatasetKey
 from sink.postgres import Pool, create_pool
 
@@ -36,10 +36,11 @@ class Specs:
     """Looked up once each. Datasets that are deleted or unknown have none: their samples are not streamed."""
 
     def __init__(self, pool: Pool | None, limits: Limits | None) -> None:
-        """With `limits`, all samples are judged by these and PostgreSQL is not asked; `pool` is None only then."""
+        """With `limits`, all samples are judged by these. `pool` is None only then: PostgreSQL is not asked."""
         self._pool = pool
         self._limits = limits
         self._known: dict[DatasetKey, DatasetSpec | None] = {}
+        self._salts: dict[str, str | None] = {}
 
     async def learn(self, keys: Iterable[DatasetKey]) -> None:
         """Makes sure that the datasets of these keys are known."""
@@ -49,13 +50,19 @@ class Specs:
             if key not in self._known:
                 found = await _dataset(self._pool, key)
                 self._known[key] = None if found is None or found.status == "deleted" else found.spec
+                if found is not None and key.dataset_id not in self._salts:
+                    self._salts[key.dataset_id] = await split_salt(self._pool, key.dataset_id)
 
     def limits(self, key: DatasetKey) -> Limits | None:
         """What the dataset's samples must reach; None for one that is not there."""
-        if self._limits is not None:
+        if self._pool is None:
             return self._limits
         spec = self._known[key]
-        return None if spec is None else spec.limits
+        return None if spec is None else self._limits or spec.limits
+
+    def split_salt(self, dataset_id: str) -> str | None:
+        """What the dataset's random split is salted by; None where it is not known."""
+        return self._salts.get(dataset_id)
 
     def rx_ids(self, key: DatasetKey) -> Sequence[str]:
         """The dataset's network; empty where it is not known."""

@@ -1,6 +1,7 @@
 """Train, validation and test: which one a sample, or a receiver, belongs to, by hash and for ever.
 
 A split depends on nothing but what is split, so streams, exports, versions and later additions of a dataset agree.
+So do datasets of the same recordings: their random splits have one salt, which PostgreSQL holds.
 70 % of the hash range are `train`, 15 % each `validation` and `test`.
 """
 
@@ -25,11 +26,11 @@ _BOUNDS = np.array([0.70, 0.85])
 _HALF = np.uint64(32)
 
 
-def random_split(dataset_id: str, sample_idx: npt.ArrayLike) -> npt.NDArray[np.int8]:
-    """Index into SPLITS by hash of (dataset, sample), whatever the version; int8, shape of `sample_idx`."""
-    identity = UUID(dataset_id).int
-    salt = _mix(np.uint64(identity >> 64) ^ _mix(np.uint64(identity & (2**64 - 1))))
-    return _third(_mix(salt ^ _mix(np.asarray(sample_idx, np.uint64))))
+def random_split(salt: str, sample_idx: npt.ArrayLike) -> npt.NDArray[np.int8]:
+    """Index into SPLITS by hash of (the dataset's `split_salt`, a UUID; sample); int8, shape of `sample_idx`."""
+    number = UUID(salt).int
+    mixed = _mix(np.uint64(number >> 64) ^ _mix(np.uint64(number & (2**64 - 1))))
+    return _third(_mix(mixed ^ _mix(np.asarray(sample_idx, np.uint64))))
 
 
 def spatial_split(latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.int8]:

@@ -79,7 +79,8 @@ class FeatureStream:
             seed: of the order.
             window: offsets; memory grows with it, times partitions.
             shard: (index, count): this reader's share of the partitions.
-            limits: judge by these instead of the datasets' own. PostgreSQL is not asked then, so `dataset` is an id.
+            limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for a split by sample or
+                by receiver; `dataset` is an id.
             settings: where the servers are; the environment's, if not given.
 
         Raises:
@@ -219,7 +220,7 @@ class FeatureStream:
         if self._through:
             self.set_epoch(self.epoch + 1)
         async with AsyncExitStack() as stack:
-            pool = None if self._limits else await stack.enter_async_context(dataset_pool(self._settings))
+            pool = await stack.enter_async_context(dataset_pool(self._settings)) if self._asks_postgres() else None
             key = await self._dataset_key(pool)
             log = await stack.enter_async_context(open_log(self._settings, self.topic, stopping=stopping))
             if log.partitions != tuple(sorted(self._positions)):
@@ -236,6 +237,10 @@ class FeatureStream:
             judging = Judging(Specs(pool, self._limits), self._choice)
             async for emission in emissions(runs(log, readers, mine), judging, self.batch_size):
                 yield emission
+
+    def _asks_postgres(self) -> bool:
+        """For limits, and for what a split follows from."""
+        return self._limits is None or (self._choice.split is not None and self._choice.split_by != "spatial")
 
     async def _dataset_key(self, pool: Pool | None) -> DatasetKey | None:
         if self._dataset is None:

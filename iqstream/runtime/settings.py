@@ -1,6 +1,7 @@
 """All settings, read once from the environment and the state directory's `env` file into one frozen object."""
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -12,6 +13,8 @@ from iqstream.runtime.errors import UserError
 PREFIX = "IQSTREAM_"
 STATE_DIR_VARIABLE = "IQSTREAM_STATE_DIR"
 DEFAULT_STATE_DIR = Path(".iqstream")
+
+DEFAULT_BUCKET = "heimdall-synthetic-iq"
 
 T = TypeVar("T")
 
@@ -26,6 +29,8 @@ class Settings:
     s3_access_key: str = field(repr=False)
     s3_secret_key: str = field(repr=False)
     s3_secure: bool = False
+    s3_region: str = ""
+    s3_bucket: str = DEFAULT_BUCKET
     s3_cafile: str = ""
     kafka_security_protocol: str = "PLAINTEXT"
     kafka_sasl_mechanism: str = "SCRAM-SHA-512"
@@ -110,6 +115,8 @@ class _Reader:
             "kafka_security_protocol": self._one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
             "kafka_sasl_mechanism": self._one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
             "s3_secure": _boolean,
+            "s3_region": _region,
+            "s3_bucket": _bucket,
             "partitions": positive,
             "replication_factor": positive,
             "frames_retention_bytes": self._at_least(1024 * 1024),
@@ -181,6 +188,19 @@ def _boolean(text: str) -> bool:
     if text.lower() not in {"true", "false", "1", "0"}:
         raise ValueError(f"{text!r} is neither true nor false")
     return text.lower() in {"true", "1"}
+
+
+def _region(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", text):
+        raise ValueError(f"{text!r} is not a region: write it as eu-central-1")
+    return text
+
+
+def _bucket(text: str) -> str:
+    label = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
+    if not (3 <= len(text) <= 63 and re.fullmatch(rf"{label}(\.{label})*", text)) or re.fullmatch(r"[0-9.]+", text):
+        raise ValueError(f"{text!r} is not a bucket: 3 to 63 lower-case letters, digits, hyphens and dots")
+    return text
 
 
 def _directory(text: str) -> str:

@@ -85,6 +85,61 @@ def test_a_wrong_option_is_named_with_what_is_allowed(run, arguments, fragments)
     says(run(*generate(a_name()), *arguments), 2, *fragments)
 
 
+@pytest.fixture
+def invoke(settings, tmp_path):
+    """Runs `iqstream ...` within this process: the exit code, standard output, and all that was said."""
+    environment = Pipeline(settings, tmp_path / "log").environment()
+
+    def run_command(*arguments):
+        ended = CliRunner(env=environment).invoke(command_line, arguments)
+        code = getattr(ended.exception, "exit_code", ended.exit_code)
+        return code, ended.stdout, ended.output + (str(ended.exception) if ended.exception else "")
+
+    return run_command
+
+
+def test_a_seed_is_drawn_told_and_stored_and_equal_recordings_are_said(invoke):
+    first, other = (json.loads(invoke(*generate(a_name(), "--json"))[1]) for _ in range(2))
+    assert first["spec"]["seed"] != other["spec"]["seed"]
+    assert first["same_recordings_as"] == other["same_recordings_as"] == []
+    seed = str(first["spec"]["seed"])
+    assert json.loads(invoke("datasets", "show", first["dataset_id"], "--json")[1])["spec"]["seed"] == int(seed)
+    longer = ("--seed", seed, "--samples", "3", "--min-snr", "9", "--iq-samples", "0")
+    again = json.loads(invoke(*generate(a_name()), *longer, "--json")[1])
+    assert again["same_recordings_as"] == [first["dataset_id"]]
+    code, told, all_told = invoke(*generate(a_name()), *longer)
+    assert (code, f"seed {seed}" in told) == (0, True)
+    for dataset_id in (first["dataset_id"], again["dataset_id"]):
+        assert f"the same recordings as dataset {dataset_id}" in all_told
+    assert "same recordings" not in invoke(*generate(a_name()), "--seed", seed, "--frequency", "145MHz")[2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "fragments"),
+    [
+        (("--capture-ms", "1500"), ("capture_ms of at most 13", "iq.frames")),
+        (("--capture-ms", "60000"), ("capture", "41943 ms at this rate")),
+        (("--capture-ms", "60001"), ("capture_ms", "60000")),
+        (("--capture-ms", "0"), ("--capture-ms", "x>=1")),
+        (("--name", "a\nb"), ("name: character 2", "'\\n'")),
+        (("--name", "a\x1b[31mb"), ("name: character 2",)),
+        (("--name", "6D1B6B0E6F0C4D7A9F558E1D7F6F2A10"), ("looks like a dataset's id",)),
+        (("--seed", str(2**63)), ("seed", str(2**63 - 1))),
+        (("--seed", "-1"), ("--seed", "x>=0")),
+        (("--samples", "10000001"), ("samples", "10000000")),
+        (("--min-snr", "nan"), ("min_snr_db",)),
+        (("--max-gdop", "inf"), ("max_gdop",)),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_anything_is_stored(invoke, arguments, fragments):
+    before = invoke("datasets", "list", "--json")[1]
+    code, _, told = invoke(*generate(a_name()), *arguments)
+    assert code == 2, told
+    for fragment in fragments:
+        assert fragment in told
+    assert invoke("datasets", "list", "--json")[1] == before
+
+
 @pytest.mark.parametrize("text", ["144 MHz", "144e6", "144000000", "0.144GHz"])
 def test_a_frequency_is_understood_as_people_write_it(run, text):
     ended = run(*generate(a_name(), "--json", "--frequency", text))

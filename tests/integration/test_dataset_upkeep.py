@@ -258,6 +258,21 @@ def test_failures_are_counted_by_stage_and_error(settings, made, run):
     assert "truncated [/x]" in told
 
 
+def test_watching_a_dataset_of_which_every_sample_failed_ends_as_no_success(settings, made, run):
+    spec = made[0]
+    assert run("watch", spec.dataset_id)[0] == 0
+    with restored(settings):
+        sql(
+            settings,
+            "UPDATE heimdall.datasets SET accepted = 0, rejected = 0, failed = requested "
+            f"WHERE id = '{spec.dataset_id}'",
+        )
+        code, told = run("watch", spec.dataset_id)
+    assert code == 1
+    assert f"all {SAMPLES} samples failed" in told
+    assert f"iqstream datasets show {spec.dataset_id}" in told
+
+
 def test_deleting_asks_first_and_leaves_a_tombstone_and_nothing_else(settings, made, run):
     spec = made[1]
     assert run("delete", spec.name, answer="n\n")[0] == 1

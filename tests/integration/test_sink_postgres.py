@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from datetime import timedelta
+from secrets import randbits
 from uuid import UUID, uuid4
 
 import asyncpg
@@ -29,7 +30,9 @@ from sink.datasets import (
     insert_dataset,
     list_datasets,
     outcome_counts_by_reason,
+    same_recordings,
     set_status,
+    split_salt,
     version_under_way,
 )
 from sink.dead_letters import copy_dead_letters
@@ -725,6 +728,16 @@ async def test_migrations_are_idempotent_and_may_run_at_once(settings):
         connection = await asyncpg.connect(dsn)
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'heimdall'")
         versions = await connection.fetchval("SELECT count(*) FROM heimdall.alembic_version")
+        # As a database of the step before, with a dataset in it.
+        spec = make_spec()
+        async with connection.transaction():
+            await insert_dataset(
+                connection, spec, samples=SampleRanges.first(1), recorded=False, status="running", grows=False
+            )
+            await connection.execute("ALTER TABLE heimdall.datasets DROP COLUMN split_salt")
+            await connection.execute("UPDATE heimdall.alembic_version SET version_num = '0004'")
+        await migrate(dsn)
+        assert await split_salt(connection, spec.dataset_id) == spec.dataset_id
         await connection.close()
     assert {row["tablename"] for row in tables} >= {"datasets", "measurement_features", "sample_outcomes"}
     assert versions == 1
@@ -742,6 +755,58 @@ async def test_a_name_in_use_is_refused_unless_reused_on_purpose(pool):
     await delete_dataset(pool, again.dataset_id)
     assert (await find_dataset(pool, spec.name)).id == spec.dataset_id
     assert (await find_dataset(pool, again.dataset_id)).status == "deleted"
+
+
+async def test_an_id_means_its_dataset_even_where_another_one_is_named_so(pool):
+    spec, other = make_spec(), make_spec()
+    await create_dataset(pool, spec)
+    await create_dataset(pool, other)
+    for form in (spec.dataset_id, spec.dataset_id.upper(), UUID(spec.dataset_id).hex):
+        await pool.execute("UPDATE heimdall.datasets SET name = $1 WHERE id = $2", form, UUID(other.dataset_id))
+        assert (await find_dataset(pool, form)).id == spec.dataset_id
+    with pytest.raises(UserError, match="looks like a dataset's id"):
+        await create_dataset(pool, make_spec(name=spec.dataset_id))
+    assert (await find_dataset(pool, other.dataset_id)).id == other.dataset_id
+
+
+async def test_datasets_of_the_same_recordings_have_one_salt_whatever_is_asked_of_them(pool):
+    seed = randbits(53)
+    spec = make_spec(samples=100, seed=seed)
+    longer = make_spec(samples=1000, seed=seed, limits=Limits(min_snr_db=9.0), iq_samples=0)
+    others = [make_spec(seed=seed + 1), make_spec(seed=seed, frequency_hz=145e6)]
+    real = make_spec(seed=seed)
+    for one in (spec, longer, *others):
+        await create_dataset(pool, one)
+    await create_dataset(pool, real, recorded=True)
+    assert [twin.id for twin in await same_recordings(pool, longer)] == [spec.dataset_id]
+    salts = [await split_salt(pool, one.dataset_id) for one in (spec, longer, *others, real)]
+    assert salts[0] == salts[1]
+    assert len(set(salts)) == 4
+    assert salts[4] == real.dataset_id
+
+
+async def test_what_was_split_before_stays_so_and_new_datasets_of_its_recordings_go_with_it(pool):
+    """Datasets of before the column are salted by their ids: so are their versions, and what equals the oldest."""
+    seed = randbits(53)
+    old, second = make_spec(seed=seed), make_spec(seed=seed)
+    for one in (old, second):
+        await create_dataset(pool, one)
+        await pool.execute("UPDATE heimdall.datasets SET split_salt = id WHERE id = $1", UUID(one.dataset_id))
+    await delete_dataset(pool, old.dataset_id)
+    new, version = make_spec(seed=seed), msgspec.structs.replace(second, dataset_version=2)
+    await create_dataset(pool, new)
+    async with pool.acquire() as connection:
+        await insert_dataset(connection, version, recorded=False, status="running", requested=1)
+    rows = await pool.fetch(
+        "SELECT id::text, split_salt::text FROM heimdall.datasets WHERE id = ANY($1) ORDER BY created_at, version",
+        [UUID(one.dataset_id) for one in (old, second, new)],
+    )
+    assert {(row["id"], row["split_salt"]) for row in rows} == {
+        (old.dataset_id, old.dataset_id),
+        (second.dataset_id, second.dataset_id),
+        (new.dataset_id, old.dataset_id),
+    }
+    assert len(rows) == 4
 
 
 async def test_of_submitters_of_one_name_at_once_one_wins(pool):

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import random
+from dataclasses import replace
 from types import SimpleNamespace
 from uuid import UUID, uuid4
 
@@ -12,6 +13,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
+from iqstream.ops.reach import object_store
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import admin_client, reader_consumer
@@ -325,9 +327,21 @@ async def test_an_object_that_is_not_there_is_named(store):
 
 
 async def test_a_bucket_that_is_not_there_is_named_with_what_makes_it(store, monkeypatch):
-    monkeypatch.setattr("sink.objects.BUCKET", "no-such-bucket")
+    monkeypatch.setattr(store, "_bucket", "no-such-bucket")
     with pytest.raises(Failed, match="no bucket no-such-bucket: run `iqstream init`"):
         await store.put_iq(str(uuid4()), 0, "rx", np.zeros(4, np.complex64))
+
+
+async def test_objects_stand_in_the_bucket_and_region_that_are_set(store, settings):
+    dataset_id = str(uuid4())
+    elsewhere = object_store(replace(settings, s3_bucket="iq-of-others", s3_region="us-east-1"))
+    try:
+        assert await elsewhere.ensure_bucket()
+        await elsewhere.put_iq(dataset_id, 0, "rx", np.zeros(4, np.complex64))
+        assert await elsewhere.list_samples(dataset_id) == [object_name(dataset_id, 0, "rx")]
+        assert await store.list_samples(dataset_id) == []
+    finally:
+        elsewhere.close()
 
 
 async def test_objects_are_written_again_and_removed_by_dataset(store):

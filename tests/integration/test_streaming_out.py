@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import numpy as np
@@ -16,7 +17,10 @@ import pyarrow.parquet
 import pytest
 
 from iqstream.dataset import FeatureStream
+from iqstream.dataset.splits import SPLITS, random_split
+from iqstream.ops.reach import postgres_pool
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
+from sink.datasets import split_salt
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
 pytestmark = pytest.mark.stack
@@ -88,6 +92,28 @@ def test_the_stream_has_the_samples_figures_and_values_of_the_rows(settings, spe
             assert values == [by_name[name][statistic] for name in FEATURE_NAMES for statistic in STATISTICS]
 
 
+def test_the_random_split_of_the_stream_is_that_of_the_datasets_salt(settings, spec, stored):
+    salt = asyncio.run(read_salt(settings, spec))
+    indices = sorted(stored)
+    expected = dict(zip(indices, np.array(SPLITS)[random_split(salt, indices)].tolist(), strict=True))
+    told = {meta["sample_idx"]: meta["split"] for _, _, meta in FeatureStream(spec.dataset_id, settings=settings)}
+    judged = FeatureStream(spec.dataset_id, split="train", limits=LIMITS, settings=settings)
+    assert told == expected
+    assert {meta["sample_idx"] for _, _, meta in judged} == {i for i, split in expected.items() if split == "train"}
+
+
+async def read_salt(settings, spec):
+    async with postgres_pool(settings) as pool:
+        return await split_salt(pool, spec.dataset_id)
+
+
+def test_watching_a_submission_in_json_leaves_standard_output_to_json(run):
+    ended = run("generate", "--name", f"json {uuid4()}", "--samples", "2", "--capture-ms", "20", "--watch", "--json")
+    assert ended.returncode == 0
+    assert json.loads(ended.stdout)["spec"]["samples"] == 2
+    assert b"Generation complete: " in ended.stderr
+
+
 def test_held_out_receivers_appear_in_their_split_alone(settings, spec):
     seen = {}
     for split in ("train", "validation", "test"):
@@ -118,7 +144,7 @@ def test_a_reader_that_has_had_enough_is_no_error(run, spec):
 
 
 @pytest.mark.parametrize("file_format", ["parquet", "npz", "csv"])
-def test_an_export_has_every_row_with_units_splits_and_a_card(run, tmp_path, spec, stored, file_format):
+def test_an_export_has_every_row_with_units_splits_and_a_card(settings, run, tmp_path, spec, stored, file_format):
     path = tmp_path / f"set.{file_format}"
     asked = ("datasets", "export", spec.dataset_id, "--format", file_format, "--output", str(path))
     ended = run(*asked, "--include-rejected", "--json")
@@ -129,6 +155,7 @@ def test_an_export_has_every_row_with_units_splits_and_a_card(run, tmp_path, spe
     assert len(rows) == told["rows"] == SAMPLES * len(spec.receivers)
     assert metadata["spec_sha256"] == spec.content_sha256()
     streamed = {meta["sample_idx"]: meta["split"] for _, _, meta in stream_of(spec, run)}
+    salt = asyncio.run(read_salt(settings, spec))
     for row in rows:
         index = int(row["sample_idx"])
         assert (row["outcome"] == "accepted") == (index in stored)
@@ -136,6 +163,7 @@ def test_an_export_has_every_row_with_units_splits_and_a_card(run, tmp_path, spe
             receivers = {one["rx_id"]: one for one in map(json.loads, stored[index]["receiver_features"])}
             assert float(row["snr_db_mean"]) == receivers[row["rx_id"]]["snr_db"]["mean"]
             assert row["split_spatial"] == streamed[index]
+            assert row["split_random"] == SPLITS[random_split(salt, index)]
         else:
             assert row["snr_db_mean"] in {None, ""} or np.isnan(row["snr_db_mean"])
             assert float(row["weight"]) == 0

@@ -10,11 +10,11 @@ import msgspec
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped, growth_ended
 from iqstream.ops.commands.lazy import LazyGroup
+from iqstream.ops.commands.watching import watch_to_the_end
 from iqstream.ops.console import Console, say, say_json
 from iqstream.ops.datasets.continuous import end_growth
 from iqstream.ops.datasets.failures import FailureCount, failure_counts
 from iqstream.ops.datasets.submit import SUBMITTED_VERSION, resume
-from iqstream.ops.datasets.watch import watch_dataset
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.tables import counts_table, datasets_table, failures_table, print_whole
 from iqstream.runtime.errors import UserError
@@ -102,9 +102,9 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
 @name_argument
 @under_way_option
 def watch(dataset: str, version: int | None) -> None:
-    """Show progress until the dataset is complete; Ctrl-C leaves it running."""
+    """Show progress until the dataset is complete; Ctrl-C leaves it running. Exit code 1 if every sample failed."""
     found = _with_pool(lambda pool: find_dataset(pool, dataset, version=version, prefer=version_under_way, tell=tell))
-    asyncio.run(watch_dataset(load_settings(), found.id, version=found.version))
+    watch_to_the_end(load_settings(), found.id, version=found.version)
 
 
 @datasets.command("cancel", epilog="Example: iqstream datasets cancel 'Test IQ Generation'")

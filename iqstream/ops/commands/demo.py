@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from iqstream.ops.commands.generate import make_spec
+from iqstream.ops.commands.generate import capture_of, make_spec
+from iqstream.ops.commands.spec_limits import whole_number
 from iqstream.ops.commands.stack import start_stack, state_dir_option
 from iqstream.ops.console import Console
 from iqstream.ops.embedded import stack
@@ -14,13 +15,19 @@ from iqstream.ops.initialise import initialise
 from iqstream.ops.room import needed_bytes
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import load_settings, only_embedded
-from schemas import Capture
+from schemas import Capture, DatasetSpec
 
 
 @click.command(epilog="Example: iqstream demo --samples 50 --keep-up")
-@click.option("--samples", type=click.IntRange(min=1), default=200, show_default=True, help="Samples to generate.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
-@click.option("--capture-ms", type=click.IntRange(1, 60_000), default=1000, show_default=True, help="Recording, ms.")
+@click.option(
+    "--samples", type=whole_number(DatasetSpec, "samples"), default=200, show_default=True, help="Samples to generate."
+)
+@click.option(
+    "--seed", type=whole_number(DatasetSpec, "seed"), default=0, show_default=True, help="Seed of everything random."
+)
+@click.option(
+    "--capture-ms", type=whole_number(Capture, "capture_ms"), default=1000, show_default=True, help="Recording, ms."
+)
 @click.option("--keep-up", is_flag=True, help="Leave the servers running at the end.")
 @state_dir_option
 def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Path) -> None:  # noqa: FBT001
@@ -38,7 +45,7 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
         name=demo_name(datetime.now().astimezone()),
         samples=samples,
         seed=seed,
-        capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
+        capture=capture_of(capture_ms),
     )
     console.print("Starting Kafka, PostgreSQL and S3", style="bold")
     info = start_stack(console, state_dir, needed_bytes(spec))

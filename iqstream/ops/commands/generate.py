@@ -4,24 +4,27 @@ import asyncio
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from secrets import randbits
 from uuid import uuid4
 
 import click
 import msgspec
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped
+from iqstream.ops.commands.spec_limits import whole_number
+from iqstream.ops.commands.watching import watch_to_the_end
 from iqstream.ops.console import say, say_json
-from iqstream.ops.datasets.submit import require_topic, submit
-from iqstream.ops.datasets.watch import watch_dataset
+from iqstream.ops.datasets.publishable import check_publishable
+from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import postgres_pool
 from iqstream.ops.receivers_file import read_receivers
 from iqstream.ops.room import check_room_for
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, Receiver, Scenario, Terrain
+from schemas import Capture, DatasetSpec, Limits, Receiver, Scenario, Terrain
 from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, MODULATIONS, parse_frequency_hz
-from sink.datasets import create_dataset
+from sink.datasets import Dataset, create_dataset, same_recordings
 
 
 class Frequency(click.ParamType[float]):
@@ -44,26 +47,38 @@ class Frequency(click.ParamType[float]):
     "--min-snr 3 --min-receivers 3 --max-gdop 50 --watch"
 )
 @click.option("--name", required=True, help="The dataset's name; one in use is refused.")
-@click.option("--samples", type=click.IntRange(min=1), help="Samples to generate; with --continuous at most.")
+@click.option(
+    "--samples", type=whole_number(DatasetSpec, "samples"), help="Samples to generate; with --continuous at most."
+)
 @click.option("--frequency", type=Frequency(), default="144MHz", show_default=True, help="Carrier: 144MHz, 144e6.")
 @click.option("--min-snr", type=float, default=3.0, show_default=True, help="Lowest mean SNR to accept, dB.")
 @click.option(
     "--min-receivers",
-    type=click.IntRange(min=2),
+    type=whole_number(Limits, "min_receivers"),
     default=3,
     show_default=True,
     help="Fewest receivers that must have detected the signal.",
 )
 @click.option("--max-gdop", type=float, default=10.0, show_default=True, help="Highest GDOP to accept.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of everything random.")
+@click.option(
+    "--seed",
+    type=whole_number(DatasetSpec, "seed"),
+    help="Seed of everything random: the same one and settings, the same recordings.  [default: drawn]",
+)
 @click.option(
     "--iq-samples",
-    type=click.IntRange(min=0),
+    type=whole_number(DatasetSpec, "iq_samples"),
     default=100,
     show_default=True,
     help="Accepted samples whose IQ is stored.",
 )
-@click.option("--capture-ms", type=click.IntRange(min=1), default=1000, show_default=True, help="Recording length, ms.")
+@click.option(
+    "--capture-ms",
+    type=whole_number(Capture, "capture_ms"),
+    default=1000,
+    show_default=True,
+    help="Recording length, ms.",
+)
 @click.option(
     "--modulation",
     type=click.Choice(MODULATIONS),
@@ -88,7 +103,12 @@ class Frequency(click.ParamType[float]):
     "--continuous", is_flag=True, help="Submit at --rate until Ctrl-C, held back while the stages lag behind."
 )
 @click.option("--rate", type=Rate(), metavar="N/s", help="Samples per second, with --continuous: 5/s, 0.5/s.")
-@click.option("--json", "as_json", is_flag=True, help="Print the dataset's id and settings as JSON.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print the dataset's id and settings as JSON; with --watch, progress goes to standard error.",
+)
 def generate(  # click passes options by name
     name: str,
     samples: int | None,
@@ -96,7 +116,7 @@ def generate(  # click passes options by name
     min_snr: float,
     min_receivers: int,
     max_gdop: float,
-    seed: int,
+    seed: int | None,
     iq_samples: int,
     capture_ms: int,
     modulation: str,
@@ -118,35 +138,33 @@ def generate(  # click passes options by name
         name=name,
         samples=samples or MAX_SAMPLES,
         frequency_hz=frequency,
-        seed=seed,
+        **({} if seed is None else {"seed": seed}),
         iq_samples=iq_samples,
         receivers=network,
         terrain=read_terrain(terrain, network) if terrain else Terrain(),
-        capture=Capture(capture_ms=capture_ms, chunk_ms=min(200, capture_ms)),
+        capture=capture_of(capture_ms),
         scenario={"modulation": modulation},
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
     )
     settings = load_settings()
     check_room_for(spec if rate is None else first_hour(spec, rate), settings)
+    lines = SubmissionLines(spec, as_json=as_json)
     if rate is not None:
         try:
-            asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name))
+            lines.begun(asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name)))
             grow_until_stopped(settings, spec, rate, as_json=as_json)
         except KeyboardInterrupt:
             say(f"If it is listed as running, `iqstream datasets end {spec.dataset_id}` ends it.", err=True)
             raise
         return
     try:
-        asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
+        twins = asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
     except KeyboardInterrupt:
         say(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)
         raise
-    if as_json:
-        say_json({"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec)})
-    else:
-        say(f"Submitted {name!r}: {samples} samples, dataset {spec.dataset_id}")
+    lines.submitted(twins)
     if watch:
-        asyncio.run(watch_dataset(settings, spec.dataset_id))
+        watch_to_the_end(settings, spec.dataset_id, on_stderr=as_json)
 
 
 def first_hour(spec: DatasetSpec, rate_per_s: float) -> DatasetSpec:
@@ -154,15 +172,25 @@ def first_hour(spec: DatasetSpec, rate_per_s: float) -> DatasetSpec:
     return msgspec.structs.replace(spec, samples=min(spec.samples, math.ceil(rate_per_s * 3600)))
 
 
+def draw_seed() -> int:
+    """A seed that nobody has used; JSON readers that hold numbers as doubles keep it exactly."""
+    return randbits(53)
+
+
+def capture_of(capture_ms: int) -> dict[str, int]:
+    """The fields of a recording of this length, in chunks of 200 ms."""
+    return {"capture_ms": capture_ms, "chunk_ms": min(Capture().chunk_ms, capture_ms)}
+
+
 def make_spec(**fields: object) -> DatasetSpec:
-    """A spec with a new id for this generator.
+    """A spec with a new id for this generator, and with a seed of its own unless one is named.
 
     Raises:
         UserError: a field is out of its range; names it.
     """
-    identity = {"dataset_id": str(uuid4()), "generator_version": GENERATOR_VERSION}
+    drawn = {"dataset_id": str(uuid4()), "generator_version": GENERATOR_VERSION, "seed": draw_seed()}
     try:
-        return msgspec.convert(msgspec.to_builtins(fields) | identity, DatasetSpec)
+        return msgspec.convert(drawn | msgspec.to_builtins(fields), DatasetSpec)
     except msgspec.ValidationError as error:
         raise UserError(f"dataset: {error}") from None
 
@@ -182,12 +210,48 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
     return Terrain(source="tiles", tiles=tiles)
 
 
-async def _begin_to_grow(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
-    await require_topic(settings)
+async def _begin_to_grow(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> list[Dataset]:
+    await check_publishable(settings, spec)
     async with postgres_pool(settings) as pool:
         await create_dataset(pool, spec, reuse_name=reuse_name, status="running")
+        return await same_recordings(pool, spec)
 
 
-async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> None:
+async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> list[Dataset]:
     async with postgres_pool(settings) as pool:
         await submit(settings, pool, spec, reuse_name=reuse_name)
+        return await same_recordings(pool, spec)
+
+
+class SubmissionLines:
+    """What is said of a submission: what it is called, its seed, and which datasets hold the same recordings."""
+
+    def __init__(self, spec: DatasetSpec, *, as_json: bool) -> None:
+        self._spec = spec
+        self._as_json = as_json
+
+    def submitted(self, twins: Sequence[Dataset]) -> None:
+        """Of a dataset that is submitted whole."""
+        spec = self._spec
+        if self._as_json:
+            same = [twin.id for twin in twins if twin.status != "deleted"]
+            document = {"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec), "same_recordings_as": same}
+            say_json(document)
+        else:
+            say(f"Submitted {spec.name!r}: {spec.samples} samples, seed {spec.seed}, dataset {spec.dataset_id}")
+        self._say_twins(twins)
+
+    def begun(self, twins: Sequence[Dataset]) -> None:
+        """Of a dataset that begins to grow, whose lines follow."""
+        if not self._as_json:
+            say(f"Growing {self._spec.name!r}: seed {self._spec.seed}, dataset {self._spec.dataset_id}")
+        self._say_twins(twins)
+
+    def _say_twins(self, twins: Sequence[Dataset]) -> None:
+        for twin in twins:
+            if twin.status != "deleted":
+                say(
+                    f"Its recordings are the same recordings as dataset {twin.id} ({twin.name!r}): seed "
+                    f"{self._spec.seed} with the same settings. Another --seed makes others.",
+                    err=True,
+                )

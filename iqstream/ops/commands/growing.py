@@ -87,7 +87,7 @@ class _Lines:
             return
         self._next_s = time.monotonic() + LINE_EVERY_S
         if self._as_json:
-            say_json({"dataset_id": self._spec.dataset_id} | msgspec.to_builtins(tick))
+            say_json({"dataset_id": self._spec.dataset_id, "seed": self._spec.seed} | msgspec.to_builtins(tick))
         else:
             held_back = ", held back" if tick.held_back else ""
             say(f"{self._spec.name}: submitted {tick.submitted}, backlog {tick.backlog} samples{held_back}")

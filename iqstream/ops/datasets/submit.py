@@ -7,8 +7,9 @@ from itertools import islice
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from iqstream.ops.datasets.publishable import check_publishable
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import admin_client, started_producer, stored_position, transaction
+from iqstream.runtime.kafka import started_producer, stored_position, transaction
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -29,23 +30,12 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
     """Makes the dataset's row, then publishes all its shards; the dataset runs when this returns.
 
     Raises:
-        UserError: the name is in use.
+        UserError: the name is in use or not fit to be one, or no frame or shard of the dataset can be published.
         Unreachable: no broker, or it has none of our topics.
     """
-    await require_topic(settings)
+    await check_publishable(settings, spec)
     await create_dataset(pool, spec, reuse_name=reuse_name)
     await resume(settings, pool, spec)
-
-
-async def require_topic(settings: Settings) -> None:
-    """Before a dataset's row is made: whether its shards have a place to go.
-
-    Raises:
-        Unreachable: no broker, or it has none of our topics.
-    """
-    async with admin_client(settings) as admin:
-        if JOBS not in await admin.list_topics():
-            raise Unreachable(f"Kafka at {settings.kafka_bootstrap} has no topic {JOBS}: run `iqstream init`.")
 
 
 async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:

@@ -13,9 +13,10 @@ from rich.progress import Progress as Bars
 from iqstream.ops.console import Console
 from iqstream.ops.datasets.progress import Progress, progress_reader
 from iqstream.ops.datasets.submit import SUBMITTED_VERSION
-from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
+from sink.datasets import Dataset
 
 REFRESH_S = 0.5
 LINE_EVERY_S = 5.0
@@ -139,7 +140,18 @@ def outcome_line(progress: Progress) -> str:
     dataset = progress.dataset
     if dataset.status != "complete":
         return f"{dataset.name}: {dataset.status} at {progress.dataset.decided} of {dataset.requested} samples"
+    if dataset.failed == dataset.requested:
+        return f"{dataset.name}: complete, but all {dataset.requested} samples failed"
     return f"Generation complete: {dataset.accepted} samples, {dataset.iq_samples_saved} IQ samples saved to MinIO"
+
+
+def require_success(dataset: Dataset) -> None:
+    """Raises Failed where a dataset has come to its end with no sample that did not fail."""
+    if dataset.failed == dataset.requested:
+        raise Failed(
+            f"every sample of {dataset.name!r} failed: `iqstream datasets show {dataset.id}` says why, "
+            "`iqstream dead-letters list` what is kept of them"
+        )
 
 
 def counts_line(progress: Progress, rate: Rate) -> str:

@@ -19,7 +19,7 @@ from iqstream.ops.demo.kill_worker import Kill
 from iqstream.ops.embedded.disk import used_bytes
 from iqstream.ops.lag.read import read_lag
 from iqstream.ops.reach import object_store, postgres_pool
-from iqstream.runtime.settings import Settings
+from iqstream.runtime.settings import DEFAULT_BUCKET, Settings
 from schemas import DatasetSpec, FeatureRecord
 from sink.datasets import Dataset
 from sink.objects import ObjectStore
@@ -82,6 +82,8 @@ class DemoResults:
     errors: Sequence[RecordingErrors]
     answers: Sequence[tuple[str, Sequence[asyncpg.Record]]]
     objects: Sequence[str]
+    bucket: str = DEFAULT_BUCKET
+    """Where they are."""
     disk_bytes: int
     picture: Path
 
@@ -146,6 +148,7 @@ async def demo_results(
         errors=records.errors,
         answers=answers,
         objects=objects,
+        bucket=settings.s3_bucket,
         disk_bytes=used_bytes(state_dir),
         picture=picture,
     )

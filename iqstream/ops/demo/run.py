@@ -9,7 +9,7 @@ from pathlib import Path
 
 from iqstream.ops.console import Console
 from iqstream.ops.datasets.submit import submit
-from iqstream.ops.datasets.watch import watch_dataset
+from iqstream.ops.datasets.watch import require_success, watch_dataset
 from iqstream.ops.demo.kill_worker import Workers, kill_one
 from iqstream.ops.demo.results import DemoResults, demo_results
 from iqstream.ops.reach import postgres_pool
@@ -63,6 +63,7 @@ async def run_demo(
         raise
     if progress.dataset.status != "complete":
         raise Failed(f"the dataset ended {progress.dataset.status}; see {log_path}")
+    require_success(progress.dataset)
     picture = state_dir / "pictures" / f"{spec.dataset_id}.png"
     return await demo_results(settings, progress.dataset, kill, state_dir=state_dir, picture=picture)
 

@@ -18,7 +18,6 @@ from iqstream.ops.datasets.watch import duration
 from iqstream.ops.demo.results import DemoResults
 from iqstream.ops.tables import print_whole, result_table
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE
-from sink.objects import BUCKET
 from sink.verdict import VERDICTS, Verdict
 
 _NONE = "-"
@@ -146,7 +145,7 @@ def stored_lines(results: DemoResults, state_dir: Path) -> list[str]:
     folders = {name.rsplit("/", 1)[0] for name in results.objects}
     example = f", as {results.objects[0]}" if results.objects else ""
     return [
-        f"{len(results.objects)} objects in {len(folders)} folders of {BUCKET}{example}",
+        f"{len(results.objects)} objects in {len(folders)} folders of {results.bucket}{example}",
         f"{results.disk_bytes / 2**30:.2f} GiB of disk used by {state_dir}, earlier datasets included",
         f"Picture: {results.picture}",
     ]

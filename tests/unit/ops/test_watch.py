@@ -20,8 +20,9 @@ from iqstream.ops.datasets.watch import (
     counts_line,
     duration,
     outcome_line,
+    require_success,
 )
-from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.errors import Failed, Unreachable
 from sink.datasets import Dataset
 from sink.sample_ranges import SampleRanges
 
@@ -146,3 +147,19 @@ def test_watching_outlasts_an_outage_and_ends_with_one_that_does_not_end():
     outages.note(OUTAGE_ALLOWED_S + 1, OSError("away again"))
     with pytest.raises(Unreachable, match="away still"):
         outages.note(2 * OUTAGE_ALLOWED_S + 2, OSError("away still"))
+
+
+def test_a_dataset_of_which_every_sample_failed_is_no_success_and_says_so():
+    failed = dataset(requested=7, failed=7, status="complete")
+    assert outcome_line(reckon(failed, 7, 0, 0)) == "Test: complete, but all 7 samples failed"
+    with pytest.raises(Failed, match="every sample of 'Test' failed: `iqstream datasets show d` says why"):
+        require_success(failed)
+
+
+@pytest.mark.parametrize("counts", [{"accepted": 1, "failed": 6}, {"rejected": 1, "failed": 6}, {"rejected": 7}])
+def test_one_sample_that_did_not_fail_is_a_success(counts):
+    require_success(dataset(requested=7, status="complete", **counts))
+
+
+def test_a_dataset_cancelled_before_its_first_sample_has_not_failed():
+    require_success(dataset(requested=7, status="cancelled"))

@@ -75,3 +75,20 @@ def test_the_embedded_servers_win_over_others_where_only_they_are_wanted(tmp_pat
         "IQSTREAM_STATE_DIR": str(tmp_path),
         "HOME": "/h",
     }
+
+
+def test_region_and_bucket_of_the_object_store_are_settings_with_the_defaults_as_they_were(tmp_path):
+    assert (load(tmp_path, COMPLETE).s3_region, load(tmp_path, COMPLETE).s3_bucket) == ("", "heimdall-synthetic-iq")
+    named = COMPLETE | {"IQSTREAM_S3_REGION": "eu-central-1", "IQSTREAM_S3_BUCKET": "iq.of-mine"}
+    assert (load(tmp_path, named).s3_region, load(tmp_path, named).s3_bucket) == ("eu-central-1", "iq.of-mine")
+
+
+@pytest.mark.parametrize("bucket", ["ab", "a" * 64, "Mine", "a_b", "-ab", "ab.", "a..b", "a.-b", "192.168.1.1", "a/b"])
+def test_a_bucket_that_no_server_takes_is_named(tmp_path, bucket):
+    with pytest.raises(UserError, match=r"IQSTREAM_S3_BUCKET: .* is not a bucket"):
+        load(tmp_path, COMPLETE | {"IQSTREAM_S3_BUCKET": bucket})
+
+
+def test_a_region_that_is_none_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"IQSTREAM_S3_REGION: .* is not a region"):
+        load(tmp_path, COMPLETE | {"IQSTREAM_S3_REGION": "eu central"})

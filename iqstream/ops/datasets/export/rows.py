@@ -12,7 +12,7 @@ from iqstream.dataset.splits import NO_SPLIT, SPLITS, random_split, receiver_spl
 from iqstream.ops.datasets.export.selection import Selection
 from iqstream.ops.datasets.export.table import COLUMNS, FEATURE_COLUMNS, Table
 from schemas import FEATURE_NAMES, STATISTICS
-from sink.datasets import Dataset
+from sink.datasets import Dataset, split_salt
 from sink.postgres import Connection
 
 SAMPLES_AT_A_TIME = 256
@@ -36,7 +36,9 @@ async def export_tables(
 
     Of rejected samples the ledger holds the figures and who detected, not the values of the features, which are NaN.
     """
-    tables = _Tables(dataset, selection)
+    salt = await split_salt(connection, dataset.id)
+    assert salt is not None  # noqa: S101  # the dataset is there
+    tables = _Tables(dataset, selection, salt)
     batch: list[asyncpg.Record] = []
     async for record in connection.cursor(
         _QUERY, UUID(dataset.id), dataset.version, include_rejected, prefetch=SAMPLES_AT_A_TIME
@@ -52,8 +54,9 @@ async def export_tables(
 class _Tables:
     """Rows of samples as columns."""
 
-    def __init__(self, dataset: Dataset, selection: Selection) -> None:
+    def __init__(self, dataset: Dataset, selection: Selection, salt: str) -> None:
         self._dataset = dataset
+        self._salt = salt
         self._selection = selection
         self._receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
         self._receiver_split = receiver_split(list(self._receivers))
@@ -64,7 +67,7 @@ class _Tables:
         columns: dict[str, Any] = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
         index = np.array(columns["sample_idx"], np.int64)
         latitude, longitude = np.array(columns["tx_latitude"], float), np.array(columns["tx_longitude"], float)
-        columns["split_random"] = np.array(SPLITS)[random_split(self._dataset.id, index)]
+        columns["split_random"] = np.array(SPLITS)[random_split(self._salt, index)]
         columns["split_spatial"] = np.array([*SPLITS, ""])[spatial_split(latitude, longitude)]
         accepted = np.array(columns["outcome"]) == "accepted"
         columns["weight"] = np.where(accepted, self._selection.weights(latitude, longitude), 0.0)

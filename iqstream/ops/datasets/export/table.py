@@ -44,7 +44,7 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="sample_idx", dtype="i4", role="id"),
     Column(name="outcome", dtype="U8", role="quality", meaning="accepted or rejected"),
     Column(name="reason", dtype="U17", role="quality", meaning="why it was rejected"),
-    Column(name="split_random", dtype="U10", role="id", meaning="by hash of the sample"),
+    Column(name="split_random", dtype="U10", role="id", meaning="by hash of the recordings' content and the sample"),
     Column(name="split_spatial", dtype="U10", role="id", meaning="by hash of the 5 km block of the transmitter"),
     Column(name="split_receiver_holdout", dtype="U10", role="id", meaning="of this row's receiver"),
     Column(
