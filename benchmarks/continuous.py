@@ -67,7 +67,7 @@ class Follower:
 async def generator(settings: Settings, rate: float) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *COMMAND, "generate", "--name", "continuous", "--continuous", "--rate", str(rate), "--json",
-        "--capture-ms", str(CAPTURE_MS), env=environment_of(settings), stdout=asyncio.subprocess.PIPE,
+        "--capture-ms", str(CAPTURE_MS), "--seed", "0", env=environment_of(settings), stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
         yield process

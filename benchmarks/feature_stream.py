@@ -126,7 +126,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=8192, help="a multiple of 256")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
-    spec = make_spec(name="benchmark", samples=arguments.samples, iq_samples=0)
+    spec = make_spec(name="benchmark", samples=arguments.samples, iq_samples=0, seed=0)
     with tempfile.TemporaryDirectory() as folder:
         state_dir = Path(folder) / "state"
         stack.up(state_dir)

@@ -76,7 +76,7 @@ def finished(bench):
         # 2. Submit.  3. Watch to the end.
         told = bench.run(
             "generate", "--name", "Test IQ Generation", "--samples", str(SAMPLES), "--frequency", "144MHz",
-            "--min-snr", "3", "--min-receivers", "3", "--max-gdop", "50", "--watch", timeout=1500,
+            "--min-snr", "3", "--min-receivers", "3", "--max-gdop", "50", "--seed", "0", "--watch", timeout=1500,
         )  # fmt: skip
     finally:
         ended.set()

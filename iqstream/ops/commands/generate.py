@@ -44,7 +44,7 @@ class Frequency(click.ParamType[float]):
 
 @click.command(
     epilog="Example: iqstream generate --name 'Test IQ Generation' --samples 1000 --frequency 144MHz "
-    "--min-snr 3 --min-receivers 3 --max-gdop 50 --watch"
+    "--min-snr 3 --min-receivers 3 --max-gdop 50 --seed 1 --watch"
 )
 @click.option("--name", required=True, help="The dataset's name; one in use is refused.")
 @click.option(

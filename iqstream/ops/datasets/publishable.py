@@ -9,7 +9,6 @@ from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import MAX_REQUEST_BYTES, admin_client
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FRAMES, JOBS, topic_configs
-from producer.emission import require_bandwidth
 from producer.frame_size import largest_frame, largest_frame_bytes
 from schemas import Capture, DatasetSpec, GenerationShard, SchemaError, decode, encode, headers, sample_key
 
@@ -26,6 +25,8 @@ async def check_publishable(settings: Settings, spec: DatasetSpec) -> None:
             what fits.
         Unreachable: no broker, or it has none of our topics.
     """
+    from producer.emission import require_bandwidth  # brings the producer's kernels
+
     try:
         require_bandwidth(spec)
     except ValueError as error:
