@@ -103,13 +103,18 @@ class Capture(Checked, frozen=True, kw_only=True):
         if self.samples > MAX_CAPTURE_SAMPLES:
             raise ValueError(
                 f"sample_rate_hz, capture_ms: {self.samples} samples in a recording, at most {MAX_CAPTURE_SAMPLES}: "
-                f"{int(MAX_CAPTURE_SAMPLES / self.sample_rate_hz * 1000)} ms at this rate"
+                f"{longest_capture_ms(self.sample_rate_hz)} ms at this rate"
             )
 
     @property
     def samples(self) -> int:
         """Complex samples of one recording."""
         return round(self.sample_rate_hz * self.capture_ms / 1000)
+
+
+def longest_capture_ms(sample_rate_hz: float) -> int:
+    """The longest recording that a spec may ask for at a rate."""
+    return int(MAX_CAPTURE_SAMPLES / sample_rate_hz * 1000)
 
 
 class Scenario(Checked, frozen=True, kw_only=True):

@@ -118,8 +118,8 @@ def test_a_seed_is_drawn_told_and_stored_and_equal_recordings_are_said(invoke):
     ("arguments", "fragments"),
     [
         (("--capture-ms", "1500"), ("capture_ms of at most 13", "iq.frames")),
-        (("--capture-ms", "60000"), ("capture", "41943 ms at this rate")),
-        (("--capture-ms", "60001"), ("capture_ms", "60000")),
+        (("--capture-ms", "60000"), ("--capture-ms 60000", "capture_ms of at most 13")),
+        (("--capture-ms", "60001"), ("--capture-ms 60001", "capture_ms of at most 13")),
         (("--capture-ms", "0"), ("--capture-ms", "x>=1")),
         (("--name", "a\nb"), ("name: character 2", "'\\n'")),
         (("--name", "a\x1b[31mb"), ("name: character 2",)),

@@ -12,8 +12,9 @@ import msgspec
 
 from iqstream.ops.commands.growing import Rate, grow_until_stopped
 from iqstream.ops.commands.spec_limits import whole_number
+from iqstream.ops.commands.submission_lines import SubmissionLines
 from iqstream.ops.commands.watching import watch_to_the_end
-from iqstream.ops.console import say, say_json
+from iqstream.ops.console import say
 from iqstream.ops.datasets.publishable import check_publishable
 from iqstream.ops.datasets.submit import submit
 from iqstream.ops.reach import postgres_pool
@@ -23,7 +24,13 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, Limits, Receiver, Scenario, Terrain
-from schemas.dataset import ITALY_NORTH_WEST, MAX_SAMPLES, MODULATIONS, parse_frequency_hz
+from schemas.dataset import (
+    ITALY_NORTH_WEST,
+    MAX_SAMPLES,
+    MODULATIONS,
+    longest_capture_ms,
+    parse_frequency_hz,
+)
 from sink.datasets import Dataset, create_dataset, same_recordings
 
 
@@ -134,6 +141,7 @@ def generate(  # click passes options by name
     if samples is None and not continuous:
         raise UserError("--samples: how many? Or --continuous --rate N/s")
     network = read_receivers(receivers) if receivers else ITALY_NORTH_WEST
+    length_ms = min(capture_ms, longest_capture_ms(Capture().sample_rate_hz))
     spec = make_spec(
         name=name,
         samples=samples or MAX_SAMPLES,
@@ -142,11 +150,13 @@ def generate(  # click passes options by name
         iq_samples=iq_samples,
         receivers=network,
         terrain=read_terrain(terrain, network) if terrain else Terrain(),
-        capture=capture_of(capture_ms),
+        capture=capture_of(length_ms),
         scenario={"modulation": modulation},
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
     )
     settings = load_settings()
+    if length_ms < capture_ms:
+        asyncio.run(_refuse_length(settings, spec, capture_ms))
     check_room_for(spec if rate is None else first_hour(spec, rate), settings)
     lines = SubmissionLines(spec, as_json=as_json)
     if rate is not None:
@@ -210,6 +220,15 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
     return Terrain(source="tiles", tiles=tiles)
 
 
+async def _refuse_length(settings: Settings, longest: DatasetSpec, capture_ms: int) -> None:
+    """Raises UserError: says what fits the topic, where not even the longest recording that a spec may have does."""
+    try:
+        await check_publishable(settings, longest)
+    except UserError as error:
+        raise UserError(f"--capture-ms {capture_ms}: {error}") from None
+    raise UserError(f"--capture-ms {capture_ms}: at most {longest.capture.capture_ms}")
+
+
 async def _begin_to_grow(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> list[Dataset]:
     await check_publishable(settings, spec)
     async with postgres_pool(settings) as pool:
@@ -221,37 +240,3 @@ async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) ->
     async with postgres_pool(settings) as pool:
         await submit(settings, pool, spec, reuse_name=reuse_name)
         return await same_recordings(pool, spec)
-
-
-class SubmissionLines:
-    """What is said of a submission: what it is called, its seed, and which datasets hold the same recordings."""
-
-    def __init__(self, spec: DatasetSpec, *, as_json: bool) -> None:
-        self._spec = spec
-        self._as_json = as_json
-
-    def submitted(self, twins: Sequence[Dataset]) -> None:
-        """Of a dataset that is submitted whole."""
-        spec = self._spec
-        if self._as_json:
-            same = [twin.id for twin in twins if twin.status != "deleted"]
-            document = {"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec), "same_recordings_as": same}
-            say_json(document)
-        else:
-            say(f"Submitted {spec.name!r}: {spec.samples} samples, seed {spec.seed}, dataset {spec.dataset_id}")
-        self._say_twins(twins)
-
-    def begun(self, twins: Sequence[Dataset]) -> None:
-        """Of a dataset that begins to grow, whose lines follow."""
-        if not self._as_json:
-            say(f"Growing {self._spec.name!r}: seed {self._spec.seed}, dataset {self._spec.dataset_id}")
-        self._say_twins(twins)
-
-    def _say_twins(self, twins: Sequence[Dataset]) -> None:
-        for twin in twins:
-            if twin.status != "deleted":
-                say(
-                    f"Its recordings are the same recordings as dataset {twin.id} ({twin.name!r}): seed "
-                    f"{self._spec.seed} with the same settings. Another --seed makes others.",
-                    err=True,
-                )
