@@ -12,6 +12,7 @@ from iqstream.dataset.join import Joined
 from iqstream.dataset.specs import Specs
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, Split, SplitBy, random_split, receiver_split, spatial_split
 from iqstream.dataset.verdicts import ACCEPTED, Verdicts, judge
+from iqstream.runtime.errors import UserError
 from schemas import Limits
 from sink.join import DatasetKey
 
@@ -94,6 +95,10 @@ class Judging:
         allowed = self._receivers.get(key)
         if allowed is None:
             rx_ids = self._specs.rx_ids(key)
+            if not rx_ids and self._specs.limits(key) is not None:
+                raise UserError(
+                    "split_by: receiver-holdout needs the dataset's network from PostgreSQL: leave limits out"
+                )
             of_split = receiver_split(rx_ids)
             allowed = self._receivers[key] = frozenset(rx_id for rx_id in rx_ids if of_split[rx_id] == split)
         return allowed

@@ -36,7 +36,7 @@ class Specs:
     """Looked up once each. Datasets that are deleted or unknown have none: their samples are not streamed."""
 
     def __init__(self, pool: Pool | None, limits: Limits | None) -> None:
-        """With `limits`, all samples are judged by these. `pool` is None only then: PostgreSQL is not asked."""
+        """With `limits`, all samples are judged by these. `pool` is None only then; PostgreSQL is not asked."""
         self._pool = pool
         self._limits = limits
         self._known: dict[DatasetKey, DatasetSpec | None] = {}
@@ -50,18 +50,18 @@ class Specs:
             if key not in self._known:
                 found = await _dataset(self._pool, key)
                 self._known[key] = None if found is None or found.status == "deleted" else found.spec
-                if found is not None and key.dataset_id not in self._salts:
-                    self._salts[key.dataset_id] = await split_salt(self._pool, key.dataset_id)
+                if key.dataset_id not in self._salts:
+                    self._salts[key.dataset_id] = await _salt(self._pool, key.dataset_id)
 
     def limits(self, key: DatasetKey) -> Limits | None:
         """What the dataset's samples must reach; None for one that is not there."""
-        if self._pool is None:
+        if self._limits is not None:
             return self._limits
         spec = self._known[key]
-        return None if spec is None else self._limits or spec.limits
+        return None if spec is None else spec.limits
 
     def split_salt(self, dataset_id: str) -> str | None:
-        """What the dataset's random split is salted by; None where it is not known."""
+        """What the dataset's random split is salted by; None where PostgreSQL was not asked."""
         return self._salts.get(dataset_id)
 
     def rx_ids(self, key: DatasetKey) -> Sequence[str]:
@@ -74,6 +74,14 @@ async def _dataset(pool: Pool, key: DatasetKey) -> Dataset | None:
     try:
         return await get_dataset(pool, key.dataset_id, key.dataset_version)
     except UserError:  # a stranger's record: its dataset is not named by a UUID
+        return None
+
+
+async def _salt(pool: Pool, dataset_id: str) -> str | None:
+    """The dataset's salt; of one that PostgreSQL does not know, its id."""
+    try:
+        return await split_salt(pool, dataset_id) or dataset_id
+    except UserError:  # a stranger's record
         return None
 
 

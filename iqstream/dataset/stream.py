@@ -79,8 +79,8 @@ class FeatureStream:
             seed: of the order.
             window: offsets; memory grows with it, times partitions.
             shard: (index, count): this reader's share of the partitions.
-            limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for a split by sample or
-                by receiver; `dataset` is an id.
+            limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for the salt of a split by
+                sample, and `dataset` is an id.
             settings: where the servers are; the environment's, if not given.
 
         Raises:
@@ -239,8 +239,8 @@ class FeatureStream:
                 yield emission
 
     def _asks_postgres(self) -> bool:
-        """For limits, and for what a split follows from."""
-        return self._limits is None or (self._choice.split is not None and self._choice.split_by != "spatial")
+        """For limits, and for the salt of a split by sample."""
+        return self._limits is None or (self._choice.split is not None and self._choice.split_by == "random")
 
     async def _dataset_key(self, pool: Pool | None) -> DatasetKey | None:
         if self._dataset is None:
