@@ -79,8 +79,8 @@ class FeatureStream:
             seed: of the order.
             window: offsets; memory grows with it, times partitions.
             shard: (index, count): this reader's share of the partitions.
-            limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for the salt of a split by
-                sample, and `dataset` is an id.
+            limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for the salt of a split
+                by sample, and `dataset` is an id.
             settings: where the servers are; the environment's, if not given.
 
         Raises:
