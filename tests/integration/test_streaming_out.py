@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import numpy as np
@@ -105,13 +104,6 @@ def test_the_random_split_of_the_stream_is_that_of_the_datasets_salt(settings, s
 async def read_salt(settings, spec):
     async with postgres_pool(settings) as pool:
         return await split_salt(pool, spec.dataset_id)
-
-
-def test_watching_a_submission_in_json_leaves_standard_output_to_json(run):
-    ended = run("generate", "--name", f"json {uuid4()}", "--samples", "2", "--capture-ms", "20", "--watch", "--json")
-    assert ended.returncode == 0
-    assert json.loads(ended.stdout)["spec"]["samples"] == 2
-    assert b"Generation complete: " in ended.stderr
 
 
 def test_held_out_receivers_appear_in_their_split_alone(settings, spec):
