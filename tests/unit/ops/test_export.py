@@ -44,7 +44,7 @@ def stored(dataset, *, without=()):
 
 def table(**kept):
     one = dataset()
-    return _Tables(one, SELECTION).table([stored(one, **kept)])
+    return _Tables(one, SELECTION, one.id).table([stored(one, **kept)])
 
 
 def test_feature_columns_have_the_units_of_the_table():

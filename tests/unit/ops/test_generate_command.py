@@ -22,7 +22,7 @@ def generate(monkeypatch, tmp_path):
         async def submit(*_, **__):
             return list(twins)
 
-        async def watch(_settings, _dataset_id, console):
+        async def watch(_settings, _dataset_id, console, **_):
             console.print("Test: generated 1")
             return reckon(end, end.requested, 0, 0)
 
