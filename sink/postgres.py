@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import re
-import ssl
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import resources
 from operator import attrgetter
 from typing import TypeAlias
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from iqstream.runtime.errors import Failed, Unreachable
-from iqstream.runtime.outages import DatabaseAway
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.postgres import NOT_CONNECTED, connect, no_connection
 from sink.incoming import DeadLetter
 from sink.iq_choice import choose
 from sink.join import DatasetKey, SampleKey
@@ -38,8 +37,6 @@ IDLE_IN_TRANSACTION_MS = 10_000
 """A frozen worker's transaction is ended after this time: by then Kafka has given its partitions away, too."""
 LOCK_TIMEOUT_MS = 5_000
 """Waiting for a dataset is given up and begun again; a frozen worker does not begin again."""
-CONNECT_TIMEOUT_S = 10.0
-_NOT_CONNECTED: tuple[type[Exception], ...] = (*DatabaseAway, ValueError)
 CLOSE_TIMEOUT_S = 5.0
 _CHOICE_STEP = 256
 
@@ -53,32 +50,44 @@ QUERIES: Mapping[str, str] = _named_queries(resources.files("sink").joinpath("qu
 """The statements of queries.sql by name."""
 
 
+def _session_timeout() -> str:
+    return f"SET idle_in_transaction_session_timeout = {IDLE_IN_TRANSACTION_MS};"
+
+
+class _PooledSession(asyncpg.Connection):
+    """A connection that keeps its timeout when the pool resets it."""
+
+    def get_reset_query(self) -> str:
+        return f"{super().get_reset_query()}\n{_session_timeout()}"
+
+
+async def _set_timeout(session: Connection) -> None:
+    await session.execute(_session_timeout())
+
+
 @asynccontextmanager
 async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
     """Connections, for as long as the context lasts.
 
-    A frozen worker's transaction is ended by the server: it would hold its datasets' locks for ever. jsonb keeps its
-    default, text: a codec would quote array elements byte by byte.
+    A frozen worker's transaction is ended by the server: it would hold its datasets' locks for ever. That is set after
+    connecting: a pooler such as PgBouncer refuses it as a parameter of the start. jsonb keeps its default, text: a
+    codec would quote array elements byte by byte.
 
     Raises:
-        Unreachable: no server there, or it refuses us; the password is never shown.
+        Unreachable: no server there.
+        UserError: the settings are wrong: it rejects the login or an option, or is not trusted.
     """
-    place = urlsplit(dsn)
     try:
         pool = await asyncpg.create_pool(
-            dsn,
+            connect=partial(connect, dsn),
+            init=_set_timeout,
+            connection_class=_PooledSession,
             min_size=1,
             max_size=max_size,
-            timeout=CONNECT_TIMEOUT_S,
             command_timeout=30,
-            server_settings={
-                "application_name": "iqstream",
-                "idle_in_transaction_session_timeout": str(IDLE_IN_TRANSACTION_MS),
-            },
         )
-    except _NOT_CONNECTED as error:
-        where = f"PostgreSQL at {place.hostname}:{place.port or 5432}{place.path}"
-        raise Unreachable(f"{where} {_refusal(error)}") from None
+    except NOT_CONNECTED as error:
+        raise no_connection(error, dsn) from None
     try:
         yield pool
     finally:
@@ -87,20 +96,6 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
-
-
-def _refusal(error: Exception) -> str:
-    """Why there is no connection, and what to look at."""
-    match error:
-        case ssl.SSLError():
-            return f"is not trusted: {error.args[-1]}. Check sslmode and sslrootcert in IQSTREAM_POSTGRES_DSN."
-        case FileNotFoundError():
-            return "cannot be checked: a certificate file that IQSTREAM_POSTGRES_DSN names is not there."
-        case asyncpg.InvalidAuthorizationSpecificationError():
-            return f"refuses us: {error}. Check user, password and sslmode in IQSTREAM_POSTGRES_DSN."
-    return (
-        f"does not answer ({type(error).__name__}: {error}). Start it with `iqstream up`, or set IQSTREAM_POSTGRES_DSN."
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -125,8 +125,7 @@ RETURNING name, accepted, iq_samples_saved;
 SELECT set_config('idle_in_transaction_session_timeout', '2min', true);
 
 -- name: end_long_wait
-SELECT set_config('idle_in_transaction_session_timeout', reset_val || 'ms', true)
-FROM pg_settings WHERE name = 'idle_in_transaction_session_timeout';
+SELECT set_config('idle_in_transaction_session_timeout', $1, true);
 
 -- name: claim_iq_save
 SELECT s.dataset_id::text, s.dataset_version, s.sample_idx, s.attempts, o.lineage, d.spec, d.recorded

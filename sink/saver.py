@@ -13,7 +13,7 @@ from schemas import DatasetSpec
 from sink.frames import FrameReader
 from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
-from sink.postgres import QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
+from sink.postgres import IDLE_IN_TRANSACTION_MS, QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
 from sink.storing import is_refusal
 from sink.verdict import storable
@@ -82,7 +82,7 @@ class Saver:
                 return False  # the next sample would fare no better
             # 3. Only now is it saved; the last one completes the dataset. From here on the dataset is locked, and
             #    everybody waits for us: frozen now, we lose the transaction as soon as any frozen worker does.
-            await connection.execute(QUERIES["end_long_wait"])
+            await connection.execute(QUERIES["end_long_wait"], str(IDLE_IN_TRANSACTION_MS))
             if await _deleted_meanwhile(connection, key):
                 await connection.execute(QUERIES["forget_iq_save"], *key)
                 removed = key

@@ -1,5 +1,6 @@
 """The command line: which commands there are, and how an error becomes a message and an exit code."""
 
+import contextlib
 import signal
 import sys
 
@@ -8,8 +9,9 @@ import click
 from iqstream import __version__
 from iqstream.ops.commands.lazy import LazyGroup
 from iqstream.ops.console import say
-from iqstream.runtime.errors import IqstreamError
+from iqstream.runtime.errors import IqstreamError, UserError
 from iqstream.runtime.logs import configure_logs
+from iqstream.runtime.settings import load_settings, secrets_of
 from iqstream.runtime.terminal import OutputLost, ReaderGone, discard_output, open_standard_streams
 
 _MODULES = {
@@ -51,10 +53,18 @@ def iqstream() -> None:
     """  # noqa: D301  # \b is click's mark for text that is not to be rewrapped
 
 
+def _configure_logs() -> None:
+    """As the settings say, where there are any: some commands need none, the others say what is wrong."""
+    configure_logs("text")
+    with contextlib.suppress(UserError):
+        settings = load_settings(warn=False)
+        configure_logs("text", level=settings.log_level, secrets=secrets_of(settings))
+
+
 def main() -> None:
     """Runs the command line; ends the process."""
     open_standard_streams()
-    configure_logs("text")
+    _configure_logs()
     interrupted_by = signal.SIGINT
 
     def interrupt(_number: int, _frame: object) -> None:

@@ -2,11 +2,11 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from urllib.parse import urlsplit
 
 import asyncpg
 
 from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.postgres_address import parse_dsn
 from iqstream.runtime.settings import Settings
 from sink.objects import ObjectStore
 from sink.postgres import Pool, create_pool
@@ -17,16 +17,15 @@ async def postgres_pool(settings: Settings) -> AsyncIterator[Pool]:
     """A small pool of connections.
 
     Raises:
-        Unreachable: no server there, it refuses us, or it has none of our tables.
+        Unreachable: no server there, or it has none of our tables.
+        UserError: the settings are wrong.
     """
     async with create_pool(settings.postgres_dsn, max_size=4) as pool:
         try:
             yield pool
         except asyncpg.UndefinedTableError:
-            place = urlsplit(settings.postgres_dsn)
-            raise Unreachable(
-                f"database {place.path.lstrip('/')} at {place.hostname} has no tables of iqstream: run `iqstream init`."
-            ) from None
+            place = parse_dsn(settings.postgres_dsn)
+            raise Unreachable(f"PostgreSQL at {place} has no tables of iqstream: run `iqstream init`.") from None
 
 
 def object_store(settings: Settings) -> ObjectStore:

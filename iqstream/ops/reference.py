@@ -5,7 +5,7 @@
 
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import click
@@ -15,7 +15,8 @@ from iqstream.ops.cli import iqstream
 from iqstream.ops.console import say
 from iqstream.ops.lag.metrics import LAG_METRICS
 from iqstream.runtime.metrics import METRICS, MetricSpec
-from iqstream.runtime.settings import PREFIX, Settings
+from iqstream.runtime.postgres_address import OPTIONS
+from iqstream.runtime.settings import PREFIX, Settings, setting_of
 from schemas.features import FADING_ALLOWANCE, FEATURE_TABLE, GOAL_CHUNK_SAMPLES, STATISTICS, Feature
 
 FOLDER = Path("docs")
@@ -117,18 +118,27 @@ def settings_page() -> str:
     """The table of settings."""
     rows = []
     for item in fields(Settings):
-        required = item.default is item.default_factory
-        secret = "yes" if not item.repr else ""
-        rows.append(
-            f"| `{PREFIX}{item.name.upper()}` | {'required' if required else f'`{item.default}`'} | {secret} |\n"
-        )
+        default = "required" if item.default is MISSING else f"`{item.default}`" if item.default != "" else ""
+        secret = "" if item.repr else "yes"
+        rows.append(f"| `{PREFIX}{item.name.upper()}` | {setting_of(item.name).meaning} | {default} | {secret} |\n")
     head = (
         "# Settings\n\nEnvironment variables; `.iqstream/env` (written by `iqstream up`) gives those that are not set. "
-        "Any of them may be given as a file's content by adding `_FILE` to its name.\n\n"
+        "Any of them may be given as a file's content by adding `_FILE` to its name. Other variables that begin with "
+        "`IQSTREAM_` are left alone; one that looks like a setting misspelt is warned of.\n\n"
         "`IQSTREAM_STATE_DIR` (default `.iqstream`) is the directory of the embedded servers, `env` included; "
         "`IQSTREAM_CACHE_DIR` (default `~/.cache/iqstream`) keeps Kafka's jars.\n\n"
     )
-    return _NOTE + head + "| variable | default | secret |\n|---|---|---|\n" + "".join(rows)
+    dsn = (
+        "\n## PostgreSQL's address\n\n"
+        "`postgresql://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE?OPTION=VALUE&OPTION=VALUE`. What is special in an "
+        "address is percent-encoded within its parts: `@` as `%40`, `/` as `%2F`, `?` as `%3F`, `#` as `%23`, `%` as "
+        "`%25`. Of several hosts the first is taken that can be written to (`target_session_attrs` says otherwise). A "
+        "Unix socket is `?host=/run/postgresql`. The options are libpq's: "
+        + ", ".join(f"`{name}`" for name in sorted(OPTIONS))
+        + ". Others are refused; settings of the server go into `options=-c%20NAME%3DVALUE`.\n"
+    )
+    table = "| variable | meaning | default | secret |\n|---|---|---|---|\n" + "".join(rows)
+    return _NOTE + head + table + dsn
 
 
 def main(arguments: list[str]) -> int:

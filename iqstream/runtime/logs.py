@@ -15,16 +15,24 @@ _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 _SHORTEST_SECRET = 4
 """A shorter one would be found in every other word."""
 
+_OURS = ("__main__", "extractor", "iqstream", "producer", "schemas", "sink")
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
 def configure_logs(
-    log_format: str, *, level: int = logging.INFO, stream: TextIO | None = None, secrets: Iterable[str] = ()
+    log_format: str, *, level: str = "info", stream: TextIO | None = None, secrets: Iterable[str] = ()
 ) -> None:
-    """Sends all logging to standard error, or to `stream`, in `text` or `json`; `secrets` are hidden in every line."""
+    """Sends all logging to standard error, or to `stream`, in `text` or `json`; `secrets` are hidden in every line.
+
+    `level` is the least that is logged; of libraries it is `info` at the least: their details are not made for our
+    readers, nor without secrets.
+    """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(Redacted(JsonLines() if log_format == "json" else TextLines(), secrets))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    least = logging.getLevelNamesMapping()[level.upper()]
+    logging.basicConfig(level=max(least, logging.INFO), handlers=[handler], force=True)
+    for ours in _OURS:
+        logging.getLogger(ours).setLevel(least)
     for noisy in ("asyncio", "numba", "alembic", "sqlalchemy"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     # what these warn of (retries, fencing, lost servers) is handled where they are used, and told in our own words
@@ -57,23 +65,34 @@ def _time(record: logging.LogRecord) -> str:
     return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
 
 
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """A text of somebody else's, with the secrets hidden."""
+    return _hidden(text, _spellings(secrets))
+
+
+def _spellings(secrets: Iterable[str]) -> list[str]:
+    """The secrets in the ways that a text may have them; one that holds another comes first."""
+    known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
+    spelt = {write(secret)[1:-1] for secret in known for write in (json.dumps, repr)}
+    return sorted(known | spelt | set(map(shown, known)), key=len, reverse=True)
+
+
+def _hidden(text: str, spellings: Iterable[str]) -> str:
+    for secret in spellings:
+        text = text.replace(secret, HIDDEN)
+    return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", text)
+
+
 class Redacted(logging.Formatter):
     """Another formatter's lines, tracebacks included, with the secrets hidden."""
 
     def __init__(self, lines: logging.Formatter, secrets: Iterable[str]) -> None:
         super().__init__()
         self._lines = lines
-        known = {secret for secret in secrets if len(secret) >= _SHORTEST_SECRET}
-        spellings = (
-            known | {spelt(secret)[1:-1] for secret in known for spelt in (json.dumps, repr)} | set(map(shown, known))
-        )
-        self._known = sorted(spellings, key=len, reverse=True)  # a secret that holds another goes first
+        self._spellings = _spellings(secrets)
 
     def format(self, record: logging.LogRecord) -> str:
-        line = self._lines.format(record)
-        for secret in self._known:
-            line = line.replace(secret, HIDDEN)
-        return _PASSWORD_IN_URL.sub(rf"\1:{HIDDEN}@", line)
+        return _hidden(self._lines.format(record), self._spellings)
 
 
 class TextLines(logging.Formatter):

@@ -1,61 +1,164 @@
 """All settings, read once from the environment and the state directory's `env` file into one frozen object."""
 
+import logging
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from typing import Annotated, get_args, get_type_hints
 
+from iqstream.runtime import setting_values as value
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.postgres_address import parse_dsn
+
+log = logging.getLogger(__name__)
 
 PREFIX = "IQSTREAM_"
 STATE_DIR_VARIABLE = "IQSTREAM_STATE_DIR"
 DEFAULT_STATE_DIR = Path(".iqstream")
+OTHER_VARIABLES = frozenset(
+    {
+        "STATE_DIR", "CACHE_DIR",
+        # of docker-compose.yml
+        "TAG", "SECRETS", "STAGE_CPUS",
+        "KAFKA_PORT", "POSTGRES_PORT", "S3_PORT", "PROMETHEUS_PORT", "GRAFANA_PORT",
+    }
+)  # fmt: skip
+"""Variables of ours that are no settings."""
+_SERVICE_LINK = re.compile(r".*_(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT(_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)?)")
+"""What Kubernetes sets in every pod for a service whose name begins with `iqstream-`."""
+_NEAR = 0.75
+"""How alike two names are that may be the same one misspelt."""
+_LARGEST_BYTES = 2**63 - 1
 
 DEFAULT_BUCKET = "heimdall-synthetic-iq"
 
-T = TypeVar("T")
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What one setting is for, and how its text is read."""
+
+    meaning: str
+    parse: Callable[[str], object] = str
+
+
+_PORTABLE_BYTES = value.whole_number(1024 * 1024, _LARGEST_BYTES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Where the servers are and how to speak with them. Secrets are left out of the repr."""
 
-    kafka_bootstrap: str
-    postgres_dsn: str = field(repr=False)
-    s3_endpoint: str
-    s3_access_key: str = field(repr=False)
-    s3_secret_key: str = field(repr=False)
-    s3_secure: bool = False
-    s3_region: str = ""
-    s3_bucket: str = DEFAULT_BUCKET
-    s3_cafile: str = ""
-    kafka_security_protocol: str = "PLAINTEXT"
-    kafka_sasl_mechanism: str = "SCRAM-SHA-512"
-    kafka_sasl_username: str = ""
-    kafka_sasl_password: str = field(default="", repr=False)
-    kafka_ssl_cafile: str = ""
-    kafka_ssl_certfile: str = ""
-    kafka_ssl_keyfile: str = ""
-    partitions: int = 12
-    frames_retention_bytes: int = 512 * 1024 * 1024
-    frames_segment_bytes: int = 64 * 1024 * 1024
-    replication_factor: int = 1
-    max_invalid_share: float = 0.5
-    log_format: str = "text"
-    metrics_host: str = "127.0.0.1"
-    terrain_dir: str = ""
+    kafka_bootstrap: Annotated[
+        str, Setting("Kafka's brokers to begin with: `HOST:PORT,HOST:PORT`", value.kafka_bootstrap)
+    ]
+    postgres_dsn: Annotated[
+        str,
+        Setting(
+            "PostgreSQL: `postgresql://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE`, percent-encoded; several hosts "
+            "separated by commas",
+            value.postgres_dsn,
+        ),
+    ] = field(repr=False)
+    s3_endpoint: Annotated[
+        str,
+        Setting(
+            "The object store: `HOST:PORT`; `https://` or `http://` before it says `IQSTREAM_S3_SECURE` too",
+            value.s3_endpoint,
+        ),
+    ]
+    s3_access_key: Annotated[str, Setting("The object store's access key")] = field(repr=False)
+    s3_secret_key: Annotated[str, Setting("The object store's secret key")] = field(repr=False)
+    s3_secure: Annotated[bool, Setting("Speak TLS with the object store", value.boolean)] = False
+    s3_region: Annotated[
+        str, Setting("The object store's region, as `eu-central-1`; empty: asked of the server", value.region)
+    ] = ""
+    s3_bucket: Annotated[str, Setting("The bucket that holds the IQ", value.bucket)] = DEFAULT_BUCKET
+    s3_cafile: Annotated[
+        str, Setting("A file of authorities that the object store's certificate is checked by; empty: the system's")
+    ] = ""
+    kafka_security_protocol: Annotated[
+        str,
+        Setting(
+            "`PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`",
+            value.one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
+        ),
+    ] = "PLAINTEXT"
+    kafka_sasl_mechanism: Annotated[
+        str,
+        Setting(
+            "How to log in to Kafka: `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`",
+            value.one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+        ),
+    ] = "SCRAM-SHA-512"
+    kafka_sasl_username: Annotated[str, Setting("Kafka's user, where the protocol is a SASL one")] = ""
+    kafka_sasl_password: Annotated[str, Setting("The password of Kafka's user")] = field(default="", repr=False)
+    kafka_ssl_cafile: Annotated[
+        str, Setting("A file of authorities that the brokers' certificates are checked by; empty: the system's")
+    ] = ""
+    kafka_ssl_certfile: Annotated[str, Setting("A client certificate for Kafka, a PEM file; empty: none")] = ""
+    kafka_ssl_keyfile: Annotated[str, Setting("Its key; empty: it stands in the certificate's file")] = ""
+    partitions: Annotated[
+        int,
+        Setting(
+            "Partitions of each topic that `init` makes: the most workers of a stage", value.whole_number(1, 10_000)
+        ),
+    ] = 12
+    frames_retention_bytes: Annotated[
+        int, Setting("How much of `iq.frames` Kafka keeps, in bytes per partition", _PORTABLE_BYTES)
+    ] = 512 * 1024 * 1024
+    frames_segment_bytes: Annotated[
+        int,
+        Setting(
+            "The size of a file of `iq.frames`, in bytes: what is deleted at once",
+            value.whole_number(1024 * 1024, 2**31 - 1),
+        ),
+    ] = 64 * 1024 * 1024
+    replication_factor: Annotated[
+        int, Setting("Copies of each topic that `init` makes", value.whole_number(1, 2**15 - 1))
+    ] = 1
+    max_invalid_share: Annotated[
+        float, Setting("The share of records that cannot be read, above which a stage stops", value.share)
+    ] = 0.5
+    log_format: Annotated[
+        str, Setting("Logs of the stages: `text` for people, `json` for machines", value.one_of("text", "json"))
+    ] = "text"
+    log_level: Annotated[
+        str,
+        Setting(
+            "The least that is logged: `debug`, `info`, `warning` or `error`",
+            value.one_of("debug", "info", "warning", "error"),
+        ),
+    ] = "info"
+    host_name: Annotated[
+        str,
+        Setting(
+            "This host's name in the consumer groups, of no two hosts the same; empty: the system's host name",
+            value.label,
+        ),
+    ] = ""
+    metrics_host: Annotated[str, Setting("The address that workers serve their metrics on", value.host)] = "127.0.0.1"
+    terrain_dir: Annotated[str, Setting("A directory of SRTM tiles; empty: made-up terrain", value.directory)] = ""
+
+
+def setting_of(name: str) -> Setting:
+    """The description that stands beside a field of `Settings`."""
+    return _SETTINGS[name]
+
+
+_SETTINGS: Mapping[str, Setting] = {
+    name: get_args(hint)[1] for name, hint in get_type_hints(Settings, include_extras=True).items()
+}
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:
-    """What no log may show: the secret settings; of the database's address, the password within it."""
+    """What no log may show: the secret settings; of the database's address, the passwords within it."""
     values = {str(getattr(settings, item.name)) for item in fields(Settings) if not item.repr}
     values.discard(settings.postgres_dsn)
-    address = urlsplit(settings.postgres_dsn)
-    given = (address.password or "", *parse_qs(address.query).get("password", ()))
-    return frozenset(value for value in (*values, *given, *map(unquote, given)) if value)
+    values |= parse_dsn(settings.postgres_dsn).secrets
+    return frozenset(value for value in values if value)
 
 
 def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
@@ -63,18 +166,23 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
     return Path(environ.get(STATE_DIR_VARIABLE) or DEFAULT_STATE_DIR)
 
 
-def load_settings(environ: Mapping[str, str] = os.environ) -> Settings:
+def load_settings(environ: Mapping[str, str] = os.environ, *, warn: bool = True) -> Settings:
     """The settings of this process; the environment wins over the file that `iqstream up` wrote.
+
+    Variables that are no settings are nobody's error: others have their own that begin alike. One that looks like a
+    setting misspelt is logged as a warning, unless `warn` is off.
 
     Raises:
         UserError: lists every problem at once, each with the variable's name.
     """
     state_dir = state_directory(environ)
-    values = read_env_file(state_dir / "env")
-    values |= {name: value for name, value in environ.items() if name.startswith(PREFIX)}
-    reader = _Reader(values)
+    in_file = read_env_file(state_dir / "env")
+    if warn:
+        for variable, meant in _misspelt({**in_file, **environ}):
+            log.warning("%s is not a setting of iqstream: is %s meant?", variable, meant)
+    reader = _Reader(in_file, environ)
     settings = reader.settings()
-    if reader.problems:
+    if settings is None:
         listed = "\n".join(f"  {problem}" for problem in reader.problems)
         raise UserError(
             f"settings:\n{listed}\n"
@@ -91,119 +199,121 @@ def only_embedded(state_dir: Path, environ: Mapping[str, str] = os.environ) -> d
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """`NAME=value` lines of a file; nothing where it does not exist."""
+    """`NAME=value` lines of a file; nothing where it does not exist.
+
+    Raises:
+        UserError: it cannot be read, or is not text.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         return {}
-    except OSError as error:
-        raise UserError(f"settings file {path} cannot be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"settings file {path} {_unreadable(error)}") from None
+    lines = text.split("\n")  # not at the other characters that str.splitlines() takes for line ends
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}
+
+
+def _unreadable(error: OSError | UnicodeDecodeError) -> str:
+    if isinstance(error, OSError):
+        return f"cannot be read: {error.strerror}"
+    return f"is not UTF-8 text: byte {error.start + 1} cannot be read"
+
+
+def _misspelt(variables: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Variables that no setting has the name of, each with the setting that it may mean."""
+    found = []
+    for variable in sorted(name for name in variables if name.startswith(PREFIX)):
+        whole = variable.removeprefix(PREFIX)
+        name = whole.removesuffix("_FILE")
+        if name.lower() in _SETTINGS or whole in OTHER_VARIABLES or _SERVICE_LINK.fullmatch(whole):
+            continue
+        if near := get_close_matches(name, [known.upper() for known in _SETTINGS], n=1, cutoff=_NEAR):
+            found.append((variable, PREFIX + near[0]))
+    return found
 
 
 class _Reader:
     """Collects problems instead of stopping at the first."""
 
-    def __init__(self, values: dict[str, str]) -> None:
-        self.values = values
+    def __init__(self, in_file: Mapping[str, str], environ: Mapping[str, str]) -> None:
+        self._places = (environ, in_file)
         self.problems: list[str] = []
 
-    def settings(self) -> Settings:
-        positive = self._at_least(1)
-        parsers: dict[str, Callable[[str], object]] = {
-            "kafka_security_protocol": self._one_of("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"),
-            "kafka_sasl_mechanism": self._one_of("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-            "s3_secure": _boolean,
-            "s3_region": _region,
-            "s3_bucket": _bucket,
-            "partitions": positive,
-            "replication_factor": positive,
-            "frames_retention_bytes": self._at_least(1024 * 1024),
-            "frames_segment_bytes": self._at_least(1024 * 1024),
-            "max_invalid_share": _share,
-            "log_format": self._one_of("text", "json"),
-            "terrain_dir": _directory,
-        }
-        known = {item.name for item in fields(Settings)}
-        for variable in sorted(self.values):
-            name = variable.removeprefix(PREFIX).lower().removesuffix("_file")
-            if name not in known and name not in {"cache_dir", "state_dir"}:
-                self.problems.append(f"{variable} is not a setting of iqstream")
+    def settings(self) -> Settings | None:
+        """The settings; None where there are problems."""
         given: dict[str, object] = {}
         for item in fields(Settings):
-            text = self._text(item.name)
-            if text is None:
-                if item.default is item.default_factory:  # both are dataclasses.MISSING: it is required
-                    self.problems.append(f"{PREFIX}{item.name.upper()} is not set")
-                    given[item.name] = ""
-                continue
-            try:
-                given[item.name] = parsers.get(item.name, str)(text)
-            except ValueError as error:
-                self.problems.append(f"{PREFIX}{item.name.upper()}: {error}")
+            if text := self._text(item.name):
+                try:
+                    given[item.name] = _SETTINGS[item.name].parse(text)
+                except ValueError as error:
+                    self.problems.append(f"{_variable(item.name)}: {error}")
+            elif text is None and item.default is MISSING:
+                self.problems.append(f"{_variable(item.name)} is not set")
+        self._endpoint(given)
+        self._login(given)
+        if self.problems:
+            return None
         return Settings(**given)  # type: ignore[arg-type]  # each parser gives its field's type
 
     def _text(self, name: str) -> str | None:
-        variable = f"{PREFIX}{name.upper()}"
-        path = self.values.get(f"{variable}_FILE")
-        if path is None:
-            return self.values.get(variable) or None
+        """The setting's text; None where it is not set, empty after a problem."""
+        variable = _variable(name)
+        for place in self._places:
+            text, path = place.get(variable), place.get(f"{variable}_FILE")
+            if text and path:
+                self.problems.append(f"{variable} and {variable}_FILE are both set: leave one out")
+            if path:
+                return self._content(f"{variable}_FILE", path)
+            if text:
+                return self._plain(variable, text)
+        return None
+
+    def _content(self, variable: str, path: str) -> str:
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
-        except OSError as error:
-            self.problems.append(f"{variable}_FILE: {path} cannot be read: {error.strerror}")
+            text = Path(path).read_text(encoding="utf-8-sig").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.append(f"{variable}: {path!r} {_unreadable(error)}")
             return ""
+        except ValueError:  # what Python says of a path that holds a null character
+            self.problems.append(f"{variable} is not the path of a file")
+            return ""
+        if not text:
+            self.problems.append(f"{variable}: {path!r} is empty")
+        return self._plain(variable, text)
 
-    @staticmethod
-    def _one_of(*allowed: str) -> Callable[[str], str]:
-        def parse(text: str) -> str:
-            if text not in allowed:
-                raise ValueError(f"{text!r} is none of {', '.join(allowed)}")
-            return text
+    def _plain(self, variable: str, text: str) -> str:
+        text = text.strip()
+        if not text.isprintable() and re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
+            self.problems.append(f"{variable} is not one line of UTF-8 text without control characters")
+            return ""
+        return text
 
-        return parse
+    def _endpoint(self, given: dict[str, object]) -> None:
+        """A scheme before the object store's address says whether to speak TLS."""
+        endpoint = given.get("s3_endpoint")
+        if not isinstance(endpoint, value.Endpoint):
+            return
+        given["s3_endpoint"] = endpoint.place
+        if endpoint.secure is not None and given.setdefault("s3_secure", endpoint.secure) != endpoint.secure:
+            self.problems.append(
+                f"{_variable('s3_endpoint')} begins with {'https' if endpoint.secure else 'http'}://, and "
+                f"{_variable('s3_secure')} says the opposite: leave one out"
+            )
 
-    @staticmethod
-    def _at_least(minimum: int) -> Callable[[str], int]:
-        def parse(text: str) -> int:
-            if not text.isdecimal() or int(text) < minimum:
-                raise ValueError(f"{text!r} is not a whole number of at least {minimum}")
-            return int(text)
-
-        return parse
-
-
-def _share(text: str) -> float:
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0 < share <= 1:
-        raise ValueError(f"{text!r} is not a number above 0 and up to 1")
-    return share
-
-
-def _boolean(text: str) -> bool:
-    if text.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError(f"{text!r} is neither true nor false")
-    return text.lower() in {"true", "1"}
-
-
-def _region(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", text):
-        raise ValueError(f"{text!r} is not a region: write it as eu-central-1")
-    return text
+    def _login(self, given: Mapping[str, object]) -> None:
+        """Whoever logs in to Kafka has a name and a password."""
+        if not str(given.get("kafka_security_protocol", "")).startswith("SASL"):
+            return
+        for name in ("kafka_sasl_username", "kafka_sasl_password"):
+            if name not in given:
+                self.problems.append(
+                    f"{_variable(name)} is not set, and {_variable('kafka_security_protocol')} is "
+                    f"{given['kafka_security_protocol']}"
+                )
 
 
-def _bucket(text: str) -> str:
-    label = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
-    if not (3 <= len(text) <= 63 and re.fullmatch(rf"{label}(\.{label})*", text)) or re.fullmatch(r"[0-9.]+", text):
-        raise ValueError(f"{text!r} is not a bucket: 3 to 63 lower-case letters, digits, hyphens and dots")
-    return text
-
-
-def _directory(text: str) -> str:
-    if not Path(text).is_dir():
-        raise ValueError(f"{text!r} is not a directory")
-    return text
+def _variable(name: str) -> str:
+    return PREFIX + name.upper()

@@ -43,12 +43,12 @@ class Worker:
 
     def instance_id(self, group: str) -> str:
         """The static member that this slot of this host is, through restarts."""
-        return instance_id(group, self.slot)
+        return instance_id(self.settings, group, self.slot)
 
 
-def instance_id(group: str, slot: int) -> str:
+def instance_id(settings: Settings, group: str, slot: int) -> str:
     """`{group}-{host}-{slot}`."""
-    return f"{group}-{socket.gethostname()}-{slot}"
+    return f"{group}-{settings.host_name or socket.gethostname()}-{slot}"
 
 
 def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None = None) -> None:
@@ -68,8 +68,8 @@ def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None =
     _end_with_parent()
     keep_freed_memory()
     try:
-        settings = load_settings()
-        configure_logs(settings.log_format, secrets=secrets_of(settings))
+        settings = load_settings(warn=False)  # the service has said it
+        configure_logs(settings.log_format, level=settings.log_level, secrets=secrets_of(settings))
         uvloop.run(_run(stage, serve, settings, arguments))
     except IqstreamError as error:
         print(shown_lines(str(error)), flush=True)  # the supervisor's channel

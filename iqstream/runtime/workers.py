@@ -283,6 +283,6 @@ async def _leave(group: str, slots: list[Slot], settings: Settings) -> None:
     """Takes the stopped members out of the group: static members do not leave by themselves."""
     try:
         async with asyncio.timeout(10), admin_client(settings) as admin:
-            await leave_group(admin, group, [instance_id(group, slot.number) for slot in slots])
+            await leave_group(admin, group, [instance_id(settings, group, slot.number) for slot in slots])
     except Exception as error:  # noqa: BLE001  # the session timeout does the same, later
         log.warning("members of %s stay until their session times out: %s", group, error)

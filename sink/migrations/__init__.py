@@ -1,13 +1,15 @@
 """The schema `heimdall` in PostgreSQL: forward only, each step SQL, applied by Alembic from this package."""
 
+from functools import partial
 from pathlib import Path
 
-import asyncpg
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
+
+from iqstream.runtime.postgres import connect
 
 _LOCK = 0x6865696D64616C6C  # "heimdall"
 
@@ -18,11 +20,9 @@ async def migrate(dsn: str) -> None:
     Callers at the same time wait for one another, and all steps are one transaction.
 
     Args:
-        dsn: any form that asyncpg understands.
+        dsn: as `parse_dsn` reads it.
     """
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=partial(connect, dsn), poolclass=NullPool)
     try:
         async with engine.begin() as connection:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})

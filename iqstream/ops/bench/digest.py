@@ -5,11 +5,11 @@ import hashlib
 import json
 from uuid import UUID
 
-import asyncpg
 import numpy as np
 import numpy.typing as npt
 
 from iqstream.ops.reach import object_store
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.settings import Settings
 
 _LEFT_OUT = frozenset({"recording_session_id", "dataset_id", "created_at", "decided_at", "iq_saved_at"})
@@ -20,7 +20,7 @@ _OUTCOMES = "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1 ORDER 
 
 async def dataset_digest(settings: Settings, dataset_id: str) -> str:
     """SHA-256 of rows, outcomes and objects; ids, times and the places of frames left out, their crc32 counted."""
-    connection = await asyncpg.connect(settings.postgres_dsn)
+    connection = await connect(settings.postgres_dsn)
     try:
         rows = [*await connection.fetch(_ROWS, UUID(dataset_id)), *await connection.fetch(_OUTCOMES, UUID(dataset_id))]
     finally:

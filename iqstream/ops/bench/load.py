@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from uuid import UUID, uuid4
 
-import asyncpg
 import msgspec
 
 from iqstream.ops.bench.watch import Away
 from iqstream.ops.datasets.submit import resume, submit
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec
 
@@ -101,7 +101,7 @@ class Load:
     async def _figures(self) -> tuple[int, int] | None:
         """Samples decided and datasets complete; None while PostgreSQL is away."""
         with contextlib.suppress(*Away):
-            connection = await asyncpg.connect(self._settings().postgres_dsn, timeout=5)
+            connection = await connect(self._settings().postgres_dsn, timeout_s=5)
             try:
                 row = await connection.fetchrow(_DECIDED, [UUID(spec.dataset_id) for spec in self.specs], timeout=5)
             finally:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg
 import msgspec
 import psutil
 
@@ -21,6 +20,7 @@ from iqstream.ops.embedded.disk import require_free
 from iqstream.ops.initialise import initialise
 from iqstream.ops.room import needed_bytes
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.settings import Settings
 from schemas import Capture, DatasetSpec
 
@@ -112,7 +112,7 @@ async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -
 async def _decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stages, wanted: int) -> int:
     clock = time.monotonic
     moved_s, before = clock(), -1
-    connection = await asyncpg.connect(settings.postgres_dsn)
+    connection = await connect(settings.postgres_dsn)
     try:
         while True:
             with contextlib.suppress(*Away):

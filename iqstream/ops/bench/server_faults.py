@@ -13,6 +13,7 @@ from iqstream.ops.bench.servers import ServerName
 from iqstream.ops.bench.stages import STAGES, StageName
 from iqstream.ops.bench.watch import Away
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.postgres import connect
 from schemas import Capture, DatasetSpec
 
 FULL_BYTES = 256 * 1024
@@ -110,7 +111,7 @@ async def _dataset(ground: Ground, spec: DatasetSpec) -> "asyncpg.Record | None"
 
 
 async def _fetch(ground: Ground, query: str, *values: object) -> "asyncpg.Record | None":
-    connection = await asyncpg.connect(ground.servers.settings().postgres_dsn, timeout=5)
+    connection = await connect(ground.servers.settings().postgres_dsn, timeout_s=5)
     try:
         return await connection.fetchrow(query, *values, timeout=5)
     finally:

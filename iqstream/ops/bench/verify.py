@@ -4,11 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-import asyncpg
-
 from iqstream.ops.bench.digest import dataset_digest
 from iqstream.ops.datasets.completeness import Completeness, RecordingCount
 from iqstream.ops.datasets.feature_records import committed_records
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode
 
@@ -53,7 +52,7 @@ async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: 
     recordings = await _count_recordings(settings, specs)
     found: list[Completeness] = []
     differ = 0
-    connection = await asyncpg.connect(settings.postgres_dsn)
+    connection = await connect(settings.postgres_dsn)
     try:
         for spec in specs:
             row = await connection.fetchrow(_COUNTS, UUID(spec.dataset_id))

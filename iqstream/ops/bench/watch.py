@@ -17,6 +17,7 @@ from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partitio
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.outages import ServersAway
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 
@@ -152,7 +153,7 @@ class Watch:
             with contextlib.suppress(*Away):
                 async with AsyncExitStack() as resources:
                     admin = await resources.enter_async_context(admin_client(self._settings()))
-                    database = await asyncpg.connect(self._settings().postgres_dsn, timeout=ASK_DEADLINE_S)
+                    database = await connect(self._settings().postgres_dsn, timeout_s=ASK_DEADLINE_S)
                     resources.callback(database.terminate)
                     while True:
                         async with asyncio.timeout(ASK_DEADLINE_S):

@@ -94,5 +94,5 @@ async def _split(
             owners = await ground.watch.members(stage)
     except Away:
         return everything, ()
-    own = owners.get(instance_id(GROUPS[stage], slot), ())
+    own = owners.get(instance_id(ground.servers.settings(), GROUPS[stage], slot), ())
     return (own, [p for p in everything if p not in own]) if own else (everything, ())

@@ -34,7 +34,7 @@ def _stage(name: str, group: str, work: str) -> click.Command:
     )
     def command(workers: int | None, metrics_port: int) -> None:
         settings = load_settings()
-        configure_logs(settings.log_format, secrets=secrets_of(settings))
+        configure_logs(settings.log_format, level=settings.log_level, secrets=secrets_of(settings))
         asyncio.run(_run(name, group, settings, workers, metrics_port))
 
     return command

@@ -74,7 +74,7 @@ async def kill_one(
         if found is None:
             return None
         slot, process = found
-        member = instance_id(EXTRACTOR_GROUP, slot)
+        member = instance_id(settings, EXTRACTOR_GROUP, slot)
         old = (await _member(admin, member))[0]
         process.kill()
         killed_at = asyncio.get_running_loop().time()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeAlias
 
-import asyncpg
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
@@ -22,6 +21,7 @@ from iqstream.ops.replay.sources import GeneratedAgain, Gone, Source, read_sourc
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import reader_consumer, started_producer, stored_position, transaction
 from iqstream.runtime.outages import ServersAway
+from iqstream.runtime.postgres import connect
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
@@ -108,7 +108,7 @@ async def _run(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
 
 async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneResult) -> None:
     place = TopicPartition(FEATURES, job.lane)
-    connection = await asyncpg.connect(job.settings.postgres_dsn, timeout=10)
+    connection = await connect(job.settings.postgres_dsn)
     group = job.replay.group
     try:
         # 1. Fences an earlier run of this lane and ends its transaction; then its position stands still.

@@ -60,11 +60,16 @@ def test_the_settings_of_every_pod_are_complete_and_known(tmp_path, name):
         if value.startswith("/"):
             assert any(value.startswith(f"{place}/") for place in mounted)
         if variable.endswith("_FILE"):
-            (tmp_path / variable).write_text("secret")
+            (tmp_path / variable).write_text("postgresql://u:secret@db/iqstream" if "DSN" in variable else "secret")
             given[variable] = str(tmp_path / variable)
     load_settings(given | {"IQSTREAM_STATE_DIR": str(tmp_path)})
     volumes = {volume["name"] for volume in PODS[name]["spec"]["volumes"]}
     assert volumes == {mount["name"] for mount in container["volumeMounts"]}
+
+
+@pytest.mark.parametrize("name", PODS)
+def test_no_pod_is_given_variables_of_the_services_beside_it(name):
+    assert PODS[name]["spec"]["enableServiceLinks"] is False
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -82,6 +82,29 @@ def test_the_password_of_an_address_that_nobody_declared_is_hidden(logged):
     assert f"postgresql://reader:{HIDDEN}@elsewhere:5432/x" in stream.getvalue()
 
 
+def test_debug_shows_our_details_and_not_those_of_libraries(logged):
+    _log, stream = logged("text")
+    configure_logs("text", level="debug", stream=stream)
+    logging.getLogger("iqstream.runtime.shell").debug("a detail of ours")
+    logging.getLogger("matplotlib.font_manager").debug("a detail of theirs")
+    configure_logs("text", stream=stream)
+    logging.getLogger("iqstream.runtime.shell").debug("a detail of ours at info")
+    told = stream.getvalue()
+    assert "a detail of ours" in told
+    assert "theirs" not in told
+    assert "at info" not in told
+
+
+def test_at_warning_nothing_less_is_told(logged):
+    _log, stream = logged("text")
+    configure_logs("text", level="warning", stream=stream)
+    for name in ("sink.saver", "anything"):
+        logging.getLogger(name).info("news")
+        logging.getLogger(name).warning("trouble")
+    assert "news" not in stream.getvalue()
+    assert stream.getvalue().count("trouble") == 2
+
+
 def test_a_json_line_stays_json_when_something_is_hidden(logged):
     log, stream = logged("json")
     log.warning("key %s", SETTINGS.s3_secret_key)
