@@ -11,7 +11,6 @@ import re
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 from importlib import resources
 from operator import attrgetter
 from typing import TypeAlias
@@ -78,8 +77,9 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
         UserError: the settings are wrong: it rejects the login or an option, or is not trusted.
     """
     try:
-        pool = await asyncpg.create_pool(
-            connect=partial(connect, dsn),
+        pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # `connect` does not return our class by type
+            dsn,
+            connect=connect,
             init=_set_timeout,
             connection_class=_PooledSession,
             min_size=1,
