@@ -3,6 +3,7 @@
 import asyncio
 import io
 import re
+import ssl
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -15,7 +16,7 @@ from minio import Minio
 from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.settings import DEFAULT_BUCKET
 
 P = ParamSpec("P")
@@ -48,12 +49,20 @@ def npy_bytes(samples: npt.NDArray[np.complex64]) -> bytes:
     return buffer.getvalue()
 
 
+def _check_authorities(ca_file: str) -> None:
+    try:
+        ssl.create_default_context(cafile=ca_file)
+    except OSError as error:  # an SSLError is one
+        raise UserError(f"IQSTREAM_S3_CAFILE: {ca_file} holds no certificates: {error}") from None
+
+
 class ObjectStore:
     """An S3 server. The client blocks, so every call runs in a thread; several may run at once.
 
     The threads are its own: a server that hangs must not take those that others compute in.
 
-    Every operation may raise `Unreachable` (no answer) or `Failed` (the server refuses).
+    Every operation may raise `Unreachable` (no answer), `Failed` (the server refuses) or `UserError` (wrong settings:
+    what answers is not trusted, or no object store).
     """
 
     def __init__(
@@ -78,6 +87,8 @@ class ObjectStore:
             bucket: where the objects are.
             ca_file: authorities that the server's certificate is checked against; empty: the system's.
         """
+        if ca_file:
+            _check_authorities(ca_file)
         http = urllib3.PoolManager(
             ca_certs=ca_file or None,  # the system's where there is none
             timeout=urllib3.Timeout(connect=_CONNECT_TIMEOUT_S, read=_READ_TIMEOUT_S),
@@ -88,14 +99,17 @@ class ObjectStore:
         self._http = http
         self._endpoint = endpoint
         self._bucket = bucket
-        self._client = Minio(
-            endpoint,
-            access_key=access_key,
-            secret_key=secret_key,
-            secure=secure,
-            region=region or None,
-            http_client=http,
-        )
+        try:
+            self._client = Minio(
+                endpoint,
+                access_key=access_key,
+                secret_key=secret_key,
+                secure=secure,
+                region=region or None,
+                http_client=http,
+            )
+        except ValueError as error:
+            raise UserError(f"IQSTREAM_S3_ENDPOINT: {endpoint!r} cannot be used: {error}") from None
 
     async def ensure_bucket(self) -> bool:
         """Makes the bucket if it is not there; whether it did."""
@@ -173,8 +187,8 @@ class ObjectStore:
                     "it, or set IQSTREAM_S3_BUCKET"
                 ) from None
             raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
-        except InvalidResponseError:
-            raise Unreachable(
+        except (InvalidResponseError, UnicodeDecodeError):  # the client takes every answer for text
+            raise UserError(
                 f"what answers at {self._endpoint} does not speak S3. "
                 "Check IQSTREAM_S3_ENDPOINT and IQSTREAM_S3_SECURE."
             ) from None
@@ -182,8 +196,8 @@ class ObjectStore:
             raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {error}") from None
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None)
-            if isinstance(reason, urllib3.exceptions.SSLError):
-                raise Unreachable(
+            if isinstance(reason, urllib3.exceptions.SSLError) and "EOF" not in str(reason):  # then it went away
+                raise UserError(
                     f"object store at {self._endpoint}: no TLS connection ({reason}). "
                     "Check IQSTREAM_S3_CAFILE, and IQSTREAM_S3_SECURE if it does not speak TLS."
                 ) from None

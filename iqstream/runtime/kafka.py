@@ -11,7 +11,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
 from iqstream.runtime.kafka_protocol import committed_offset
 from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
@@ -202,7 +202,8 @@ async def request_client(settings: Settings, topic: str) -> AsyncIterator[AIOKaf
     """Connections for requests that we make ourselves; it knows who leads the topic's partitions.
 
     Raises:
-        Unreachable: no broker answers, or none lets us in; says where, and what to do.
+        Unreachable: no broker answers; says where, and what to do.
+        UserError: a broker does not let us in, or is not trusted; says why, and which setting to look at.
     """
     client = AIOKafkaClient(
         bootstrap_servers=settings.kafka_bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS, **security(settings)
@@ -212,7 +213,7 @@ async def request_client(settings: Settings, topic: str) -> AsyncIterator[AIOKaf
             await client.bootstrap()
             await client.set_topics([topic])
         except (KafkaError, OSError, ValueError) as error:
-            raise await _unreachable(settings, error) from None
+            raise await _no_connection(settings, error) from None
         yield client
     finally:
         await client.close()
@@ -223,7 +224,8 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
     """A started admin client.
 
     Raises:
-        Unreachable: no broker answers, or none lets us in; says where, and what to do.
+        Unreachable: no broker answers; says where, and what to do.
+        UserError: a broker does not let us in, or is not trusted; says why, and which setting to look at.
     """
     admin = AIOKafkaAdminClient(
         bootstrap_servers=settings.kafka_bootstrap,
@@ -234,16 +236,17 @@ async def admin_client(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]
         try:
             await admin.start()
         except (KafkaError, OSError, ValueError) as error:
-            raise await _unreachable(settings, error) from None
+            raise await _no_connection(settings, error) from None
         yield admin
     finally:
         await admin.close()
 
 
-async def _unreachable(settings: Settings, error: Exception) -> Unreachable:
+async def _no_connection(settings: Settings, error: Exception) -> IqstreamError:
+    """Wrong settings, where a broker says so and waiting does not help; else an outage."""
     if (reason := await refusal(settings.kafka_bootstrap, security(settings))) is not None:
-        return Unreachable(f"Kafka at {settings.kafka_bootstrap}: {reason}.")
+        return UserError(f"Kafka at {settings.kafka_bootstrap}: {reason}.")
     return Unreachable(
         f"Kafka at {settings.kafka_bootstrap} does not answer ({error}). "
-        "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP."
+        "Start it with `iqstream up`, or set IQSTREAM_KAFKA_BOOTSTRAP and IQSTREAM_KAFKA_SECURITY_PROTOCOL."
     )

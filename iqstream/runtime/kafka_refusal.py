@@ -29,10 +29,12 @@ async def refusal(bootstrap: str, security: dict[str, Any]) -> str | None:
     return None
 
 
-def _in_words(error: Exception, security: dict[str, Any]) -> str | None:
+def _in_words(error: Exception, security: dict[str, Any]) -> str | None:  # noqa: PLR0911  # one line a class of errors
     match error:
         case ssl.SSLCertVerificationError():
             return f"its certificate is not trusted: {error.verify_message}; check IQSTREAM_KAFKA_SSL_CAFILE"
+        case ssl.SSLEOFError() | ssl.SSLZeroReturnError() | ssl.SSLSyscallError():
+            return None  # it went away in the middle
         case ssl.SSLError():
             return f"no TLS connection: {error.reason or error}; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
         case SaslAuthenticationFailed():

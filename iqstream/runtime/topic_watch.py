@@ -7,7 +7,7 @@ from uuid import UUID
 
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.kafka_protocol import topic_ids
 from iqstream.runtime.settings import Settings
@@ -40,7 +40,7 @@ async def watch_topics(settings: Settings, topics: Sequence[str]) -> None:
                         raise Failed(_advice(anew, "was deleted and made anew"))
                     missing_before, known = missing, known | now
                     await asyncio.sleep(LOOK_EVERY_S)
-        except (KafkaError, OSError, TimeoutError, Unreachable) as error:
+        except (KafkaError, OSError, TimeoutError, Unreachable, UserError) as error:  # the members say what is wrong
             log.debug("topics cannot be looked at: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import http.server
 import io
+import threading
 
 import numpy as np
 import pytest
 
-from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.errors import Unreachable, UserError
 from sink.objects import ObjectStore, npy_bytes, object_name
 
 
@@ -70,3 +72,65 @@ async def test_a_store_that_answers_with_errors_is_not_said_to_be_silent(monkeyp
         with pytest.raises(Unreachable, match="cannot serve us now: too many 500 error responses"):
             await store.get_iq("d", 0, "rx")
     assert len(requests) > 1
+
+
+@contextlib.contextmanager
+def server_that_answers(status, body):
+    """Something that speaks HTTP and is no object store."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_HEAD(self):
+            self.do_PUT()
+
+        def do_GET(self):
+            self.do_PUT()
+
+        def do_PUT(self):
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_arguments):
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+
+
+def store(endpoint, **changes):
+    return ObjectStore(endpoint=endpoint, access_key="the-access", secret_key="the-secret", **changes)
+
+
+@pytest.mark.parametrize("body", [b"<html>not here</html>", b"\xff\x00\x1f"])
+async def test_what_is_no_object_store_is_told_as_a_wrong_setting(body):
+    with server_that_answers(404, body) as endpoint:
+        with pytest.raises(UserError, match="IQSTREAM_S3_ENDPOINT") as caught:
+            await store(endpoint).get_iq("d", 0, "rx")
+        assert "the-secret" not in str(caught.value)
+        with pytest.raises(UserError, match="IQSTREAM_S3_SECURE"):  # TLS to what does not speak it
+            await store(endpoint, secure=True).get_iq("d", 0, "rx")
+
+
+async def test_a_server_that_cannot_serve_now_and_one_that_is_away_are_outages():
+    with server_that_answers(503, b"") as endpoint, pytest.raises(Unreachable):
+        await store(endpoint).ensure_bucket()
+    with pytest.raises(Unreachable, match="does not answer"):
+        await store(endpoint).ensure_bucket()
+
+
+@pytest.mark.parametrize("content", [None, "no certificate"])
+def test_a_file_without_authorities_is_refused_by_name(tmp_path, content):
+    path = tmp_path / "ca.crt"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(UserError, match="IQSTREAM_S3_CAFILE"):
+        store("127.0.0.1:1", secure=True, ca_file=str(path))
+
+
+@pytest.mark.parametrize("endpoint", ["s3:9000/bucket", "http://s3:9000", "user@s3:9000"])
+def test_an_endpoint_that_the_client_cannot_take_is_refused_by_name(endpoint):
+    with pytest.raises(UserError, match="IQSTREAM_S3_ENDPOINT"):
+        store(endpoint)
