@@ -16,6 +16,7 @@ from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, Re
 
 from iqstream.runtime.errors import Failed, IqstreamError
 from iqstream.runtime.inbox import Inbox
+from iqstream.runtime.member_contention import ADVICE, MemberContention
 from iqstream.runtime.metrics import Metrics
 
 log = logging.getLogger(__name__)
@@ -92,6 +93,7 @@ class StageShell(ConsumerRebalanceListener):
         self._progress: dict[TopicPartition, float] = {}
         self._stopping = asyncio.Event()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._contention = MemberContention()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serves until `stop` is set; finishes the batches in flight, within a deadline.
@@ -122,6 +124,8 @@ class StageShell(ConsumerRebalanceListener):
         """Heartbeats stand still in here and exceptions are swallowed: it pauses and schedules, no more."""
         if assigned:
             self._consumer.pause(*assigned)
+        if self._contention.noted(frozenset(assigned), asyncio.get_running_loop().time()):
+            log.error("%s", ADVICE, extra={"topic": self._topic})
         for partition in assigned:
             self._progress[partition] = asyncio.get_running_loop().time()
             self._tasks[partition] = asyncio.create_task(self._own(partition))
