@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from iqstream.runtime.errors import Failed, IqstreamError, Unreachable
+from iqstream.runtime.errors import Failed, IqstreamError, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.kafka_protocol import leave_group
 from iqstream.runtime.settings import Settings
@@ -34,7 +34,7 @@ STANDBY_AFTER_PROMOTION_S = 0.5
 WAIT_S = 1.0
 """Between two attempts while a server is away."""
 MAX_SLOTS = 1024
-_NEEDS_A_PERSON = frozenset({1, 2})
+_NEEDS_A_PERSON = frozenset({Failed.exit_code, UserError.exit_code})
 
 OnStart = Callable[[int, asyncio.subprocess.Process], None]
 """Told of every worker that starts: its slot and its process."""
@@ -72,6 +72,7 @@ async def supervise(
 
     Raises:
         Failed: a worker keeps dying, or says that it cannot go on.
+        UserError: a worker says that its settings are wrong.
         Unreachable: no broker.
     """
     async with admin_client(settings) as admin:
@@ -230,7 +231,8 @@ async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Eve
         if stop.is_set():
             return
         if process.returncode in _NEEDS_A_PERSON and reason:
-            raise Failed(f"{stage} worker {slot.number} has stopped: {reason}")
+            kind = UserError if process.returncode == UserError.exit_code else Failed
+            raise kind(f"{stage} worker {slot.number} has stopped: {reason}")
         slot.restarts += 1
         code = process.returncode or 0
         if code == Unreachable.exit_code:  # nothing is wrong with the worker: it waits for as long as it takes

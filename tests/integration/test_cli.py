@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream as command_line
+from iqstream.runtime.postgres_address import parse_dsn
 from tests.integration.pipeline import Pipeline
 
 pytestmark = pytest.mark.stack
@@ -155,9 +156,11 @@ def test_all_wrong_settings_are_told_at_once(tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IQSTREAM_")}
     ended = subprocess.run(
         [sys.executable, "-m", "iqstream", "datasets", "list"],
-        env=clean | {"IQSTREAM_PARTITIONS": "many"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=clean | {"IQSTREAM_PARTITIONS": "many", "IQSTREAM_POSTGRES_DNS": "geheim"}, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    says(ended, 2, "IQSTREAM_KAFKA_BOOTSTRAP", "IQSTREAM_POSTGRES_DSN", "IQSTREAM_PARTITIONS", "iqstream up")
+    says(ended, 2, "IQSTREAM_KAFKA_BOOTSTRAP", "POSTGRES_DSN is not set", "IQSTREAM_PARTITIONS", "iqstream up")
+    assert ended.stderr.count("IQSTREAM_POSTGRES_DNS is not a setting of iqstream") == 1
+    assert "geheim" not in ended.stderr
 
 
 @pytest.mark.parametrize(
@@ -174,6 +177,15 @@ def test_what_does_not_answer_is_named_and_no_secret_is_shown(run, command, chan
     says(ended, 3, *fragments)
     assert "geheim" not in ended.stdout + ended.stderr
     assert "not-the-key" not in ended.stdout + ended.stderr
+
+
+@pytest.mark.parametrize("command", [("datasets", "list"), ("sink", "--workers", "1"), ("extractor", "--workers", "1")])
+def test_a_password_that_the_database_rejects_is_wrong_usage_and_nothing_waits(run, settings, command):
+    address = parse_dsn(settings.postgres_dsn)
+    dsn = f"postgresql://{address.user}:falsch-123@{address.hosts[0]}/{address.database}"
+    ended = run(*command, postgres_dsn=dsn)
+    says(ended, 2, "password authentication failed", "IQSTREAM_POSTGRES_DSN")
+    assert "falsch" not in ended.stdout + ended.stderr
 
 
 def test_a_key_that_the_object_store_refuses_is_told_and_not_shown(run):

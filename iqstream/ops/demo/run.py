@@ -15,7 +15,7 @@ from iqstream.ops.demo.results import DemoResults, demo_results
 from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.logs import configure_logs
-from iqstream.runtime.settings import Settings
+from iqstream.runtime.settings import Settings, secrets_of
 from iqstream.runtime.terminal import OutputLost
 from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
@@ -79,7 +79,7 @@ async def stages(
     """
     stop, kill = asyncio.Event(), asyncio.Event()
     with log_path.open("a", encoding="utf-8", buffering=1) as log_file:
-        configure_logs("text", stream=log_file)
+        configure_logs("text", level=settings.log_level, stream=log_file, secrets=secrets_of(settings))
         supervisors = [
             asyncio.create_task(
                 supervise(
@@ -122,4 +122,4 @@ async def stages(
                 await asyncio.wait(supervisors)
                 raise
             finally:
-                configure_logs("text")
+                configure_logs("text", level=settings.log_level, secrets=secrets_of(settings))

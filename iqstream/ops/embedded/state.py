@@ -104,7 +104,7 @@ def load_state(path: Path) -> StackState | None:
         return None
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}. Run the command as its owner.") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(
             f"{file} cannot be read ({error}). It holds the passwords of the data beside it: put it back from "
             f"a copy, or remove {path} to start with an empty stack."

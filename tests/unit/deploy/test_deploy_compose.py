@@ -1,11 +1,14 @@
 """The compose file and its secrets, without an engine."""
 
+import re
 import stat
 import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
+
+from iqstream.runtime.settings import load_settings
 
 COMPOSE = yaml.safe_load(Path("docker-compose.yml").read_text(encoding="utf-8"))
 GRAFANA = yaml.safe_load(Path("docker-compose.grafana.yml").read_text(encoding="utf-8"))
@@ -56,6 +59,20 @@ def test_every_service_is_hardened_and_limited(name):
     assert service.get("read_only") or name == "kafka"  # its image writes its configuration at the start
     assert "healthcheck" in service or name in {"init", "cli"}
     assert "privileged" not in service
+
+
+@pytest.mark.parametrize(
+    "name", [name for name, service in SERVICES.items() if service["image"].startswith("iqstream:")]
+)
+def test_the_settings_of_every_service_are_complete_and_known(tmp_path, caplog, name):
+    made = tmp_path / "secrets"
+    make_secrets(made)
+    given = {
+        variable: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", str(value)).replace("/run/secrets", str(made))
+        for variable, value in SERVICES[name]["environment"].items()
+    }
+    load_settings(given | {"IQSTREAM_STATE_DIR": str(tmp_path)})
+    assert caplog.records == []
 
 
 @pytest.mark.parametrize("name", SERVICES)
