@@ -156,7 +156,8 @@ def test_all_wrong_settings_are_told_at_once(tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith("IQSTREAM_")}
     ended = subprocess.run(
         [sys.executable, "-m", "iqstream", "datasets", "list"],
-        env=clean | {"IQSTREAM_PARTITIONS": "many", "IQSTREAM_POSTGRES_DNS": "geheim"}, cwd=tmp_path, capture_output=True, text=True, check=False,
+        env=clean | {"IQSTREAM_PARTITIONS": "many", "IQSTREAM_POSTGRES_DNS": "geheim"},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     says(ended, 2, "IQSTREAM_KAFKA_BOOTSTRAP", "POSTGRES_DSN is not set", "IQSTREAM_PARTITIONS", "iqstream up")
     assert ended.stderr.count("IQSTREAM_POSTGRES_DNS is not a setting of iqstream") == 1

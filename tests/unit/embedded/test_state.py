@@ -40,9 +40,10 @@ def test_a_crash_while_saving_leaves_the_old_state(tmp_path: Path, monkeypatch: 
 
 def test_no_state_is_no_error_and_a_damaged_one_names_the_file(tmp_path: Path) -> None:
     assert load_state(tmp_path) is None
-    (tmp_path / "state.json").write_text('{"cluster_id": ')
-    with pytest.raises(UserError, match=r"state\.json cannot be read"):
-        load_state(tmp_path)
+    for damaged in (b'{"cluster_id": ', b'{"cluster_id": "\xff"}', bytes(range(256))):
+        (tmp_path / "state.json").write_bytes(damaged)
+        with pytest.raises(UserError, match=r"state\.json cannot be read"):
+            load_state(tmp_path)
 
 
 def test_two_new_states_share_no_secret() -> None:
