@@ -10,6 +10,7 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
+from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from schemas import DatasetSpec
@@ -59,6 +60,9 @@ class _Batch:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: int = 0
     """Records of cancelled or deleted datasets."""
+
+
+_NOTHING: Computed[list[Incoming | DeadLetter]] = Computed(result=[], queue_s=0.0, cpu_s=0.0)
 
 
 class SinkPartition:
@@ -138,7 +142,7 @@ class SinkPartition:
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Stores what becomes of a batch, and the offset to restart from, in one transaction."""
         self._last_record_at = asyncio.get_running_loop().time()
-        arrived = await asyncio.to_thread(lambda: [read_record(record) for record in records])
+        arrived = await compute(lambda: [read_record(record) for record in records])
         await self._commit(arrived, records[-1].offset + 1, close_live=False)
 
     async def idle(self, next_offset: int) -> None:
@@ -147,18 +151,18 @@ class SinkPartition:
             return
         waited_s = asyncio.get_running_loop().time() - self._last_record_at
         close_live = self._join.has_open_live and waited_s >= self._live_grace_s
-        await self._commit([], next_offset, close_live=close_live)
+        await self._commit(_NOTHING, next_offset, close_live=close_live)
 
     async def close(self) -> None:
         """Nothing is held between batches: connections belong to the pool."""
         self._datasets.clear()
 
-    async def _commit(self, arrived: Sequence[Incoming | DeadLetter], next_offset: int, *, close_live: bool) -> None:
+    async def _commit(self, read: Computed[list[Incoming | DeadLetter]], next_offset: int, *, close_live: bool) -> None:
         """The main path. An exception anywhere leaves the database as it was, and this object unusable."""
         claim, loop = self._claim, asyncio.get_running_loop()
         if claim is None:
             raise RuntimeError(f"{self._partition}: records before take_over")
-        started_at = loop.time()
+        started_at, arrived = loop.time(), read.result
         messages = [one.message for one in arrived if one.message is not None]
         samples = self._join.open_samples() | {sample_of(message) for message in messages}
         async with (
@@ -172,8 +176,9 @@ class SinkPartition:
             ledger = await read_ledger(connection, samples)
             await self._read_specs(connection, datasets)
             # 3. Join and judge; off the event loop, since heartbeats must not wait.
-            batch = await asyncio.to_thread(self._compute, arrived, datasets, ledger, close_live)
-            computed_at = loop.time()
+            judged_from = loop.time()
+            judged = await compute(lambda: self._compute(arrived, datasets, ledger, close_live=close_live))
+            batch, judged_s = judged.result, loop.time() - judged_from
             # 4. Outcomes, counters and rows, what follows for the datasets, and dead letters.
             stored = await store(connection, ledger, batch.rows, datasets)
             invalid = {letter.source.offset: letter.error for letter in batch.dead_letters}
@@ -193,7 +198,10 @@ class SinkPartition:
         self._count_dropped()
         await self._publish_offset(restart_offset)
         if arrived:
-            self._report(len(arrived), batch, stored, computed_at - started_at, loop.time() - computed_at)
+            self._metrics.put("iqstream_compute_seconds", read.cpu_s + judged.cpu_s)
+            self._metrics.put("iqstream_queue_seconds", read.queue_s + judged.queue_s)
+            self._metrics.put("iqstream_commit_seconds", loop.time() - started_at - judged_s)
+            self._report(len(arrived), batch, stored)
             self._invalid_share.note(self._partition.topic, list(invalid.values()), len(arrived))
 
     def _compute(
@@ -201,7 +209,8 @@ class SinkPartition:
         arrived: Sequence[Incoming | DeadLetter],
         datasets: Mapping[DatasetKey, DatasetState],
         ledger: Ledger,
-        close_live: bool,  # noqa: FBT001  # passed through a thread call
+        *,
+        close_live: bool,
     ) -> _Batch:
         """Joins and judges; decisions go into the ledger."""
         batch = _Batch()
@@ -287,12 +296,10 @@ class SinkPartition:
             kept[key] = _Dataset(spec=spec, recorded=datasets[key].recorded, content_sha256=spec.content_sha256())
         self._datasets = kept
 
-    def _report(self, records: int, batch: _Batch, stored: Stored, compute_s: float, commit_s: float) -> None:
+    def _report(self, records: int, batch: _Batch, stored: Stored) -> None:
         for change in stored.changes:
             self._metrics.count("iqstream_samples", outcome=change.outcome.verdict)
         failed = len({letter.source.offset for letter in batch.dead_letters})
-        self._metrics.put("iqstream_compute_seconds", compute_s)
-        self._metrics.put("iqstream_commit_seconds", commit_s)
         self._metrics.count("iqstream_batches")
         self._metrics.count("iqstream_records", max(records - batch.skipped - failed, 0), result="done")
         self._metrics.count("iqstream_records", batch.skipped, result="skipped")

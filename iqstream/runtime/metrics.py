@@ -1,6 +1,7 @@
 """Every metric of a stage in one table, and the endpoint that serves them."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,9 @@ from prometheus_client import (
 )
 
 from iqstream.runtime.health import Pulse, with_health
+from iqstream.runtime.idle_cpu import IdleCpu
+
+IDLE_CPU = "iqstream_idle_cpu_seconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +59,26 @@ METRICS: tuple[MetricSpec, ...] = (
         "generation came first, or their dataset was cancelled while they waited.",
     ),
     MetricSpec(name="iqstream_batches", kind="counter", meaning="Batches committed."),
-    MetricSpec(name="iqstream_compute_seconds", kind="histogram", meaning="Computation of one batch."),
-    MetricSpec(name="iqstream_commit_seconds", kind="histogram", meaning="Commit of one batch."),
+    MetricSpec(
+        name="iqstream_compute_seconds",
+        kind="histogram",
+        meaning="CPU time of the computation of one batch, in its thread. Waiting is not in it.",
+    ),
+    MetricSpec(
+        name="iqstream_queue_seconds",
+        kind="histogram",
+        meaning="Waiting of one batch for the thread that computes: other partitions are before it.",
+    ),
+    MetricSpec(
+        name="iqstream_commit_seconds",
+        kind="histogram",
+        meaning="Commit of one batch; of the sink, with the locks and reads before it.",
+    ),
+    MetricSpec(
+        name=IDLE_CPU,
+        kind="counter",
+        meaning="CPU time of the process with no batch in hand; `process_cpu_seconds_total` less this is its work's.",
+    ),
     MetricSpec(name="iqstream_takeovers", kind="counter", meaning="Partitions taken over, failures included."),
     MetricSpec(name="iqstream_partition_errors", kind="counter", labels=("error",), meaning="Batches undone."),
     MetricSpec(name="iqstream_partitions_owned", kind="gauge", meaning="Partitions that this worker serves."),
@@ -81,13 +103,26 @@ class Metrics:
         self._stage = stage
         kinds = {"counter": Counter, "gauge": Gauge, "histogram": Histogram}
         self._collectors: Mapping[str, Counter | Gauge | Histogram] = {
-            spec.name: kinds[spec.kind](spec.name, spec.meaning, ("stage", *spec.labels), registry=self.registry)
+            spec.name: kinds[spec.kind](
+                spec.name,
+                spec.meaning,
+                ("stage", *spec.labels),
+                registry=None if spec.name == IDLE_CPU else self.registry,
+            )
             for spec in METRICS
         }
         for spec in METRICS:
             for value in spec.values:
                 self._collectors[spec.name].labels(stage, value)
+        idle_cpu = self._collectors[IDLE_CPU]
+        assert isinstance(idle_cpu, Counter)  # noqa: S101  # the table says so
+        self._idle_cpu = IdleCpu(idle_cpu, stage)
+        self.registry.register(self._idle_cpu)
         ProcessCollector(registry=self.registry)
+
+    def batch(self) -> AbstractContextManager[None]:
+        """A batch is in hand for as long as the context lasts: what the process uses meanwhile is not idle."""
+        return self._idle_cpu.batch()
 
     def count(self, name: str, amount: float = 1, **labels: str) -> None:
         """Adds to a counter."""

@@ -204,7 +204,8 @@ class StageShell(ConsumerRebalanceListener):
                 await self._wait_at_gate(partition)
             records = await inbox.fetch(self._batch_records)
             if records:
-                await ownership.handle(records)
+                with self._metrics.batch():
+                    await ownership.handle(records)
                 inbox.accept(records[-1].offset + 1)
                 busy_at = self._progress[partition] = clock()
             elif clock() - busy_at > IDLE_AFTER_S:

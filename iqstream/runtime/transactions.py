@@ -12,6 +12,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
 
+from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transaction, transactional_producer
@@ -119,11 +120,10 @@ class TransactionalTransform:
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Computes a whole batch, then commits it: an open transaction stalls every reader."""
         clock = asyncio.get_running_loop().time
-        started_at = clock()
-        results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, records)
-        computed_at = clock()
+        computed = await compute(lambda: self._compute(records), self._executor)
+        results, computed_at = computed.result, clock()
         await self._commit(results, records[-1].offset + 1)
-        self._report(results, computed_at - started_at, clock() - computed_at)
+        self._report(computed, clock() - computed_at)
         self._invalid_share.note(
             self._partition.topic, [r.invalid for r in results if r.invalid is not None], len(results)
         )
@@ -194,11 +194,12 @@ class TransactionalTransform:
         if errors:
             raise errors[0]
 
-    def _report(self, results: Sequence[Result], compute_s: float, commit_s: float) -> None:
-        self._metrics.put("iqstream_compute_seconds", compute_s)
+    def _report(self, computed: Computed[list[Result]], commit_s: float) -> None:
+        self._metrics.put("iqstream_compute_seconds", computed.cpu_s)
+        self._metrics.put("iqstream_queue_seconds", computed.queue_s)
         self._metrics.put("iqstream_commit_seconds", commit_s)
         self._metrics.count("iqstream_batches")
-        for result in results:
+        for result in computed.result:
             self._metrics.count("iqstream_records", result=result.outcome)
             for outgoing in result.records:
                 self._metrics.count("iqstream_emitted_records", topic=outgoing.topic)
