@@ -15,6 +15,9 @@ EXPORTER_METRICS = frozenset(
         "iqstream_lag_seconds_to_close",
         "iqstream_lag_group_status",
         "iqstream_lag_expired_offsets",
+        "iqstream_lag_group_up",
+        "iqstream_lag_topic_up",
+        "iqstream_lag_retention_risk",
         "iqstream_lag_up",
     }
 )

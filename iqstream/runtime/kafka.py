@@ -4,7 +4,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -28,6 +28,8 @@ POSITION_RETRY_S = 0.2
 MAX_REQUEST_BYTES = 32 * 1024 * 1024
 """The client's own limit is out of the way: the broker judges by the topic's `max.message.bytes`."""
 FETCH_PARTITION_BYTES = 4 * 1024 * 1024
+
+IsolationLevel: TypeAlias = Literal["read_committed", "read_uncommitted"]
 
 
 def security(settings: Settings) -> dict[str, Any]:
@@ -84,9 +86,13 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
 
 
 def reader_consumer(
-    settings: Settings, *, group: str | None = None, fetch_bytes: int = FETCH_PARTITION_BYTES
+    settings: Settings,
+    *,
+    group: str | None = None,
+    fetch_bytes: int = FETCH_PARTITION_BYTES,
+    isolation_level: IsolationLevel = "read_committed",
 ) -> AIOKafkaConsumer:
-    """A consumer to `assign()` by hand: reads committed records, commits nothing by itself.
+    """A consumer to `assign()` by hand: reads committed records unless told otherwise, commits nothing by itself.
 
     `fetch_bytes` of a partition at a time; the broker gives a whole batch even where that is larger.
     """
@@ -95,7 +101,7 @@ def reader_consumer(
         group_id=group,
         enable_auto_commit=False,
         auto_offset_reset="none",
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_partition_fetch_bytes=fetch_bytes,
         **security(settings),
@@ -104,14 +110,18 @@ def reader_consumer(
 
 @asynccontextmanager
 async def started_reader(
-    settings: Settings, *, group: str | None = None, fetch_bytes: int = FETCH_PARTITION_BYTES
+    settings: Settings,
+    *,
+    group: str | None = None,
+    fetch_bytes: int = FETCH_PARTITION_BYTES,
+    isolation_level: IsolationLevel = "read_committed",
 ) -> AsyncIterator[AIOKafkaConsumer]:
     """A `reader_consumer` for as long as the context lasts.
 
     Raises:
         KafkaError: no broker answers.
     """
-    consumer = reader_consumer(settings, group=group, fetch_bytes=fetch_bytes)
+    consumer = reader_consumer(settings, group=group, fetch_bytes=fetch_bytes, isolation_level=isolation_level)
     try:
         await consumer.start()
         await asyncio.sleep(0)  # the client cannot stop before a task of it has begun

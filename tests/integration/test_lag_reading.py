@@ -92,17 +92,22 @@ async def test_time_lag_is_the_age_of_the_record_at_the_position(scene):
     assert 60 <= found.time_lag_s <= 60 + elapsed_s
 
 
-async def test_an_open_transaction_is_shown_beside_the_backlog_and_not_in_it(scene):
+@pytest.mark.parametrize(("age_s", "status"), [(0, "OK"), (20, "WARN"), (120, "STALL")])
+async def test_an_open_transaction_is_shown_beside_the_backlog_and_an_old_one_is_no_ok(scene, age_s, status):
     await scene.send(5)
     await scene.commit(6)
     producer = transactional_producer(scene.settings, f"lag-{uuid.uuid4()}")
     await producer.start()
     await producer.begin_transaction()
-    await asyncio.gather(*[await producer.send(scene.topic, b"open", partition=0) for _ in range(7)])
+    at_ms = int((time.time() - age_s) * 1000)
+    await asyncio.gather(
+        *[await producer.send(scene.topic, b"open", partition=0, timestamp_ms=at_ms) for _ in range(7)]
+    )
     found = await scene.partition_lag()
     await producer.abort_transaction()
     await producer.stop()
-    assert (found.backlog, found.in_open_transactions, found.state) == (0, 7, "drained")
+    assert (found.backlog, found.held_back, found.state, found.status) == (0, 7, "held back", status)
+    assert age_s <= found.transaction_age_s < age_s + 5
 
 
 async def test_records_that_retention_dropped_are_no_backlog_but_are_told(scene):
@@ -124,7 +129,7 @@ async def test_an_empty_partition_and_one_without_offset_are_called_so(settings)
     await scene.delete()
     assert [p.state for p in group.topics[0].partitions] == ["drained", "no offset", "empty"]
     assert [p.backlog for p in group.topics[0].partitions] == [0, None, 0]
-    assert (group.total.backlog, group.total.unknown_partitions) == (0, 1)
+    assert (group.total.backlog, group.total.backlog_at_least, group.total.unknown_partitions) == (None, 0, 1)
 
 
 async def test_a_group_that_does_not_exist_is_told_from_one_without_an_offset_here(scene):
@@ -137,7 +142,7 @@ async def test_a_position_past_the_end_is_called_so_and_is_not_negative(scene):
     await scene.send_plain(3)
     await scene.commit(1_000)
     found = await scene.partition_lag()
-    assert (found.state, found.backlog) == ("ahead", 0)
+    assert (found.state, found.backlog, found.status) == ("ahead", None, "UNKNOWN")
 
 
 async def test_a_topic_that_does_not_exist_is_called_so_and_has_no_partitions(settings):

@@ -20,6 +20,7 @@ from iqstream.runtime.settings import Settings, load_settings
 
 DEFAULT_INTERVAL_S = 2.0
 SERVED_INTERVAL_S = 10.0
+UNLIMITED_WIDTH = 1_000_000
 
 
 EXAMPLES = """\b
@@ -28,7 +29,7 @@ Examples:
   iqstream lag --group my-training --topic iq.features --json
   iqstream lag > /dev/null || echo "a stage does not keep up"
   iqstream lag --serve 9308
-  iqstream lag --advise 20/s > extractors.yaml
+  iqstream lag --advise 20/s --metrics http://127.0.0.1:9401/metrics > extractors.yaml
 """  # \b is click's mark for text that is not to be rewrapped
 
 
@@ -62,14 +63,14 @@ Examples:
     "advised_rate",
     type=Rate(),
     metavar="RATE",
-    help="Print how many extractors hold RATE (samples/s, as 20/s), and YAML that scales them.",
+    help="Print how many workers hold RATE (samples/s, as 20/s), and YAML that scales them; with --json one document.",
 )
 @click.option(
     "--metrics",
     "pages",
     multiple=True,
     metavar="URL",
-    help="With --advise: metrics of an extractor, to measure its cost by; by default its group's velocity.",
+    help="With --advise: metrics of an extractor or a sink that has worked, to measure its CPU by.",
 )
 @click.option(
     "--scaler",
@@ -94,19 +95,26 @@ def lag(
     """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
 
     Without --group: the producer on iq.jobs, the extractor on iq.frames and the sink on iq.features. --group and
-    --topic may be given several times. The backlog ends at the last stable offset; what is in open transactions
+    --topic may be given several times. With --advise, --group is the extractor's or the
+    sink's. The backlog ends at the last stable offset; what is in open transactions
     is shown beside it. Transaction markers and aborted records are no backlog where nothing else is left.
 
     Exit code by the worst status (not with --watch or --serve): 0 OK; 1 WARN, lag never fell, or a high retention
     risk; 2 STOP, STALL or REWIND, or records lost to retention; 3 unknown, or Kafka does not answer.
     """
+    _refuse_idle_options(click.get_current_context(), advising=advised_rate is not None)
+    if advised_rate is not None and not pages:
+        raise UserError(
+            "--advise needs --metrics http://host:port/metrics of a worker that has worked: what a recording costs is "
+            "measured there, and the worker's log names the port"
+        )
     if interval is not None and not watch and port is None:
         raise UserError("--interval is of use with --watch or --serve only: leave it out, or add one of them")
     if port is not None and (watch or as_json):
         raise UserError("--serve goes without --watch and --json: run a second command beside it")
     settings = load_settings()
     if advised_rate is not None:
-        print_advice(settings, advised_rate, pages, scaler)
+        print_advice(settings, advised_rate, groups=groups, pages=pages, scaler=scaler, as_json=as_json)
         return
     if not watch and port is None:
         reading = asyncio.run(read_lag(settings, groups=groups, topics=topics, allowed_backlog=allow))
@@ -126,12 +134,34 @@ def lag(
         return  # this is how watching and serving end
 
 
+_WITH_ADVICE = {"pages": "--metrics", "scaler": "--scaler"}
+_WITHOUT_ADVICE = {
+    "topics": "--topic", "watch": "--watch", "port": "--serve", "interval": "--interval", "allow": "--allow",
+}  # fmt: skip
+
+
+def _refuse_idle_options(context: click.Context, *, advising: bool) -> None:
+    """An option that would do nothing is an error."""
+    given = {
+        name for name in context.params if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    for name, flag in (_WITHOUT_ADVICE if advising else _WITH_ADVICE).items():
+        if name in given:
+            raise UserError(f"{flag} goes {'without' if advising else 'with'} --advise")
+
+
 def _show(reading: ClusterLag, *, as_json: bool) -> None:
     if as_json:
         _print_json(reading)
         return
-    console = Console()
-    console.print(lag_tables(reading, console.width))
+    if sys.stdout.isatty():
+        console = Console()
+        console.print(lag_tables(reading, console.width))
+    else:  # whoever reads it finds a line in one piece, and every column
+        console = Console(width=UNLIMITED_WIDTH)
+        with console.capture() as captured:
+            console.print(lag_tables(reading, UNLIMITED_WIDTH))
+        say(*(line.rstrip() for line in captured.get().splitlines()))
 
 
 async def _serve(settings: Settings, reader: LagReader, port: int, interval_s: float) -> None:

@@ -1,30 +1,32 @@
 """`iqstream lag --advise`: measures what a recording costs and prints what follows."""
 
 import asyncio
+import http.client
 import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
 import click
-from aiokafka.errors import KafkaError
 
-from iqstream.ops.console import say
+from iqstream.ops.console import say, say_json
 from iqstream.ops.lag.advise import (
+    ADVISED_STAGES,
     Advice,
+    AdvisedStage,
+    WorkerFigures,
     advice_comment,
+    advice_document,
     advise,
     cost_by_metrics,
-    cost_by_velocity,
-    hpa_yaml,
-    keda_yaml,
+    hpa_scaler,
+    keda_scaler,
+    scaler_yaml,
+    worker_figures,
 )
 from iqstream.ops.lag.figures import GroupLag
-from iqstream.ops.lag.offsets import member_count
 from iqstream.ops.lag.read import read_lag
-from iqstream.runtime.errors import Failed, Unreachable
-from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import EXTRACTOR_GROUP
 from schemas.dataset import ITALY_NORTH_WEST
 
 METRICS_TIMEOUT_S = 10.0
@@ -46,56 +48,93 @@ class Rate(click.ParamType[float]):
         return rate
 
 
-def print_advice(settings: Settings, samples_per_s: float, pages: Sequence[str], scaler: str) -> None:
-    """Prints the advice as comments and the scaler's YAML.
+def print_advice(
+    settings: Settings,
+    samples_per_s: float,
+    *,
+    groups: Sequence[str],
+    pages: Sequence[str],
+    scaler: str,
+    as_json: bool,
+) -> None:
+    """Prints the advice for some stages, each as comments and the scaler's YAML, or all as one JSON document.
 
     Raises:
+        UserError: a group of which no advice can be given, or a page that says nothing of a stage.
         Unreachable: Kafka, or a metrics page, does not answer.
         Failed: nothing was measured yet.
     """
-    advice = asyncio.run(_advice(settings, samples_per_s, pages))
-    scaling = keda_yaml(advice, settings.kafka_bootstrap) if scaler == "keda" else hpa_yaml(advice)
-    say(*(advice_comment(advice) + scaling).splitlines())
+    advised = asyncio.run(_advice(settings, samples_per_s, groups, pages))
+    scalers = [keda_scaler(one, settings.kafka_bootstrap) if scaler == "keda" else hpa_scaler(one) for one in advised]
+    if as_json:
+        found = [advice_document(advice, scaling) for advice, scaling in zip(advised, scalers, strict=True)]
+        say_json({"advice": found})
+        return
+    texts = [advice_comment(advice) + scaler_yaml(one) for advice, one in zip(advised, scalers, strict=True)]
+    say(*"---\n".join(texts).splitlines())
 
 
-async def _advice(settings: Settings, samples_per_s: float, pages: Sequence[str]) -> Advice:
-    reading = await read_lag(settings, groups=[EXTRACTOR_GROUP])
-    group = reading.groups[0]
-    if pages:
-        texts = await asyncio.gather(*(asyncio.to_thread(_fetch, page) for page in pages))
-        cost = cost_by_metrics(texts)
+async def _advice(
+    settings: Settings, samples_per_s: float, groups: Sequence[str], pages: Sequence[str]
+) -> list[Advice]:
+    workers = [await asyncio.to_thread(_fetch, page) for page in pages]
+    stages = advised_stages(groups, [worker.stage for worker in workers])
+    reading = await read_lag(settings, groups=[stage.group for stage in stages])
+    advised = []
+    for stage, group in zip(stages, reading.groups, strict=True):
+        if group.trouble is not None:
+            raise Failed(f"group {group.group} {group.trouble}")
+        cost = cost_by_metrics(workers, stage)
+        if cost is None:
+            raise Failed(
+                f"what a recording costs the {stage.name} was not measured: give --metrics of one of its workers that "
+                "has worked"
+            )
+        partitions = sum(len(topic.partitions) for topic in group.topics if topic.topic == stage.topic)
+        advised.append(advise(samples_per_s, _recordings_per_sample(group), cost, partitions, stage))
+    return advised
+
+
+def advised_stages(groups: Sequence[str], measured: Sequence[str]) -> list[AdvisedStage]:
+    """The stages of the groups that were asked for; else those that were measured.
+
+    Raises:
+        UserError: another group, or nothing that was measured belongs to one that was asked for.
+    """
+    of_group = {stage.group: stage for stage in ADVISED_STAGES}
+    names = " and ".join(of_group)
+    if unknown := [group for group in groups if group not in of_group]:
+        raise UserError(f"--advise --group {unknown[0]}: advice is for {names}, whose input is a record a recording")
+    if groups:
+        stages = [of_group[group] for group in dict.fromkeys(groups)]
+        known = {stage.name for stage in stages}
     else:
-        cost = cost_by_velocity(group, await _members(settings))
-    if cost is None:
-        raise Failed(
-            "what a recording costs was not measured: give the address of an extractor that has worked "
-            "(--metrics http://host:port/metrics; its log names it), or ask while extractors have a backlog."
-        )
-    partitions = sum(len(topic.partitions) for topic in group.topics)
-    return advise(samples_per_s, _recordings_per_sample(group), cost, partitions)
+        stages = [stage for stage in ADVISED_STAGES if stage.name in measured]
+        known = {stage.name for stage in ADVISED_STAGES}
+    if strange := [stage for stage in measured if stage not in known]:
+        raise UserError(f"--metrics of a worker of {strange[0]}: advice is for {', '.join(sorted(known))}")
+    return stages
 
 
 def _recordings_per_sample(group: GroupLag) -> int:
-    """As the unread frames say; of the default network where nothing is unread."""
+    """As the unread records say; of the default network where nothing is unread."""
     amounts = {value.unit: value.amount for topic in group.topics for value in topic.values}
     samples, recordings = amounts.get("samples", 0), amounts.get("recordings", 0)
     return max(1, round(recordings / samples)) if samples else len(ITALY_NORTH_WEST)
 
 
-async def _members(settings: Settings) -> int:
-    async with admin_client(settings) as admin:
-        try:
-            return await member_count(admin, EXTRACTOR_GROUP)
-        except KafkaError as error:
-            raise Failed(f"members of {EXTRACTOR_GROUP} cannot be read: {type(error).__name__} {error}") from None
-
-
-def _fetch(address: str) -> str:
+def _fetch(address: str) -> WorkerFigures:
     if not address.startswith(("http://", "https://")):
-        raise Failed(f"--metrics {address}: an address begins with http:// or https://")
+        raise UserError(f"--metrics {address}: an address begins with http:// or https://")
     try:
         with urllib.request.urlopen(address, timeout=METRICS_TIMEOUT_S) as answer:  # noqa: S310  # checked above
-            text: str = answer.read(16 * 1024 * 1024).decode()
-            return text
-    except (urllib.error.URLError, OSError, UnicodeDecodeError) as error:
-        raise Unreachable(f"metrics at {address} do not answer ({error}): is that extractor running?") from None
+            page: bytes = answer.read(16 * 1024 * 1024)
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+        raise Unreachable(f"metrics at {address} do not answer ({error}): is that worker running?") from None
+    try:
+        found = worker_figures(page.decode())
+    except ValueError:
+        found = None
+    if found is None:
+        raise UserError(f"--metrics {address}: this is no page of a worker's metrics with its CPU time")
+    return found

@@ -75,7 +75,7 @@ class DemoResults:
     dataset: Dataset
     counts: Counter[tuple[Verdict, str | None, Place]]
     pace: Pace
-    backlog: int
+    backlog: int | None
     """Records that a stage has still to read, whatever their dataset."""
     kill: Kill | None
     completeness: Completeness
@@ -115,7 +115,7 @@ async def demo_results(
             dataset.version,
         )
         answers = [(query, await pool.fetch(query)) for query in QUERIES]
-    lag = await read_lag(settings)
+    backlogs = [group.total.backlog for group in (await read_lag(settings)).groups]
     store = object_store(settings)
     try:
         objects = await store.list_samples(dataset.id)
@@ -135,7 +135,7 @@ async def demo_results(
         dataset=dataset,
         counts=count_by_place(outcomes),
         pace=pace_of(dataset, outcomes),
-        backlog=sum(topic.total.backlog for group in lag.groups for topic in group.topics),
+        backlog=None if None in backlogs else sum(backlog or 0 for backlog in backlogs),
         kill=kill,
         completeness=Completeness(
             requested=dataset.requested,

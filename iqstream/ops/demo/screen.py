@@ -80,7 +80,7 @@ def rate_line(results: DemoResults) -> str:
     if pace.samples_per_s is not None:
         iq_seconds_per_s = pace.samples_per_s * pace.iq_seconds_per_sample
         parts.append(f"then {pace.samples_per_s:.1f} samples/s = {iq_seconds_per_s:.0f} IQ-seconds/s")
-    parts.append(f"backlog {results.backlog}")
+    parts.append(f"backlog {'unknown' if results.backlog is None else results.backlog}")
     return f"{results.dataset.decided} samples in {duration(pace.seconds)}: {', '.join(parts)}"
 
 

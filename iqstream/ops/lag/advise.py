@@ -1,25 +1,37 @@
-"""How many extractors hold a given rate, by what a recording costs them, and the autoscaling that follows. Pure."""
+"""How many workers of a stage hold a rate, by what a recording costs them, and the autoscaling that follows. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from iqstream.ops.lag.figures import GroupLag
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
 
 UTILISATION = 0.8
-"""Share of its time that an extractor is to be busy: the rest catches up after a restart."""
-DEPLOYMENT = "extractor"
-"""Name of the extractors' deployment in `deploy/k8s`."""
+"""Share of its time that a worker is to be busy: the rest catches up after a restart."""
 CLOSE_WITHIN_S = 30
-"""Autoscaling adds an extractor when those there would take longer than this to read the backlog."""
+"""Autoscaling adds a worker when those there would take longer than this to read the backlog."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdvisedStage:
+    """A stage whose input is a record for each recording, so that what one costs can be told."""
+
+    name: str
+    """Also of its deployment in `deploy/k8s`, and the label of its metrics."""
+    group: str
+    topic: str
+
+
+EXTRACTOR = AdvisedStage(name="extractor", group=EXTRACTOR_GROUP, topic=FRAMES)
+SINK = AdvisedStage(name="sink", group=SINK_GROUP, topic=FEATURES)
+ADVISED_STAGES = (EXTRACTOR, SINK)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cost:
-    """What one recording costs one extractor."""
+    """What one recording costs one worker."""
 
     seconds: float
     source: str
@@ -28,144 +40,175 @@ class Cost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """Extractors for a rate."""
+    """Workers of a stage for a rate."""
 
+    stage: AdvisedStage
     samples_per_s: float
     recordings_per_sample: int
     cost: Cost
-    extractors: int
+    workers: int
     partitions: int
-    """Of `iq.frames`: no more extractors than these get work."""
+    """Of the stage's input: no more workers than these get work."""
+
+    @property
+    def recordings_per_s(self) -> float:
+        """The rate in recordings."""
+        return self.samples_per_s * self.recordings_per_sample
 
     @property
     def lag_threshold(self) -> int:
-        """Recordings of backlog per extractor: what one reads in half a minute."""
+        """Recordings of backlog per worker: what one reads in half a minute."""
         return max(1, round(CLOSE_WITHIN_S / self.cost.seconds))
 
     @property
     def enough_partitions(self) -> bool:
         """Whether every one of them would have a partition."""
-        return self.extractors <= self.partitions
+        return self.workers <= self.partitions
 
 
-def advise(samples_per_s: float, recordings_per_sample: int, cost: Cost, partitions: int) -> Advice:
+def advise(
+    samples_per_s: float, recordings_per_sample: int, cost: Cost, partitions: int, stage: AdvisedStage = EXTRACTOR
+) -> Advice:
     """N = ceil(rate * recordings per sample * seconds per recording / utilisation), at least 1."""
     busy = samples_per_s * recordings_per_sample * cost.seconds
     return Advice(
+        stage=stage,
         samples_per_s=samples_per_s,
         recordings_per_sample=recordings_per_sample,
         cost=cost,
-        extractors=max(1, math.ceil(busy / UTILISATION)),
+        workers=max(1, math.ceil(busy / UTILISATION)),
         partitions=partitions,
     )
 
 
-def cost_by_metrics(pages: Iterable[str]) -> Cost | None:
-    """Compute seconds over recordings, from the `/metrics` pages of extractors; None where they did nothing yet."""
-    seconds, recordings = 0.0, 0.0
-    for page in pages:
-        for family in text_string_to_metric_families(page):
-            for sample in family.samples:
-                if sample.labels.get("stage") != "extractor":
-                    continue
-                if sample.name == "iqstream_compute_seconds_sum":
-                    seconds += sample.value
-                elif sample.name == "iqstream_records_total" and sample.labels.get("result") == "done":
-                    recordings += sample.value
-    if not recordings or not seconds:
-        return None
-    return Cost(
-        seconds=seconds / recordings, source=f"compute time of {recordings:.0f} recordings in the stage's metrics"
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerFigures:
+    """What a worker's `/metrics` page says of its work."""
+
+    stage: str
+    busy_cpu_s: float
+    """CPU time of its process, all threads, with a batch in hand."""
+    recordings: float
 
 
-def cost_by_velocity(group: GroupLag, members: int) -> Cost | None:
-    """Workers over recordings per second, while they have a backlog; None where that says nothing of what they can."""
-    total = group.total
-    if group.group != EXTRACTOR_GROUP or not members or not total.backlog or total.velocity is None:
+def worker_figures(page: str) -> WorkerFigures | None:
+    """The figures of a page; None where it is none of a stage's worker, or has no CPU time (as on macOS).
+
+    Raises:
+        ValueError: it is no page of metrics.
+    """
+    stage, cpu_s, idle_s, recordings = None, None, 0.0, 0.0
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if sample.name == "process_cpu_seconds_total":
+                cpu_s = sample.value
+            elif sample.name == "iqstream_idle_cpu_seconds_total":
+                idle_s = sample.value
+            elif sample.name == "iqstream_records_total" and sample.labels.get("result") == "done":
+                stage, recordings = sample.labels.get("stage"), sample.value
+    if stage is None or cpu_s is None or not all(map(math.isfinite, (cpu_s, idle_s, recordings))):
         return None
-    if not total.velocity.consumed_per_s:
+    return WorkerFigures(stage=stage, busy_cpu_s=max(0.0, cpu_s - idle_s), recordings=recordings)
+
+
+def cost_by_metrics(workers: Sequence[WorkerFigures], stage: AdvisedStage = EXTRACTOR) -> Cost | None:
+    """CPU time of a stage's processes over recordings; None where they have done nothing yet."""
+    of_stage = [worker for worker in workers if worker.stage == stage.name]
+    busy_s, recordings = sum(w.busy_cpu_s for w in of_stage), sum(w.recordings for w in of_stage)
+    if not recordings or not busy_s:
         return None
-    return Cost(
-        seconds=members / total.velocity.consumed_per_s,
-        source=f"{total.velocity.consumed_per_s:.1f} recordings/s read by {members} extractors with a backlog",
-    )
+    return Cost(seconds=busy_s / recordings, source=f"process CPU of {recordings:.0f} recordings")
 
 
 def advice_comment(advice: Advice) -> str:
     """The advice in words, as comments that YAML may follow."""
-    recordings_per_s = advice.samples_per_s * advice.recordings_per_sample
-    rate = f"{advice.samples_per_s:g} samples/s ({recordings_per_s:g} recordings/s)"
+    stage = advice.stage.name
+    rate = f"{advice.samples_per_s:g} samples/s ({advice.recordings_per_s:g} recordings/s)"
+    hold = "worker holds" if advice.workers == 1 else "workers hold"
     lines = [
-        f"{advice.extractors} extractors hold {rate} at {UTILISATION:.0%} load.",
-        f"A recording costs {advice.cost.seconds * 1000:.2f} ms of an extractor: {advice.cost.source}.",
+        f"{advice.workers} {stage} {hold} {rate} at {UTILISATION:.0%} load.",
+        f"A recording costs {advice.cost.seconds * 1000:.2f} ms of a worker: {advice.cost.source}.",
     ]
     if not advice.enough_partitions:
         lines.append(
-            f"{FRAMES} has {advice.partitions} partitions: more extractors than that have nothing to read. "
+            f"{advice.stage.topic} has {advice.partitions} partitions: more workers than that have nothing to read. "
             "Give it more (IQSTREAM_PARTITIONS, before `iqstream init`)."
         )
     return "".join(f"# {line}\n" for line in lines)
 
 
-def keda_yaml(advice: Advice, bootstrap: str) -> str:
-    """A KEDA ScaledObject that scales the extractor's deployment on the group's lag."""
-    return _yaml(
-        {
-            "apiVersion": "keda.sh/v1alpha1",
-            "kind": "ScaledObject",
-            "metadata": {"name": DEPLOYMENT},
-            "spec": {
-                "scaleTargetRef": {"name": DEPLOYMENT},
-                "minReplicaCount": 1,
-                "maxReplicaCount": advice.partitions,
-                "triggers": [
-                    {
-                        "type": "kafka",
-                        "metadata": {
-                            "bootstrapServers": bootstrap,
-                            "consumerGroup": EXTRACTOR_GROUP,
-                            "topic": FRAMES,
-                            "lagThreshold": str(advice.lag_threshold),
-                            "offsetResetPolicy": "earliest",
-                        },
-                    }
-                ],
-            },
-        }
-    )
+def advice_document(advice: Advice, scaler: Mapping[str, object]) -> dict[str, object]:
+    """The advice for programs: JSON values whose keys carry their units and do not change."""
+    return {
+        "stage": advice.stage.name,
+        "group": advice.stage.group,
+        "topic": advice.stage.topic,
+        "samples_per_second": advice.samples_per_s,
+        "recordings_per_second": advice.recordings_per_s,
+        "seconds_per_recording": advice.cost.seconds,
+        "measured_from": advice.cost.source,
+        "workers": advice.workers,
+        "partitions": advice.partitions,
+        "enough_partitions": advice.enough_partitions,
+        "lag_threshold_recordings": advice.lag_threshold,
+        "scaler": scaler,
+    }
 
 
-def hpa_yaml(advice: Advice) -> str:
+def keda_scaler(advice: Advice, bootstrap: str) -> Mapping[str, object]:
+    """A KEDA ScaledObject that scales the stage's deployment on its group's lag."""
+    return {
+        "apiVersion": "keda.sh/v1alpha1",
+        "kind": "ScaledObject",
+        "metadata": {"name": advice.stage.name},
+        "spec": {
+            "scaleTargetRef": {"name": advice.stage.name},
+            "minReplicaCount": 1,
+            "maxReplicaCount": advice.partitions,
+            "triggers": [
+                {
+                    "type": "kafka",
+                    "metadata": {
+                        "bootstrapServers": bootstrap,
+                        "consumerGroup": advice.stage.group,
+                        "topic": advice.stage.topic,
+                        "lagThreshold": str(advice.lag_threshold),
+                        "offsetResetPolicy": "earliest",
+                    },
+                }
+            ],
+        },
+    }
+
+
+def hpa_scaler(advice: Advice) -> Mapping[str, object]:
     """A HorizontalPodAutoscaler on the exporter's lag, for a cluster with a Prometheus adapter."""
-    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": DEPLOYMENT}
-    return _yaml(
-        {
-            "apiVersion": "autoscaling/v2",
-            "kind": "HorizontalPodAutoscaler",
-            "metadata": {"name": DEPLOYMENT},
-            "spec": {
-                "scaleTargetRef": target,
-                "minReplicas": 1,
-                "maxReplicas": advice.partitions,
-                "metrics": [
-                    {
-                        "type": "External",
-                        "external": {
-                            "metric": {
-                                "name": "kafka_consumergroup_group_topic_sum_lag",
-                                "selector": {"matchLabels": {"group": EXTRACTOR_GROUP, "topic": FRAMES}},
-                            },
-                            "target": {"type": "AverageValue", "averageValue": str(advice.lag_threshold)},
+    target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": advice.stage.name}
+    return {
+        "apiVersion": "autoscaling/v2",
+        "kind": "HorizontalPodAutoscaler",
+        "metadata": {"name": advice.stage.name},
+        "spec": {
+            "scaleTargetRef": target,
+            "minReplicas": 1,
+            "maxReplicas": advice.partitions,
+            "metrics": [
+                {
+                    "type": "External",
+                    "external": {
+                        "metric": {
+                            "name": "kafka_consumergroup_group_topic_sum_lag",
+                            "selector": {"matchLabels": {"group": advice.stage.group, "topic": advice.stage.topic}},
                         },
-                    }
-                ],
-            },
-        }
-    )
+                        "target": {"type": "AverageValue", "averageValue": str(advice.lag_threshold)},
+                    },
+                }
+            ],
+        },
+    }
 
 
-def _yaml(value: Mapping[str, object]) -> str:
+def scaler_yaml(value: Mapping[str, object]) -> str:
     """YAML of maps, lists, numbers and plain text, quoted where it must be."""
     return "\n".join(_lines(value, 0)) + "\n"
 

@@ -15,10 +15,13 @@ from iqstream.ops.lag.figures import (
     TopicLag,
     Unread,
     partition_lag,
+    total,
 )
+from iqstream.ops.lag.members import Membership
 from iqstream.ops.lag.retention import Retention
 from iqstream.ops.lag.trend import EndsByTime, Followed, first_unread_ms, trend
 from iqstream.ops.lag.value import ReadOn, topic_values
+from iqstream.runtime.topics import GROUP_OF_TOPIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,9 @@ class GroupSnapshot:
     """One group's side."""
 
     exists: bool
+    membership: Membership
+    trouble: str | None
+    """Why the group could not be looked at."""
     topics: tuple[str, ...]
     """Those to show."""
     committed: Mapping[TopicPartition, int]
@@ -41,7 +47,11 @@ class Snapshot:
     groups: Mapping[str, GroupSnapshot]
     partitions: Mapping[str, frozenset[int]]
     """Of the topics that exist."""
+    trouble: Mapping[str, str]
+    """Of the topics that could not be looked at: why."""
     ends: Mapping[TopicPartition, Ends]
+    transaction_ages_s: Mapping[TopicPartition, float]
+    """How long the oldest open transaction has been open."""
     ended: EndsByTime
     retentions: Mapping[str, Retention]
     mean_record_bytes: Mapping[str, float]
@@ -55,37 +65,54 @@ def lag_of(snapshot: Snapshot, allowed_backlog: int) -> ClusterLag:
             GroupLag(
                 group=name,
                 exists=group.exists,
-                topics=tuple(_topic_lag(topic, group, snapshot, allowed_backlog) for topic in group.topics),
+                members=group.membership.members,
+                trouble=group.trouble,
+                topics=tuple(_topic_lag(name, topic, group, snapshot, allowed_backlog) for topic in group.topics),
             )
             for name, group in snapshot.groups.items()
         ),
     )
 
 
-def _topic_lag(topic: str, group: GroupSnapshot, snapshot: Snapshot, allowed_backlog: int) -> TopicLag:
-    exists = topic in snapshot.partitions
+def _topic_lag(name: str, topic: str, group: GroupSnapshot, snapshot: Snapshot, allowed_backlog: int) -> TopicLag:
+    exists = topic in snapshot.partitions or topic in snapshot.trouble
     numbers = snapshot.partitions.get(topic, frozenset()) | {p.partition for p in group.committed if p.topic == topic}
+    is_read = not exists or is_read_by(name, topic, group)
     partitions = tuple(
-        _partition_lag(TopicPartition(topic, number), group, snapshot, allowed_backlog) for number in sorted(numbers)
+        _partition_lag(TopicPartition(topic, number), group, snapshot, allowed_backlog, is_read=is_read)
+        for number in sorted(numbers)
     )
-    unknown = all(p.backlog is None for p in partitions)
+    backlog = total(partitions).backlog
     return TopicLag(
         topic=topic,
         exists=exists,
+        is_read=is_read,
+        trouble=snapshot.trouble.get(topic),
         partitions=partitions,
         values=()
-        if not exists or unknown
+        if backlog is None
         else topic_values(
             topic,
-            sum(p.backlog or 0 for p in partitions),
+            backlog,
             _read_on(topic, partitions, group.unread),
             snapshot.mean_record_bytes.get(topic),
         ),
     )
 
 
+def is_read_by(name: str, topic: str, group: GroupSnapshot) -> bool:
+    """False where the group has consumers, all that they read is known, and only offsets of this topic are left.
+
+    A stage's own topic is always to be read.
+    """
+    reads = group.membership.topics
+    if reads is None or topic in reads or GROUP_OF_TOPIC.get(topic) == name:
+        return True
+    return not any(partition.topic == topic for partition in group.committed)
+
+
 def _partition_lag(
-    partition: TopicPartition, group: GroupSnapshot, snapshot: Snapshot, allowed_backlog: int
+    partition: TopicPartition, group: GroupSnapshot, snapshot: Snapshot, allowed_backlog: int, *, is_read: bool
 ) -> PartitionLag:
     now_ms = snapshot.now_s * 1000
     followed = group.followed.get(partition)
@@ -106,6 +133,9 @@ def _partition_lag(
         first_unread_ms=first_ms,
         trend=NO_TREND if followed is None else trend(partition, followed, snapshot.ended, now_ms, allowed_backlog),
         retention_share=share,
+        transaction_age_s=snapshot.transaction_ages_s.get(partition),
+        group_exists=group.exists,
+        is_read=is_read,
     )
 
 

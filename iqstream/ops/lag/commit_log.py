@@ -3,7 +3,9 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -29,7 +31,24 @@ log = logging.getLogger(__name__)
 TAIL_OFFSETS = 20_000
 """How far back the first reading looks: some MB, and hours of a group that commits every few seconds."""
 CATCH_UP_DEADLINE_S = 10.0
+LOOK_BACK_DEADLINE_S = 5.0
+"""For commits that are older than that: other groups commit too, and push them out of what the first reading sees."""
 POLL_MS = 200
+
+_Key: TypeAlias = tuple[str, TopicPartition]
+"""A group and what it commits on."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Span:
+    """What has been read of a partition of the log: from `first` up to and without `next`."""
+
+    log_start: int
+    first: int
+    next: int
+    first_ms: float | None = None
+    """Time of the first record that was read."""
+    looked_back: bool = False
 
 
 class CommitLog:
@@ -38,14 +57,16 @@ class CommitLog:
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
-        self._positions: dict[TopicPartition, int] = {}
-        self._windows: defaultdict[tuple[str, TopicPartition], CommitWindow] = defaultdict(CommitWindow)
+        self._homes: dict[str, TopicPartition] = {}
+        """Where each group's commits are."""
+        self._spans: dict[TopicPartition, _Span] = {}
+        self._windows: dict[_Key, CommitWindow] = {}
         self.accessible = True
         """False once the broker has refused: then there is no history but the one that is polled."""
         self.caught_up = True
         """Whether the last reading came to the end: commits that were not read would look like none made."""
 
-    async def catch_up(self, admin: AIOKafkaAdminClient, groups: Iterable[str]) -> None:
+    async def catch_up(self, admin: AIOKafkaAdminClient, groups: Collection[str]) -> None:
         """Reads the groups' commits up to now, as far as some seconds suffice.
 
         Raises:
@@ -56,17 +77,41 @@ class CommitLog:
         try:
             leaders = (await partition_leaders(admin, [COMMITS_TOPIC])).get(COMMITS_TOPIC, {})
             if leaders:  # no group has ever committed where the topic is missing
-                numbers = {partition_of_group(group, len(leaders)) for group in groups}
+                self._homes = {g: TopicPartition(COMMITS_TOPIC, partition_of_group(g, len(leaders))) for g in groups}
+                numbers = {home.partition for home in self._homes.values()}
                 ends = await partition_ends(admin, {COMMITS_TOPIC: {n: leaders[n] for n in numbers}})
-                await self._read_to({p: (e.log_start, e.end) for p, e in ends.items()}, frozenset(groups))
+                await self._read_to({p: (e.log_start, e.end) for p, e in ends.items()})
         except (TopicAuthorizationFailedError, GroupAuthorizationFailedError):
             log.info("%s may not be read: the history of commits is polled instead", COMMITS_TOPIC)
             self.accessible = False
             await self.close()
 
+    async def look_back(self, wanted: Mapping[str, Collection[TopicPartition]]) -> None:
+        """Reads older parts of the log, ever longer ones, until a commit on each was found or time is up.
+
+        Once for each partition of the log: whose commits are not there will not get older ones.
+
+        Raises:
+            KafkaError: the broker does not answer; `close` before trying again.
+        """
+        missing: defaultdict[TopicPartition, set[_Key]] = defaultdict(set)
+        for group, partitions in wanted.items():
+            keys = {(group, partition) for partition in partitions} - self._windows.keys()
+            if keys and group in self._homes:
+                missing[self._homes[group]] |= keys
+        deadline = asyncio.get_running_loop().time() + LOOK_BACK_DEADLINE_S
+        for home, keys in missing.items():
+            await self._look_back(home, keys, deadline)
+
     def commits(self, group: str, partition: TopicPartition) -> tuple[Commit, ...]:
         """The last ones, oldest first."""
-        return self._windows[group, partition].commits
+        window = self._windows.get((group, partition))
+        return () if window is None else window.commits
+
+    def known_from_ms(self, group: str) -> float | None:
+        """From when on a group's commits are known, all of them; None: not known."""
+        span = self._spans.get(self._homes[group]) if group in self._homes else None
+        return None if span is None else span.first_ms
 
     async def close(self) -> None:
         """Lets go of the consumer; what was read stays, and reading goes on behind it."""
@@ -74,50 +119,70 @@ class CommitLog:
         if consumer is not None:
             await consumer.stop()
 
-    async def _read_to(self, spans: dict[TopicPartition, tuple[int, int]], groups: frozenset[str]) -> None:
-        for partition, (log_start, end) in spans.items():
-            known = self._positions.get(partition, max(log_start, end - TAIL_OFFSETS))
-            self._positions[partition] = max(known, log_start)
-        behind = {partition for partition, (_, end) in spans.items() if self._positions[partition] < end}
-        self.caught_up = not behind
-        if not behind:
-            return
-        consumer = await self._started(behind)
+    async def _read_to(self, spans: dict[TopicPartition, tuple[int, int]]) -> None:
         deadline = asyncio.get_running_loop().time() + CATCH_UP_DEADLINE_S
-        while behind and asyncio.get_running_loop().time() < deadline:
+        self.caught_up = True
+        for home, (log_start, end) in spans.items():
+            tail = max(log_start, end - TAIL_OFFSETS)
+            span = self._spans.setdefault(home, _Span(log_start=log_start, first=tail, next=tail))
+            span.log_start, span.next = log_start, max(span.next, log_start)
+            read_to, first_ms = await self._read(home, span.next, end, self._windows, deadline)
+            span.next, span.first_ms = read_to, first_ms if span.first_ms is None else span.first_ms
+            self.caught_up &= read_to >= end
+
+    async def _look_back(self, home: TopicPartition, keys: set[_Key], deadline: float) -> None:
+        span, length = self._spans.get(home), TAIL_OFFSETS
+        if span is None or span.looked_back or not self.caught_up:
+            return
+        span.looked_back = True
+        while span.first > span.log_start and not keys <= self._windows.keys():
+            length *= 2
+            start, older = max(span.log_start, span.first - length), dict[_Key, CommitWindow]()
+            read_to, first_ms = await self._read(home, start, span.first, older, deadline)
+            if read_to < span.first:
+                return  # what was found may not be the last
+            for key, window in older.items():
+                self._windows.setdefault(key, window)
+            span.first, span.first_ms = start, span.first_ms if first_ms is None else first_ms
+
+    async def _read(
+        self, home: TopicPartition, start: int, end: int, windows: dict[_Key, CommitWindow], deadline: float
+    ) -> tuple[int, float | None]:
+        """Reads a part of the log into windows; returns how far it came, and the time of the first record if any."""
+        if start >= end:
+            return start, None
+        consumer = await self._started()
+        consumer.assign([home])
+        consumer.seek(home, start)
+        position, first_ms = start, None
+        while position < end and asyncio.get_running_loop().time() < deadline:
             try:
-                fetched = await consumer.getmany(*behind, timeout_ms=POLL_MS)
+                fetched = await consumer.getmany(home, timeout_ms=POLL_MS)
             except OffsetOutOfRangeError:  # cleaned up between the two requests
                 await self.close()
-                return
-            for records in fetched.values():
-                for record in records:
-                    self._add(record.key, record.value, groups)
-            for partition in tuple(behind):
-                self._positions[partition] = max(self._positions[partition], await consumer.position(partition))
-                if self._positions[partition] >= spans[partition][1]:
-                    behind.discard(partition)
-        self.caught_up = not behind
+                return position, first_ms
+            for record in fetched.get(home, ()):
+                if record.offset < end:
+                    first_ms = float(record.timestamp) if first_ms is None else first_ms
+                    self._add(record.key, record.value, windows)
+            position = await consumer.position(home)
+        return min(position, end), first_ms
 
-    async def _started(self, behind: set[TopicPartition]) -> AIOKafkaConsumer:
+    async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:
             self._consumer = reader_consumer(self._settings)
             await self._consumer.start()
-        if not behind <= self._consumer.assignment():
-            self._consumer.assign(list(self._positions))
-            for partition, position in self._positions.items():
-                self._consumer.seek(partition, position)
         return self._consumer
 
-    def _add(self, key: bytes | None, value: bytes | None, groups: frozenset[str]) -> None:
+    def _add(self, key: bytes | None, value: bytes | None, windows: dict[_Key, CommitWindow]) -> None:
         try:
             commit = decode_offset_commit(key, value)
         except UnreadableCommit as error:
             log.debug("a record of %s is passed over: %s", COMMITS_TOPIC, error)
             return
-        if commit is None or commit.group not in groups:
+        if commit is None or commit.group not in self._homes:
             return
-        window = self._windows[commit.group, TopicPartition(commit.topic, commit.partition)]
+        window = windows.setdefault((commit.group, TopicPartition(commit.topic, commit.partition)), CommitWindow())
         if commit.offset is None or commit.at_ms is None:
             window.clear()
         else:

@@ -19,6 +19,8 @@ def _group(group: GroupLag) -> dict[str, Any]:
     return {
         "group": group.group,
         "exists": group.exists,
+        "members": group.members,
+        "trouble": group.trouble,
         **_total(group.total),
         "topics": [_topic(topic) for topic in group.topics],
     }
@@ -28,6 +30,8 @@ def _topic(topic: TopicLag) -> dict[str, Any]:
     return {
         "topic": topic.topic,
         "exists": topic.exists,
+        "is_read": topic.is_read,
+        "trouble": topic.trouble,
         **_total(topic.total),
         "values": [_value(value) for value in topic.values],
         "partitions": [_partition(partition) for partition in topic.partitions],
@@ -37,6 +41,8 @@ def _topic(topic: TopicLag) -> dict[str, Any]:
 def _total(total: Total) -> dict[str, Any]:
     return {
         "backlog_offsets": total.backlog,
+        "backlog_offsets_at_least": total.backlog_at_least,
+        "held_back_offsets": total.held_back,
         "unknown_partitions": total.unknown_partitions,
         "time_lag_seconds": total.time_lag_s,
         "status": total.status,
@@ -81,4 +87,6 @@ def _partition(partition: PartitionLag) -> dict[str, Any]:
         "retention_risk": risk(partition.retention_share, partition.expired),
         "expired_offsets": partition.expired,
         "open_transaction_offsets": partition.in_open_transactions,
+        "open_transaction_seconds": partition.transaction_age_s,
+        "stamped_ahead": partition.stamped_ahead,
     }

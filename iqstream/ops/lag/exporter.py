@@ -59,17 +59,13 @@ def serve_lag(last: LastReading, host: str, port: int) -> int:
 
 
 async def keep_reading(reader: LagReader, last: LastReading, interval_s: float) -> None:
-    """Reads until cancelled. The first reading must succeed; later on a broker may be away for a while."""
-    first = True
+    """Reads until cancelled; a broker may be away for a while, at the start as well as later."""
     while True:
         started_s = time.monotonic()
         try:
             lag = await reader.read()
             last.put(lag, time.monotonic() - started_s)
         except Unreachable as error:
-            if first:
-                raise
             last.fail()
             log.warning("%s Trying again.", error)
-        first = False
         await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - started_s)))

@@ -16,6 +16,7 @@ _TOPIC = ("group", "topic")
 
 STATUS_CODES: Mapping[Status, int] = {"OK": 0, "UNKNOWN": 1, "WARN": 2, "REWIND": 3, "STALL": 4, "STOP": 5}
 RISK_CODES: Mapping[Risk, int] = {"none": 0, "low": 1, "high": 2, "losing": 3}
+"""One that is not known has no series."""
 
 
 def _gauge(name: str, labels: tuple[str, ...], meaning: str) -> MetricSpec:
@@ -33,9 +34,21 @@ LAG_METRICS: tuple[MetricSpec, ...] = (
         "Offsets unread, up to the last stable one; 0 where none is a visible record.",
     ),
     _gauge("kafka_consumergroup_group_lag_seconds", _PARTITION, "Age of the first unread record; 0 where drained."),
-    _gauge("kafka_consumergroup_group_topic_sum_lag", _TOPIC, "Sum of the lag over a topic's partitions."),
-    _gauge("kafka_consumergroup_group_max_lag_seconds", ("group",), "The longest lag in time of a group."),
-    _gauge("kafka_consumergroup_group_sum_lag", ("group",), "Sum of the lag of a group."),
+    _gauge(
+        "kafka_consumergroup_group_topic_sum_lag",
+        _TOPIC,
+        "Sum of the lag over a topic's partitions; no series unless it is known of all.",
+    ),
+    _gauge(
+        "kafka_consumergroup_group_max_lag_seconds",
+        ("group",),
+        "The longest lag in time of a group; no series unless it is known everywhere.",
+    ),
+    _gauge(
+        "kafka_consumergroup_group_sum_lag",
+        ("group",),
+        "Sum of the lag of a group over the topics that it reads; no series unless it is known everywhere.",
+    ),
     _gauge("iqstream_lag_value", (*_TOPIC, "unit"), "The backlog in units of value: recordings, samples, bytes ..."),
     _gauge(
         "iqstream_lag_status",
@@ -55,11 +68,21 @@ LAG_METRICS: tuple[MetricSpec, ...] = (
     _gauge("iqstream_lag_expired_offsets", _PARTITION, "Offsets that retention dropped before the group read them."),
     _gauge("iqstream_lag_open_transaction_offsets", ("topic", "partition"), "High watermark less last stable offset."),
     _gauge(
+        "iqstream_lag_open_transaction_seconds",
+        ("topic", "partition"),
+        "How long the oldest open transaction has been open; no series where there is none.",
+    ),
+    _gauge(
         "iqstream_lag_retention_share",
         _PARTITION,
         "Unread bytes over what retention keeps, or age over its time limit; from 1 on records are lost.",
     ),
-    _gauge("iqstream_lag_retention_risk", _TOPIC, "0 none (nothing is dropped), 1 low, 2 high, 3 losing."),
+    _gauge("iqstream_lag_retention_risk", _TOPIC, "0 none (nothing unread can be dropped), 1 low, 2 high, 3 losing."),
+    _gauge("iqstream_lag_group_members", ("group",), "Consumers in the group."),
+    _gauge(
+        "iqstream_lag_group_up", ("group",), "0 where the group could not be looked at, as when that is not allowed."
+    ),
+    _gauge("iqstream_lag_topic_up", _TOPIC, "0 where the topic could not be looked at."),
     _gauge("iqstream_lag_up", (), "1 if the last reading succeeded; the series above are absent if not."),
     _gauge("iqstream_lag_read_seconds", (), "Duration of the last reading."),
 )
@@ -99,15 +122,16 @@ def _known(name: str, labels: tuple[str, ...], value: float | None) -> Iterator[
 def _group(group: GroupLag) -> Iterator[Measured]:
     labels = (group.group,)
     total = group.total
+    yield Measured(name="iqstream_lag_group_up", labels=labels, value=float(group.trouble is None))
+    yield from _known("iqstream_lag_group_members", labels, group.members)
     yield from _known("iqstream_lag_group_status", labels, STATUS_CODES[total.status])
     yield from _known("kafka_consumergroup_group_sum_lag", labels, total.backlog)
     yield from _known("kafka_consumergroup_group_max_lag_seconds", labels, total.time_lag_s)
 
 
 def _topic(group: str, topic: TopicLag) -> Iterator[Measured]:
-    if not topic.exists:
-        return
     labels = (group, topic.topic)
+    yield Measured(name="iqstream_lag_topic_up", labels=labels, value=float(topic.trouble is None))
     total, rates = topic.total, topic.total.velocity
     yield from _known("kafka_consumergroup_group_topic_sum_lag", labels, total.backlog)
     for value in topic.values:
@@ -116,7 +140,7 @@ def _topic(group: str, topic: TopicLag) -> Iterator[Measured]:
         yield from _known("iqstream_lag_consumed_offsets_per_second", labels, rates.consumed_per_s)
         yield from _known("iqstream_lag_produced_offsets_per_second", labels, rates.produced_per_s)
     yield from _known("iqstream_lag_seconds_to_close", labels, total.eta_s)
-    yield from _known("iqstream_lag_retention_risk", labels, RISK_CODES[risk(total.retention_share, total.expired)])
+    yield from _known("iqstream_lag_retention_risk", labels, RISK_CODES.get(risk(total.retention_share, total.expired)))
 
 
 def _partition(labels: tuple[str, str, str], partition: PartitionLag) -> Iterator[Measured]:
@@ -134,3 +158,4 @@ def _ends(labels: tuple[str, str], partition: PartitionLag) -> Iterator[Measured
         yield from _known("kafka_partition_earliest_offset", labels, partition.ends.log_start)
         yield from _known("iqstream_partition_last_stable_offset", labels, partition.ends.end)
         yield from _known("iqstream_lag_open_transaction_offsets", labels, partition.in_open_transactions)
+        yield from _known("iqstream_lag_open_transaction_seconds", labels, partition.transaction_age_s)

@@ -22,12 +22,6 @@ async def existing_groups(admin: AIOKafkaAdminClient) -> frozenset[str]:
     return frozenset(name for name, *_ in await admin.list_consumer_groups())
 
 
-async def member_count(admin: AIOKafkaAdminClient, group: str) -> int:
-    """Members of a group; 0 for one that does not exist. Raises KafkaError."""
-    answers = [answer.to_object() for answer in await admin.describe_consumer_groups([group])]
-    return sum(len(described["members"]) for answer in answers for described in answer["groups"])
-
-
 async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
     """All offsets of a group; empty for one that does not exist.
 

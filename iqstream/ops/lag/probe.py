@@ -2,15 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
 
 from iqstream.ops.lag.contents import NOTHING, Contents, contents_of
 from iqstream.ops.lag.figures import Unread
-from iqstream.runtime.kafka import started_reader
+from iqstream.runtime.kafka import IsolationLevel, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 
@@ -78,11 +78,13 @@ def record_bytes(record: ConsumerRecord) -> int:
     return len(record.key or b"") + len(record.value or b"") + headers
 
 
-async def read_on(settings: Settings, spans: Mapping[TopicPartition, Span]) -> dict[TopicPartition, Unread]:
+async def read_on(
+    settings: Settings, spans: Mapping[TopicPartition, Span], *, isolation_level: IsolationLevel = "read_committed"
+) -> dict[TopicPartition, Unread]:
     """What is readable within spans of existing partitions, as far as a few seconds suffice to say.
 
     Belongs to no group and commits nothing. Of `iq.jobs` every record is read, if they are not too many; of
-    other topics up to the first readable one.
+    other topics up to the first readable one. A topic whose records may not be read shows nothing.
 
     Raises:
         KafkaError: no broker answers at the start.
@@ -94,7 +96,7 @@ async def read_on(settings: Settings, spans: Mapping[TopicPartition, Span]) -> d
         partition: _Reading(span, to_the_end=partition.topic == JOBS and shards <= COUNTED_OFFSETS)
         for partition, span in spans.items()
     }
-    async with started_reader(settings, fetch_bytes=FETCH_BYTES) as consumer:
+    async with started_reader(settings, fetch_bytes=FETCH_BYTES, isolation_level=isolation_level) as consumer:
         consumer.assign(list(spans))
         for partition, span in spans.items():
             consumer.seek(partition, span.start)
@@ -110,13 +112,11 @@ async def _read_all(consumer: AIOKafkaConsumer, readings: Mapping[TopicPartition
     while open_partitions:
         try:
             fetched = await consumer.getmany(*open_partitions, timeout_ms=POLL_MS)
-        except OffsetOutOfRangeError as error:
-            gone = set(error.args[0]) & open_partitions  # retention has just dropped these offsets
+        except KafkaError as error:
+            gone = _without_answer(error, open_partitions)
             consumer.pause(*gone)
             open_partitions -= gone
             continue
-        except KafkaError:
-            return
         for partition, records in fetched.items():
             for record in records:
                 if not readings[partition].done:
@@ -127,3 +127,12 @@ async def _read_all(consumer: AIOKafkaConsumer, readings: Mapping[TopicPartition
             if readings[partition].done:
                 consumer.pause(partition)
                 open_partitions.discard(partition)
+
+
+def _without_answer(error: KafkaError, asked: Collection[TopicPartition]) -> set[TopicPartition]:
+    """The partitions that an error is about: those of the offsets or the topic that it names, else all."""
+    if isinstance(error, OffsetOutOfRangeError):  # retention has just dropped these offsets
+        return set(error.args[0]) & set(asked)
+    if isinstance(error, TopicAuthorizationFailedError):
+        return {partition for partition in asked if partition.topic == error.args[0]}
+    return set(asked)

@@ -1,6 +1,7 @@
 """How much of what a topic keeps is still unread: the risk that retention drops it first."""
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -10,8 +11,8 @@ from aiokafka.errors import KafkaError
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.topics import topic_configs
 
-Risk: TypeAlias = Literal["none", "low", "high", "losing"]
-RISK_EXIT_CODES: Mapping[Risk, int] = {"none": 0, "low": 0, "high": 1, "losing": 2}
+Risk: TypeAlias = Literal["none", "low", "high", "losing", "unknown"]
+RISK_EXIT_CODES: Mapping[Risk, int] = {"none": 0, "low": 0, "high": 1, "losing": 2, "unknown": 3}
 
 HIGH_FROM = 0.5
 """The producer stops here by itself: only other writers come beyond."""
@@ -27,33 +28,43 @@ class Retention:
     age_ms: int | None
 
     def unread_share(self, *, backlog: int, mean_record_bytes: float | None, time_lag_s: float | None) -> float | None:
-        """The larger of unread bytes over the size limit and age of the oldest unread record over the age limit."""
-        shares = []
-        if self.size_bytes and mean_record_bytes is not None:
-            shares.append(backlog * mean_record_bytes / self.size_bytes)
-        if self.age_ms and time_lag_s is not None:
-            shares.append(time_lag_s * 1000 / self.age_ms)
-        return max(shares, default=None)
+        """The larger of unread bytes over the size limit and age of the oldest unread record over the age limit.
+
+        0 where there is no limit; None as in `highest_share`.
+        """
+        shares: list[float | None] = []
+        if self.size_bytes:
+            shares.append(None if mean_record_bytes is None else backlog * mean_record_bytes / self.size_bytes)
+        if self.age_ms:
+            shares.append(None if time_lag_s is None else time_lag_s * 1000 / self.age_ms)
+        return highest_share(shares)
 
 
-def risk(retention_share: float | None, expired: int) -> Risk:
-    """`losing`: records were dropped unread, or are about to be; `none`: nothing is ever dropped here."""
+def highest_share(shares: Sequence[float | None]) -> float | None:
+    """The highest; 0 where there are none; None where one is not known and the others give no warning."""
+    highest = max((share for share in shares if share is not None), default=0.0)
+    return highest if None not in shares or highest >= HIGH_FROM else None
+
+
+def risk(retention_share: float | None, expired: int | None) -> Risk:
+    """`losing`: records were dropped unread, or are about to be; `none`: nothing unread can be dropped."""
     if expired:
         return "losing"
-    if retention_share is None:
-        return "none"
-    return "losing" if retention_share >= LOSING_FROM else "high" if retention_share >= HIGH_FROM else "low"
+    if retention_share is None or expired is None:
+        return "unknown"
+    if retention_share >= HIGH_FROM:
+        return "losing" if retention_share >= LOSING_FROM else "high"
+    return "low" if retention_share else "none"
 
 
 async def retentions(admin: AIOKafkaAdminClient, topics: list[str]) -> Mapping[str, Retention]:
-    """The limits of existing topics; empty where their settings may not be read."""
-    if not topics:
-        return {}
-    try:
-        configs = await topic_configs(admin, topics)
-    except (Failed, KafkaError):
-        return {}
-    return {topic: _retention(config) for topic, config in configs.items()}
+    """The limits of existing topics; those whose settings may not be read are left out."""
+    found = {}
+    for topic in topics:
+        with contextlib.suppress(Failed, KafkaError):
+            configs = await topic_configs(admin, [topic])
+            found[topic] = _retention(configs[topic])
+    return found
 
 
 def _retention(config: Mapping[str, str]) -> Retention:

@@ -22,7 +22,10 @@ MEDIUM = 70
 """From which on the position and the end are."""
 
 STATE_WORDS = {
+    "held back": "waits for open transactions",
     "no offset": "no committed offset",
+    "no group": "group does not exist",
+    "not read": "not read by any consumer of the group",
     "ahead": "position is past the end: was the topic made again?",
     "unreadable": "its leader does not answer",
 }
@@ -75,25 +78,39 @@ def lag_line(lag: ClusterLag) -> str:
 
 def group_words(group: GroupLag) -> str:
     """All topics of a group together, or why there are none."""
+    if group.trouble is not None:
+        return f"UNKNOWN: this group {group.trouble}"
     if not group.exists:
-        return "this group does not exist"
-    return ", ".join(_total_words(group.total, ())) if group.topics else "has no committed offsets"
+        return "UNKNOWN: this group does not exist"
+    return ", ".join(_total_words(group.total, ())) if group.topics else "UNKNOWN: this group has no committed offsets"
 
 
 def topic_words(group: GroupLag, topic: TopicLag) -> str:
     """What a topic's partitions come to, or why they come to nothing."""
+    if (why := _unknown_words(group, topic)) is not None:
+        return f"UNKNOWN: {why}"
+    total = topic.total
+    if not topic.is_read:
+        return (
+            f"OK, not read: no consumer of the group reads this topic, {total.backlog_at_least} offsets are left over. "
+            f"If that is meant: `kafka-consumer-groups.sh --delete-offsets --group {group.group} --topic {topic.topic}`"
+        )
+    return ", ".join([*_total_words(total, topic.values), *_member_words(group, total), *_history_words(topic)])
+
+
+def _unknown_words(group: GroupLag, topic: TopicLag) -> str | None:
+    """Why nothing is known of a topic; None where something is."""
+    if topic.trouble is not None:
+        return f"this topic {topic.trouble}"
     if not topic.exists:
         return f"this topic does not exist{_init_hint(group, topic)}"
     if not topic.partitions:
         return "this topic has no partitions"
     if not group.exists:
         return f"this group does not exist, nothing is committed{_init_hint(group, topic)}"
-    total = topic.total
-    if total.unknown_partitions == len(topic.partitions):
-        if any(p.state != "no offset" for p in topic.partitions):
-            return "unknown"
+    if all(p.state == "no offset" for p in topic.partitions):
         return f"no committed offset{_init_hint(group, topic)}"
-    return ", ".join([*_total_words(total, topic.values), *_history_words(topic), *_transaction_words(topic)])
+    return None
 
 
 def _init_hint(group: GroupLag, topic: TopicLag) -> str:
@@ -102,17 +119,32 @@ def _init_hint(group: GroupLag, topic: TopicLag) -> str:
 
 
 def _total_words(total: Total, values: Sequence[Value]) -> list[str]:
-    words = [f"{total.status} {total.backlog} behind" if total.backlog else f"{total.status} drained"]
-    if total.backlog:
+    words = [f"{total.status} {_backlog_words(total)}"]
+    if total.backlog_at_least:
         words += [value_words(value) for value in values]
         words.append(f"time lag {time_lag_words(total.time_lag_s)}")
         words += _velocity_words(total)
+    if total.held_back:
+        age = "" if total.transaction_age_s is None else f" for {duration(total.transaction_age_s)}"
+        words.append(f"{total.held_back} in open transactions{age}")
     level = risk(total.retention_share, total.expired)
-    if level in {"high", "losing"}:
+    if level in {"high", "losing", "unknown"}:
         words.append(f"retention risk {level}" + (f": {total.expired} expired unread" if total.expired else ""))
     if total.unknown_partitions:
         words.append(f"{total.unknown_partitions} partitions unknown")
     return words
+
+
+def _backlog_words(total: Total) -> str:
+    if total.backlog is None:
+        return f"at least {total.backlog_at_least} behind"
+    if total.backlog:
+        return f"{total.backlog} behind"
+    return "drained" if total.held_back == 0 else "nothing readable is left"
+
+
+def _member_words(group: GroupLag, total: Total) -> list[str]:
+    return ["no consumer in the group"] if group.members == 0 and total.backlog != 0 else []
 
 
 def value_words(value: Value) -> str:
@@ -134,14 +166,12 @@ def _velocity_words(total: Total) -> list[str]:
 
 
 def _history_words(topic: TopicLag) -> list[str]:
-    """That OK says little, where a group has hardly begun to commit."""
-    young = [p for p in topic.partitions if p.state == "behind" and p.status == "OK" and p.commits < MIN_COMMITS]
-    return [f"{len(young)} partitions with too few commits to judge"] if young else []
-
-
-def _transaction_words(topic: TopicLag) -> list[str]:
-    unfinished = sum(p.in_open_transactions for p in topic.partitions)
-    return [f"{unfinished} in open transactions"] if unfinished else []
+    """Why a status is not known, where a group has hardly begun to commit; and that a time is not to be believed."""
+    behind = [p for p in topic.partitions if p.state == "behind"]
+    young = [p for p in behind if p.status == "UNKNOWN" and p.commits < MIN_COMMITS]
+    words = [f"{len(young)} partitions with too few commits to judge"] if young else []
+    ahead = [p for p in behind if p.stamped_ahead]
+    return words + ([f"{len(ahead)} partitions whose next record is stamped in the future"] if ahead else [])
 
 
 def time_lag_words(seconds: float | None) -> str:
@@ -152,11 +182,15 @@ def time_lag_words(seconds: float | None) -> str:
 def partition_words(topic: TopicLag, partition: PartitionLag) -> str:
     """A partition's state, and what is the matter with it."""
     state = STATE_WORDS.get(partition.state, partition.state) if topic.exists else "topic does not exist"
+    if topic.trouble is not None:
+        state = "topic could not be read"
     words = [f"{partition.status} {state}"]
     if partition.expired:
         words.append(f"{partition.expired} expired unread")
-    if partition.in_open_transactions:
-        words.append(f"{partition.in_open_transactions} in open transactions")
+    if partition.held_back:
+        words.append(f"{partition.held_back} in open transactions")
+    if partition.stamped_ahead:
+        words.append("next record is stamped in the future")
     return ", ".join(words)
 
 

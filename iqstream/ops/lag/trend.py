@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from iqstream.ops.lag.figures import NO_TREND, Trend
+from iqstream.ops.lag.figures import CLOCK_SKEW_MS, NO_TREND, Trend, credible_ms
 from iqstream.ops.lag.history import Commit, position_at, usual_distance_ms
 from iqstream.ops.lag.offsets import offsets_at
 from iqstream.ops.lag.status import Observation, judge
@@ -34,10 +34,14 @@ class Followed:
     backlog: int
     first_unread_ms: int | None
     """By the record itself; None where it was not read."""
+    history_from_ms: float | None = None
+    """From when on all commits are known; None: not known."""
+    members: int | None = None
+    """Consumers in the group; None: not known."""
 
 
 EndsByTime = Mapping[tuple[TopicPartition, int], int]
-"""Where a partition ended at a time in ms."""
+"""Where a partition ended at a time in ms; left out where it is not known."""
 
 
 def times_to_ask(followed: Followed, now_ms: float, allowed_backlog: int) -> list[int]:
@@ -61,8 +65,15 @@ async def ends_by_time(
     leaders: Mapping[str, Mapping[int, int]],
     ends: Mapping[TopicPartition, int],
     times_ms: Mapping[TopicPartition, Sequence[int]],
+    now_ms: float,
 ) -> EndsByTime:
-    """Asks for all of them; a request takes one time of each partition, so that there are few."""
+    """Asks for all of them; a request takes one time of each partition, so that there are few.
+
+    A partition ended at a time before its first record that is stamped later. From a record on that is stamped in the
+    future nothing is known: everything behind it would seem to have come later.
+    """
+    future_ms = int(now_ms) + CLOCK_SKEW_MS
+    ahead = await offsets_at(admin, leaders, dict.fromkeys(times_ms, future_ms)) if times_ms else {}
     rounds: defaultdict[int, dict[TopicPartition, int]] = defaultdict(dict)
     for partition, times in times_ms.items():
         for number, at in enumerate(sorted(set(times))):
@@ -72,7 +83,13 @@ async def ends_by_time(
         (partition, asked[partition]): ends[partition] if offset is None else min(offset, ends[partition])
         for asked, found in zip(rounds.values(), answers, strict=True)
         for partition, offset in found.items()
+        if partition in ahead and _before(offset, ahead[partition])
     }
+
+
+def _before(offset: int | None, ahead: int | None) -> bool:
+    """Whether an offset, or the end, lies before the first record that is stamped in the future."""
+    return ahead is None or (offset is not None and offset < ahead)
 
 
 def trend(
@@ -83,19 +100,20 @@ def trend(
         Observation(
             at_ms=commit.at_ms,
             offset=commit.offset,
-            backlog=max(0, ended[partition, commit.at_ms] - commit.offset),
+            backlog=None if (end := ended.get((partition, commit.at_ms))) is None else max(0, end - commit.offset),
         )
         for commit in followed.commits
-        if (partition, commit.at_ms) in ended
     ]
     rates = _velocity(partition, followed, ended, now_ms)
     if not followed.enough:
         return Trend(status=NO_TREND.status, commits=len(followed.commits), velocity=rates)
     status = judge(
-        observed if followed.backlog > allowed_backlog else [],
+        observed,
         backlog=followed.backlog,
         first_unread_ms=first_unread_ms(partition, followed, ended, now_ms),
         now_ms=now_ms,
+        history_from_ms=followed.history_from_ms,
+        members=followed.members,
         allowed_backlog=allowed_backlog,
     )
     return Trend(status=status, commits=len(followed.commits), velocity=rates)
@@ -104,10 +122,11 @@ def trend(
 def first_unread_ms(partition: TopicPartition, followed: Followed, ended: EndsByTime, now_ms: float) -> float | None:
     """When the first unread record was written: as it says itself, else between the times that are known.
 
+    None where it is not known, as where the record is stamped in the future.
     The partition ended at or before the position at one time and behind it at a later one: a straight line between.
     """
     if followed.first_unread_ms is not None:
-        return followed.first_unread_ms
+        return credible_ms(followed.first_unread_ms, now_ms)
     known: list[tuple[float, int]] = sorted((at, end) for (where, at), end in ended.items() if where == partition)
     known.append((now_ms, followed.end))
     before = [(at, end) for at, end in known if end <= followed.committed]

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.check_manifests import problems
-from iqstream.ops.lag.advise import Cost, advise, hpa_yaml, keda_yaml
+from iqstream.ops.lag.advise import ADVISED_STAGES, Cost, advise, hpa_scaler, keda_scaler
 from iqstream.runtime.settings import load_settings
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 from iqstream.runtime.workers import STOP_DEADLINE_S
@@ -118,8 +118,9 @@ def test_kustomize_builds_it_and_the_network_policy_selects_every_pod():
     assert all(wanted.items() <= pod["metadata"]["labels"].items() for pod in pods)
 
 
-def test_advised_scalers_scale_the_extractors_of_these_manifests():
-    advice = advise(20.0, 7, Cost(seconds=0.01, source=""), 12)
-    for advised in (keda_yaml(advice, "kafka:9092"), hpa_yaml(advice)):
-        spec = yaml.safe_load(advised)["spec"]
+@pytest.mark.parametrize("stage", ADVISED_STAGES)
+def test_advised_scalers_scale_the_deployments_of_these_manifests(stage):
+    advice = advise(20.0, 7, Cost(seconds=0.01, source=""), 12, stage)
+    for advised in (keda_scaler(advice, "kafka:9092"), hpa_scaler(advice)):
+        spec = advised["spec"]
         assert spec["scaleTargetRef"]["name"] in of_kind("Deployment")

@@ -7,13 +7,15 @@ import re
 from dataclasses import replace
 
 import pytest
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord
 from aiokafka.errors import GroupLoadInProgressError
 from aiokafka.protocol.commit import OffsetFetchResponse_v3
 from aiokafka.protocol.metadata import MetadataRequest_v5, MetadataResponse_v5
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqstream.ops.commands.lag import lag
 from iqstream.ops.console import Console
 from iqstream.ops.lag.contents import NOTHING, Contents
 from iqstream.ops.lag.document import lag_document
@@ -145,14 +147,15 @@ def test_every_exported_figure_is_in_the_table_with_its_labels(reading):
 @given(READINGS)
 def test_the_exit_code_is_that_of_the_worst_group(reading):
     alone = [exit_code(replace(reading, groups=(group,))) for group in reading.groups]
-    assert exit_code(reading) == max(alone, key=[0, 3, 1, 2].index, default=0)
+    assert exit_code(reading) == max(alone, key=[0, 3, 1, 2].index, default=3)
 
 
 @SEEDED
 @given(PARTITIONS)
-def test_a_partition_has_a_backlog_exactly_where_position_and_ends_are_known(found):
-    assert (found.backlog is None) == (found.committed is None or found.ends is None)
+def test_a_partition_has_a_backlog_exactly_where_it_is_known_and_is_not_ok_without(found):
+    assert (found.backlog is None) == (found.state in {"no offset", "ahead", "unreadable"})
     assert (found.state == "behind") == bool(found.backlog)
+    assert found.backlog is not None or found.status == "UNKNOWN"
 
 
 @SEEDED
@@ -168,7 +171,9 @@ def test_time_lag_is_0_where_nothing_is_unread_and_unknown_where_the_backlog_is(
 @given(st.lists(PARTITIONS, max_size=8))
 def test_a_total_is_the_sum_of_what_is_known_and_counts_what_is_not(partitions):
     found = total(partitions)
-    assert found.backlog == sum(p.backlog for p in partitions if p.backlog is not None)
+    known = [p.backlog for p in partitions if p.backlog is not None]
+    assert found.backlog_at_least == sum(known)
+    assert found.backlog == (sum(known) if known and len(known) == len(partitions) else None)
     assert found.unknown_partitions == sum(p.backlog is None for p in partitions)
 
 
@@ -177,12 +182,14 @@ def test_a_total_is_the_sum_of_what_is_known_and_counts_what_is_not(partitions):
     [
         (10, 0, 25, 25, 15, 0, "behind"),
         (10, 20, 25, 25, 5, 10, "behind"),
-        (25, 0, 25, 40, 0, 0, "drained"),
-        (30, 0, 25, 40, 0, 0, "drained"),
-        (41, 0, 25, 40, 0, 0, "ahead"),
+        (25, 0, 25, 40, 0, 0, "held back"),
+        (30, 0, 25, 40, 0, 0, "held back"),
+        (40, 0, 25, 40, 0, 0, "drained"),
+        (41, 0, 25, 40, None, 0, "ahead"),
         (7, 7, 7, 7, 0, 0, "empty"),
         (3, 7, 7, 7, 0, 4, "empty"),
-        (None, 0, 25, 25, None, 0, "no offset"),
+        (None, 0, 25, 25, None, None, "no offset"),
+        (None, 7, 7, 7, 0, 0, "empty"),
     ],
 )
 def test_backlog_is_the_stable_end_minus_the_position_or_the_log_start(
@@ -263,15 +270,14 @@ def test_a_reading_that_meets_only_later_records_saw_nothing():
 
 
 def test_topics_of_a_group_are_those_with_offsets_and_that_of_the_stage():
-    committed = {PRODUCER_GROUP: {}, "theirs": {TopicPartition("b", 0): 1, TopicPartition("a", 0): 1}}
-    chosen = choose_topics(committed, asked_topics=[], by_name=True)
+    chosen = choose_topics({PRODUCER_GROUP: set(), "theirs": {"b", "a"}}, asked_topics=[], by_name=True)
     assert chosen == {PRODUCER_GROUP: [JOBS], "theirs": ["a", "b"]}
 
 
 def test_an_asked_topic_goes_to_the_stage_that_reads_it_or_to_every_named_group():
-    stages = {PRODUCER_GROUP: {}, EXTRACTOR_GROUP: {}}
+    stages = {PRODUCER_GROUP: set(), EXTRACTOR_GROUP: set()}
     assert choose_topics(stages, asked_topics=[FRAMES], by_name=False) == {EXTRACTOR_GROUP: [FRAMES]}
-    assert choose_topics({"theirs": {}}, asked_topics=["x"], by_name=True) == {"theirs": ["x"]}
+    assert choose_topics({"theirs": set()}, asked_topics=["x"], by_name=True) == {"theirs": ["x"]}
     with pytest.raises(UserError, match="--group GROUP --topic x"):
         choose_topics(stages, asked_topics=[FRAMES, "x"], by_name=False)
 
@@ -320,8 +326,8 @@ def test_figures_that_are_not_exact_say_so():
     assert "15 behind, at most 15 recordings" in lag_line(reading_of(lag_of(0, 0, 15)))
 
 
-def test_where_ok_rests_on_hardly_any_commit_it_says_so():
-    few, many = Trend(status="OK", commits=1, velocity=None), Trend(status="OK", commits=3, velocity=None)
+def test_where_hardly_any_commit_is_known_it_says_so():
+    few, many = Trend(status="UNKNOWN", commits=1, velocity=None), Trend(status="OK", commits=3, velocity=None)
     behind = Ends(log_start=0, end=15, high_watermark=15)
     partitions = [
         partition_lag(n, committed=0, ends=behind, unread=None, now_ms=NOW_MS, trend=trend)
@@ -349,4 +355,21 @@ def test_a_screen_too_low_for_all_partitions_gets_the_summary():
         return len(console.file.getvalue().splitlines())
 
     assert lines(40) > 12
-    assert lines(10) == 2
+    assert lines(10) < 10
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_into_a_pipe_every_line_is_whole_and_no_column_is_left_out(columns, monkeypatch):
+    reading = reading_of(*(lag_of(0, 0, 10**15, partition=n, unread=seen(1, age_s=7_200)) for n in range(12)))
+
+    async def read(*_arguments, **_named):
+        return reading
+
+    monkeypatch.setattr("iqstream.ops.commands.lag.read_lag", read)
+    monkeypatch.setattr("iqstream.ops.commands.lag.load_settings", lambda: None)
+    lines = CliRunner(env={"COLUMNS": columns}).invoke(lag, []).output.splitlines()
+    assert lines[0].startswith(f"{EXTRACTOR_GROUP}  {FRAMES}  UNKNOWN {12 * 10**15} behind")
+    assert lines[0].endswith("retention risk unknown, 12 partitions with too few commits to judge")
+    words = ["partition", "backlog", "time lag", "committed", "end", "high watermark", "log start", "status"]
+    assert re.split(r"\s\s+", lines[1]) == words
+    assert all("2 h 00 min" in line and line.endswith("UNKNOWN behind") for line in lines[2:14])

@@ -116,14 +116,25 @@ def test_the_share_of_retention_is_the_larger_of_bytes_and_age():
     assert both.unread_share(backlog=5, mean_record_bytes=100.0, time_lag_s=80.0) == 0.8
     assert both.unread_share(backlog=9, mean_record_bytes=100.0, time_lag_s=80.0) == 0.9
     assert both.unread_share(backlog=9, mean_record_bytes=None, time_lag_s=None) is None
-    assert Retention(size_bytes=None, age_ms=None).unread_share(
-        backlog=9, mean_record_bytes=100.0, time_lag_s=80.0
-    ) is None  # fmt: skip
+    assert (
+        both.unread_share(backlog=9, mean_record_bytes=None, time_lag_s=49.0) is None
+    )  # of the bytes nothing is known
+    assert both.unread_share(backlog=9, mean_record_bytes=None, time_lag_s=50.0) == 0.5
+    unlimited = Retention(size_bytes=None, age_ms=None)
+    assert unlimited.unread_share(backlog=9, mean_record_bytes=None, time_lag_s=None) == 0.0
 
 
 @pytest.mark.parametrize(
     ("share", "expired", "level"),
-    [(None, 0, "none"), (0.0, 0, "low"), (0.49, 0, "low"), (0.5, 0, "high"), (0.9, 0, "losing"), (None, 3, "losing")],
+    [
+        (None, 0, "unknown"),
+        (0.1, None, "unknown"),
+        (0.0, 0, "none"),
+        (0.49, 0, "low"),
+        (0.5, 0, "high"),
+        (0.9, 0, "losing"),
+        (None, 3, "losing"),
+    ],
 )
 def test_the_risk_follows_the_share_and_is_certain_where_records_are_gone(share, expired, level):
     assert risk(share, expired) == level
@@ -196,4 +207,6 @@ def test_a_group_that_stopped_an_hour_ago_reads_at_rate_0_and_not_at_its_last_on
 
 def test_too_few_polled_looks_are_unknown_and_not_ok():
     assert trend(HERE, followed(enough=False), {}, NOW_MS, 2).status == "UNKNOWN"
-    assert trend(HERE, followed(), {}, NOW_MS, 2).status == "OK"
+    three = [Commit(at_ms=int(NOW_MS) - at, offset=150 - at) for at in (30, 20, 10)]
+    ended = {(HERE, commit.at_ms): 150 + n for n, commit in enumerate(three)}
+    assert trend(HERE, followed(commits=three), ended, NOW_MS, 2).status == "OK"

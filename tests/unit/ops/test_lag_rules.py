@@ -30,8 +30,38 @@ def status_of(observed, *, backlog=1_000, first_unread_ms=0.0, now_ms=NOW_MS, **
 MOVING = [100, 200, 300, 400]
 
 
-def test_too_little_history_is_ok():
-    assert status_of(commits([1, 1], [9, 9]), now_ms=NOW_MS * 2) == "OK"
+def test_too_little_history_is_unknown_until_nobody_can_be_about_to_commit():
+    young = commits([1, 1], [9, 9])
+    assert status_of(young, now_ms=NOW_MS + 299_999, members=1) == "UNKNOWN"
+    assert status_of(young, now_ms=NOW_MS + 300_001, members=1) == "STOP"
+    assert status_of(young, now_ms=NOW_MS + 29_999, members=0) == "UNKNOWN"
+    assert status_of(young, now_ms=NOW_MS + 30_001, members=0) == "STOP"
+    assert status_of(young, backlog=2, now_ms=NOW_MS * 2) == "OK"
+
+
+def test_a_group_whose_commits_were_pushed_out_of_the_history_stays_stopped():
+    """Others committed so much that none of its own is left: it has been silent for as long as the history reaches."""
+    assert status_of([], history_from_ms=NOW_MS - 30_001, members=0) == "STOP"
+    assert status_of([], history_from_ms=NOW_MS - 29_999, members=0) == "UNKNOWN"
+    assert status_of([], history_from_ms=NOW_MS - 30_001, members=1) == "UNKNOWN"
+    assert status_of([], history_from_ms=None, members=0) == "UNKNOWN"
+
+
+def test_where_nobody_is_in_the_group_its_rare_commits_are_no_comfort():
+    hourly = commits(MOVING, [50, 40, 30, 20])
+    assert status_of(hourly, now_ms=NOW_MS + 2 * MINUTE_MS, members=0) == "OK"
+    assert status_of(hourly, now_ms=NOW_MS + 2 * MINUTE_MS + 1, members=0) == "WARN"
+    assert status_of(hourly, now_ms=NOW_MS + 2 * MINUTE_MS + 1, members=1) == "OK"
+
+
+def test_where_the_ends_at_the_commits_are_not_known_a_standing_group_stalls_and_a_moving_one_is_unknown():
+    assert status_of(commits([7, 7, 7, 7], [None] * 4)) == "STALL"
+    assert status_of(commits(MOVING, [None] * 4)) == "UNKNOWN"
+    assert status_of(commits(MOVING, [None, None, 1, None])) == "OK"
+
+
+def test_what_is_unread_of_unknown_age_counts_as_old():
+    assert status_of(commits(MOVING, [0, 0, 0, 0]), first_unread_ms=None, now_ms=NOW_MS + 4 * MINUTE_MS) == "STOP"
 
 
 def test_a_backlog_within_the_allowance_is_ok_whatever_the_commits_say():
@@ -125,7 +155,7 @@ def test_what_has_just_arrived_stops_nobody(observed):
 @given(st.lists(st.sampled_from(["OK", "UNKNOWN", "WARN", "REWIND", "STALL", "STOP"])))
 def test_the_status_of_several_is_the_worst(statuses):
     order = ["OK", "UNKNOWN", "WARN", "REWIND", "STALL", "STOP"]
-    assert worst(statuses) == order[max((order.index(one) for one in statuses), default=0)]
+    assert worst(statuses) == order[max((order.index(one) for one in statuses), default=1)]
 
 
 TIMED = st.lists(st.tuples(st.integers(0, 20_000), st.integers(0, 100)), min_size=1, max_size=60)
