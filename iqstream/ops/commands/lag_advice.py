@@ -91,6 +91,8 @@ async def _advice(
                 "has worked"
             )
         partitions = sum(len(topic.partitions) for topic in group.topics if topic.topic == stage.topic)
+        if not partitions:
+            raise Failed(f"topic {stage.topic} cannot be seen: `iqstream lag --group {stage.group}` says why")
         advised.append(advise(samples_per_s, _recordings_per_sample(group), cost, partitions, stage))
     return advised
 
