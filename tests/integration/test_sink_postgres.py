@@ -796,7 +796,9 @@ async def test_what_was_split_before_stays_so_and_new_datasets_of_its_recordings
     new, version = make_spec(seed=seed), msgspec.structs.replace(second, dataset_version=2)
     await create_dataset(pool, new)
     async with pool.acquire() as connection:
-        await insert_dataset(connection, version, recorded=False, status="running", requested=1)
+        await insert_dataset(
+            connection, version, samples=SampleRanges.first(1), recorded=False, status="running", grows=False
+        )
     rows = await pool.fetch(
         "SELECT id::text, split_salt::text FROM heimdall.datasets WHERE id = ANY($1) ORDER BY created_at, version",
         [UUID(one.dataset_id) for one in (old, second, new)],

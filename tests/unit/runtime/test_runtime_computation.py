@@ -21,7 +21,7 @@ async def test_of_two_in_one_thread_the_second_waits_and_costs_no_more():
     with ThreadPoolExecutor(1) as executor:
         first, second = await asyncio.gather(*(compute(lambda: burn(0.1), executor) for _ in range(2)))
     assert (first.result, second.result) == ("done", "done")
-    assert second.queue_s >= 0.1 > first.queue_s
+    assert second.queue_s > 0.05 > first.queue_s  # it was asked for a moment after the first had begun
     assert [one.cpu_s for one in (first, second)] == pytest.approx([0.1, 0.1], abs=0.02)
 
 
