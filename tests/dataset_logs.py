@@ -1,16 +1,23 @@
 """Logs of feature records as a partition holds them, and readers that are stopped and started again."""
 
+import asyncio
 from bisect import bisect_left
+from contextlib import asynccontextmanager
 
 import numpy as np
 
+from iqstream.dataset.fetcher import EARLIEST, LATEST, Chunk
 from iqstream.dataset.join import PartitionJoin
+from iqstream.dataset.log import Log
 from iqstream.dataset.position import Position
 from iqstream.dataset.reader import PartitionReader, Shuffle
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
+from iqstream.runtime.settings import Settings
 from schemas import encode
 from tests.sink_samples import make_spec, whole_sample
+
+NOWHERE = Settings(kafka_bootstrap="", postgres_dsn="", s3_endpoint="", s3_access_key="", s3_secret_key="")
 
 
 def interleaved_log(rng, samples, *, spec=None, first_offset=0):
@@ -50,3 +57,69 @@ def read(log, position, *, window, seed, stop_after, rng):
 def whole_read(log, end, *, window, seed):
     """Everything, without a stop."""
     return read(log, Position.at(0, end), window=window, seed=seed, stop_after=10**9, rng=np.random.default_rng(1))[0]
+
+
+class MemoryTopic:
+    """A topic in memory; `partitions` are records with the offset at which each ends. Takes the place of a fetcher."""
+
+    def __init__(self, partitions, *, begins=None):
+        self.partitions = dict(enumerate(partitions))
+        self.begins = begins or {}
+
+    @asynccontextmanager
+    async def open_log(self, _settings, topic, *, stopping=lambda: False):
+        yield Log(MemoryFetcher(self), topic, sorted(self.partitions), stopping)
+
+
+class MemoryFetcher:
+    """What a `Log` reads a `MemoryTopic` with."""
+
+    def __init__(self, topic):
+        self._topic = topic
+        self._next = {}
+
+    async def find(self, partitions, when):
+        ends = {partition: self._topic.partitions[partition][1] for partition in partitions}
+        return {EARLIEST: {p: self._topic.begins.get(p, 0) for p in ends}, LATEST: ends}.get(
+            when, dict.fromkeys(ends, -1)
+        )
+
+    async def start(self, offsets, _ends):
+        self._next = dict(offsets)
+
+    async def stop(self):
+        self._next = {}
+
+    async def fetch(self, partitions, timeout_s):
+        landed = {}
+        for partition in partitions:
+            records, end = self._topic.partitions[partition]
+            first = bisect_left(records.offsets, self._next[partition])
+            if self._next[partition] < end:
+                offsets, values = records.offsets[first : first + 7], records.values[first : first + 7]
+                more = first + 7 < len(records.offsets)
+                self._next[partition] = records.offsets[first + 7] if more else end
+                landed[partition] = Chunk(Records(offsets, values), self._next[partition])
+        await asyncio.sleep(0 if landed else timeout_s)
+        return landed
+
+
+def memory_topic(samples, *, partitions=3, seed=0, rejected=()):
+    """Whole samples over the partitions by number, those of a partition interleaved, some too weak."""
+    spec = make_spec(samples=max(samples, 1), receivers=3)
+    rng = np.random.default_rng(seed)
+    logs = []
+    for partition in range(partitions):
+        mine = range(partition, samples, partitions)
+        keyed = [
+            (at + rng.uniform(0, 3), record)
+            for at, index in enumerate(mine)
+            for record in whole_sample(spec, index, snr_db=-20.0 if index in rejected else 20.0)
+        ]
+        offset, log = 0, Records([], [])
+        for _, record in sorted(keyed, key=lambda pair: pair[0]):
+            offset += int(rng.integers(1, 4))
+            log.offsets.append(offset)
+            log.values.append(encode(record))
+        logs.append((log, offset + 1))
+    return MemoryTopic(logs)

@@ -5,7 +5,8 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Literal, TypeAlias
+from math import ceil
+from typing import Literal
 
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
@@ -21,9 +22,6 @@ FETCH_WAIT_MS = 500
 FETCH_PARTITION_BYTES = 1024 * 1024
 FETCH_BYTES = 2 * 1024 * 1024
 """Of all partitions at a time."""
-
-Place: TypeAlias = Literal["earliest", "latest"] | datetime | Mapping[int, int]
-"""Both ends of the log, the first record at or after a time (with zone), or offsets by partition."""
 
 
 class OffsetExpired(Failed):
@@ -46,25 +44,20 @@ class Log:
         self._fetcher = fetcher
         self._stopping = stopping
 
-    async def offsets(self, place: Place) -> dict[int, int]:
-        """The offset of a place in every partition; what is not committed yet lies behind the end.
+    async def offsets(self, place: Literal["earliest", "latest"] | datetime) -> dict[int, int]:
+        """Both ends of every partition, or its first record at or after a time; what is not committed lies behind.
 
         Raises:
             Unreachable: Kafka does not answer in time.
             Failed: Kafka refuses the question.
         """
-        ends = await self._find(LATEST)
-        if place == "latest":
-            return ends
-        if isinstance(place, datetime):
-            found = await self._find(round(place.timestamp() * 1000))
-            return {
-                partition: ends[partition] if at < 0 else min(at, ends[partition]) for partition, at in found.items()
-            }
-        starts = await self._find(EARLIEST)
         if place == "earliest":
-            return starts
-        return {partition: place.get(partition, start) for partition, start in starts.items()}
+            return await self._find(EARLIEST)
+        ends = await self._find(LATEST)
+        if not isinstance(place, datetime):
+            return ends
+        found = await self._find(max(0, ceil(place.timestamp() * 1000)))  # negative numbers mean other things to Kafka
+        return {partition: ends[partition] if at < 0 else min(at, ends[partition]) for partition, at in found.items()}
 
     async def _find(self, when: int) -> dict[int, int]:
         try:

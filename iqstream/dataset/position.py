@@ -46,9 +46,14 @@ class Position:
         return Position.at(self.start, self.end)
 
     @property
-    def order(self) -> tuple[int, int]:
-        """Grows with every sample."""
-        return self.window, self.taken
+    def order(self) -> tuple[bool, int, int]:
+        """Grows with every sample; of two beginnings that two readers found, the earlier one holds both."""
+        return (True, self.window, self.taken) if self.moved else (False, -self.start, 0)
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything was passed."""
+        return (self.window, self.taken) != (self.start, 0)
 
 
 Positions: TypeAlias = dict[int, Position]
@@ -85,24 +90,51 @@ def from_state(state: Mapping[str, Any], order: Mapping[str, Any]) -> Saved:
     try:
         version, schema, epoch = state["version"], state["schema_sha256"], state["epoch"]
         theirs = dict(state["order"])
-        positions = {int(number): Position(**values) for number, values in state["partitions"].items()}
+        asked = state["dataset_version"]
+        positions = {int(number): _position(**values) for number, values in state["partitions"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"state: not one of a FeatureStream ({type(error).__name__}: {error})") from None
+    if not (_is_whole(epoch) and (asked is None or _is_whole(asked)) and all(map(_is_whole, positions))):
+        raise UserError("state: not one of a FeatureStream (epoch, dataset_version and partitions are numbers from 0)")
     if version != STATE_VERSION or schema != SCHEMA_SHA256:
         raise UserError("state: saved by a version whose features mean something else; start again without it")
     differing = [name for name in order if theirs.get(name) != order[name]]
     if differing:
         changes = ", ".join(f"{name} was {theirs.get(name)!r}, is {order[name]!r}" for name in differing)
         raise UserError(f"state: saved by a stream with another order of samples ({changes})")
-    return Saved(epoch, state.get("dataset_version"), positions)
+    return Saved(epoch, asked, positions)
+
+
+def _position(*, end: int | None, **numbers: int) -> Position:
+    position = Position(end=end, **numbers)
+    if not all(map(_is_whole, numbers.values())) or not (end is None or _is_whole(end)):
+        raise ValueError(f"{position} holds something else than numbers from 0")
+    if not (position.start <= position.window and position.read_from <= position.window) or (
+        end is not None and position.window > end
+    ):
+        raise ValueError(f"{position} is not in order")
+    return position
+
+
+def _is_whole(number: Any) -> bool:  # noqa: ANN401  # whatever stands in a state
+    return isinstance(number, int) and not isinstance(number, bool) and number >= 0
 
 
 def furthest(several: Iterable[Mapping[int, Position]]) -> Positions:
-    """Of each partition the position that is furthest on."""
+    """Of each partition the position that is furthest on.
+
+    Raises:
+        UserError: two of them have read a partition between other bounds.
+    """
     merged: Positions = {}
     for positions in several:
         for partition, position in positions.items():
-            known = merged.get(partition)
-            if known is None or position.order > known.order:
+            known = merged.get(partition, position)
+            if known.moved and position.moved and (known.start, known.end) != (position.start, position.end):
+                raise UserError(
+                    f"state: partition {partition} was read from {known.start} to {known.end} by one reader, from "
+                    f"{position.start} to {position.end} by another: they are not of one snapshot"
+                )
+            if partition not in merged or position.order > known.order:
                 merged[partition] = position
     return merged

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, aclosing
+import logging
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
 
-from iqstream.dataset.assignment import share_of
+from iqstream.dataset.assignment import checked_shard, share_of
 from iqstream.dataset.background import in_background, in_background_of_loop
 from iqstream.dataset.batch import Batch, items_of
 from iqstream.dataset.batcher import Emission
 from iqstream.dataset.generations import Generations, surely_first
 from iqstream.dataset.join import PartitionJoin
 from iqstream.dataset.judging import Choice, Judging
-from iqstream.dataset.log import Log, Place, open_log
+from iqstream.dataset.log import Log, open_log
+from iqstream.dataset.place import Place, check_offset, check_order, checked_place, offsets_of, whole_number
 from iqstream.dataset.position import Position, Positions, as_state, from_state, furthest
 from iqstream.dataset.reader import PartitionReader, Shuffle
 from iqstream.dataset.reading import emissions, runs
@@ -28,6 +30,7 @@ from schemas import Limits
 from sink.join import DatasetKey, SampleKey
 from sink.postgres import Pool
 
+logger = logging.getLogger(__name__)
 WINDOW_RECORDS = 1024
 
 
@@ -37,11 +40,12 @@ class FeatureStream:
     With an end an iteration is an epoch: everything between `start` and `end` exactly once, the end fixed by
     `snapshot()` or the first iteration. Without (`end=None`) it follows the topic for ever. A stream goes on where it
     was left: after `break`, after `load_state_dict`, in another process with another number of readers. Once an epoch
-    is through, the next iteration begins the next epoch.
+    is through, the next iteration begins the next epoch. Copies, pickled or not, go their own ways from where it was.
 
     It belongs to no consumer group and commits nothing. Of a sample that was replayed, a read with an end takes the
     highest generation, following takes the first. The reading goes on in a thread of its own, so `for` works within a
-    running event loop too (notebooks). One iteration at a time.
+    running event loop too (notebooks). One iteration at a time: one that goes on after another was begun, or after the
+    position was changed, raises a UserError.
     """
 
     def __init__(
@@ -69,8 +73,8 @@ class FeatureStream:
             dataset: name or id of one dataset; all that are on the topic, if not given.
             version: of the dataset; if not given, the newest that is whole.
             topic: where the feature records are.
-            start: `earliest`, `latest`, a time with zone, or offsets by partition.
-            end: likewise; `latest` is where the topic ends when the snapshot is taken. None: follow.
+            start: `earliest`, `latest`, a time with zone, or offsets by partition (of others: `earliest`).
+            end: likewise (of others: `latest`); `latest` is where the topic ends at the snapshot. None: follow.
             batch_size: samples in a batch; None: one by one.
             split: `train`, `validation` or `test`; None: all samples.
             split_by: `random` by sample, `spatial` by blocks of 5 km, `receiver-holdout` by receiver.
@@ -93,12 +97,13 @@ class FeatureStream:
         for name, value in (("batch_size", batch_size), ("window", window)):
             if value is not None and value < 1:
                 raise UserError(f"{name}: {value} is below 1")
-        if not 0 <= shard[0] < shard[1]:
-            raise UserError(f"shard: reader {shard[0]} of {shard[1]}; readers count from 0")
+        start, end = checked_place("start", start), None if end is None else checked_place("end", end)
+        check_order(start, end)
         self.topic = topic
         self.batch_size = batch_size
         self.epoch = 0
         self._dataset = dataset
+        self._asked_version = version
         self._version = version
         """Once the newest is looked up, that one."""
         self._start = start
@@ -107,26 +112,37 @@ class FeatureStream:
         self._shuffle = shuffle
         self._seed = seed
         self._window = window if shuffle or end is not None else None
-        self._shard = shard
+        self._shards: tuple[tuple[int, int], ...] = (checked_shard(*shard),)
+        """Each a share of the share before."""
         self._limits = limits
         self._settings = settings or load_settings()
         self._positions: Positions = {}
+        self._loaded = False
+        """Whether a state has said what the epoch holds."""
         self._through = False
         """Whether the epoch was yielded whole here, not only read ahead: the next iteration is another one."""
+        self._iteration: object | None = None
+        """The one that may go on."""
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For copies, of every kind: none shares what changes, none is iterated yet."""
+        return {**self.__dict__, "_positions": dict(self._positions), "_iteration": None}
 
     def __iter__(self) -> Iterator[Batch]:
         """The samples or batches, read in a thread of their own, a few batches ahead."""
+        iteration = self._begin()
         for emission in in_background(self._read):
-            yield from self._given(emission)
-        self._through = True
+            yield from self._given(emission, iteration)
+        self._end_epoch(iteration)
 
     async def __aiter__(self) -> AsyncIterator[Batch]:
         """The samples or batches, read likewise while the running event loop goes on."""
+        iteration = self._begin()
         async with aclosing(in_background_of_loop(self._read)) as read:
             async for emission in read:
-                for batch in self._given(emission):
+                for batch in self._given(emission, iteration):
                     yield batch
-        self._through = True
+        self._end_epoch(iteration)
 
     def with_progress(self) -> Iterator[tuple[Batch, dict[str, Any]]]:
         """Batches or samples, each with what `advance` takes: for readers in other processes."""
@@ -134,9 +150,21 @@ class FeatureStream:
             yield batch, self.state_dict()
 
     def advance(self, *progress: Mapping[str, Any]) -> None:
-        """Notes what other readers of the stream have yielded; `state_dict` tells it from then on."""
+        """Notes what other readers of the stream have yielded; `state_dict` tells it from then on.
+
+        Raises:
+            UserError: a state is of another epoch or snapshot than this stream's, or no state of such a stream.
+        """
         read = [from_state(state, self._order()) for state in progress]
-        self._positions = furthest([self._positions, *[saved.positions for saved in read if saved.epoch == self.epoch]])
+        for saved in read:
+            if saved.epoch != self.epoch:
+                raise UserError(
+                    f"advance: progress in epoch {saved.epoch}, but the stream stands in epoch {self.epoch}; call "
+                    "set_epoch before the readers begin an epoch"
+                )
+        version = _one_version([self._version, *[saved.dataset_version for saved in read]])
+        self._positions = furthest([self._positions, *[saved.positions for saved in read]])
+        self._version = version
 
     @property
     def bounded(self) -> bool:
@@ -144,17 +172,28 @@ class FeatureStream:
         return self._end is not None
 
     def sharded(self, index: int, count: int) -> FeatureStream:
-        """A reader of the same stream, for share `index` of `count` of the partitions, at the same position."""
+        """A reader of the same stream, for share `index` of `count` of its partitions, at the same position."""
         reader = copy.copy(self)
-        reader._shard = (index, count)  # noqa: SLF001  # its own class
-        reader._positions = dict(self._positions)  # noqa: SLF001
+        reader._shards = (*self._shards, checked_shard(index, count))  # noqa: SLF001  # its own class
         return reader
 
     def set_epoch(self, epoch: int) -> None:
-        """Begins an epoch from its start, up to the same end as before; where it shuffles, in an order of its own."""
-        self.epoch = epoch
+        """Names the epoch that the next iteration is of; where the stream shuffles, each has an order of its own.
+
+        The epoch in which the stream stands goes on where it was left, with what is left of it. Any other, and one
+        that was iterated to its end here, begins from its start, up to the same end as before.
+
+        Raises:
+            UserError: no number from 0.
+        """
+        if whole_number("epoch", epoch) != self.epoch or self._through:
+            self.begin_epoch(epoch)
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Begins an epoch from its start, whatever was yielded of it."""
+        self.epoch = whole_number("epoch", epoch)
         self._positions = {partition: position.rewound() for partition, position in self._positions.items()}
-        self._through = False
+        self._loaded, self._through, self._iteration = False, False, None
 
     def snapshot(self) -> None:
         """Fixes what the coming epochs hold: from `start` to where `end` is now. Begins an epoch.
@@ -163,17 +202,26 @@ class FeatureStream:
         of them see the same.
 
         Raises:
+            UserError: an epoch is under way, or was loaded: what it holds is fixed.
             Unreachable, UserError, Failed: as iterating does.
         """
+        if self._loaded or (not self._through and any(position.moved for position in self._positions.values())):
+            raise UserError(
+                f"snapshot: epoch {self.epoch} is under way, or was loaded, and what it holds is fixed; go on with it, "
+                "or call set_epoch with another before"
+            )
+        fixed: Positions = {}
 
-        async def fix(_stopping: Callable[[], bool]) -> AsyncGenerator[None, None]:
-            async with open_log(self._settings, self.topic) as log:
-                self._positions = await self._fixed(log)
+        async def fix(stopping: Callable[[], bool]) -> AsyncGenerator[None, None]:
+            async with AsyncExitStack() as stack:
+                await self._dataset_key(await self._pool(stack))
+                fixed.update(await self._fixed(await stack.enter_async_context(self._log(stopping))))
             return
             yield
 
         for _ in in_background(fix):
             pass
+        self._positions, self._iteration = fixed, None
 
     def state_dict(self) -> dict[str, Any]:
         """How far samples were *yielded*, whatever was read ahead: JSON values, small, valid at any time."""
@@ -183,15 +231,26 @@ class FeatureStream:
         """Goes on after what the streams that gave these states have yielded, however many shares they were.
 
         Raises:
-            UserError: not a state, or one of a stream with another order, epoch or schema.
+            UserError: not a state, or one of a stream with another order, epoch, version, snapshot, schema or end.
         """
         read = [from_state(state, self._order()) for state in states]
-        epochs = {(saved.epoch, saved.dataset_version) for saved in read}
+        epochs = {saved.epoch for saved in read}
         if len(epochs) != 1:
-            raise UserError(f"states: of {len(epochs)} epochs, {sorted(epochs, key=str)}; they must be of one")
-        self.epoch, self._version = epochs.pop()
-        self._positions = furthest(saved.positions for saved in read)
-        self._through = False
+            raise UserError(f"states: of {len(epochs)} epochs, {sorted(epochs)}; they must be of one")
+        version = _one_version([self._asked_version, *[saved.dataset_version for saved in read]])
+        positions = furthest(saved.positions for saved in read)
+        if any((position.end is None) == self.bounded for position in positions.values()):
+            raise UserError(
+                "state: saved by a stream that "
+                + (
+                    "follows (end=None), but this one has an end"
+                    if self.bounded
+                    else "has an end, but this one follows"
+                )
+            )
+        self.epoch, self._positions = epochs.pop(), positions
+        self._version = version
+        self._loaded, self._through, self._iteration = bool(positions), False, None
 
     def _order(self) -> dict[str, Any]:
         """What the order of samples follows from, log apart; what is wanted of them may change between states."""
@@ -202,30 +261,46 @@ class FeatureStream:
             "seed": self._seed if self._shuffle else None,
         }
 
-    def _given(self, emission: Emission) -> Iterator[Batch]:
+    def _begin(self) -> object:
+        if self._through:
+            self.begin_epoch(self.epoch + 1)
+        self._iteration = object()
+        return self._iteration
+
+    def _move(self, positions: Positions, iteration: object) -> None:
+        if self._iteration is not iteration:
+            raise UserError(
+                "this iteration cannot go on: another one of the stream was begun since, or set_epoch, snapshot or "
+                "load_state_dict changed its position"
+            )
+        self._positions |= positions
+
+    def _end_epoch(self, iteration: object) -> None:
+        self._move({}, iteration)
+        self._through = True
+
+    def _given(self, emission: Emission, iteration: object) -> Iterator[Batch]:
         """What is handed out of an emission; the position moves just before each."""
         if emission.batch is None:
             pass
         elif self.batch_size is None:
             for item, partition, position in zip(items_of(emission.batch), *emission.marks(), strict=True):
-                self._positions[partition] = position
+                self._move({partition: position}, iteration)
                 yield item
         else:
-            self._positions |= emission.progress
+            self._move(emission.progress, iteration)
             yield emission.batch
-        self._positions |= emission.progress
+        self._move(emission.progress, iteration)
 
     async def _read(self, stopping: Callable[[], bool]) -> AsyncGenerator[Emission, None]:
         """One iteration, from the positions as they are."""
-        if self._through:
-            self.set_epoch(self.epoch + 1)
         async with AsyncExitStack() as stack:
-            pool = await stack.enter_async_context(dataset_pool(self._settings)) if self._asks_postgres() else None
+            pool = await self._pool(stack)
             key = await self._dataset_key(pool)
-            log = await stack.enter_async_context(open_log(self._settings, self.topic, stopping=stopping))
-            if log.partitions != tuple(sorted(self._positions)):
-                self._positions = await self._fixed(log) | self._positions
-            mine = {p: self._positions[p] for p in share_of(log.partitions, *self._shard)}
+            log = await stack.enter_async_context(self._log(stopping))
+            positions = await self._located(log)
+            yield Emission(None, positions, ())
+            mine = {p: positions[p] for p in self._share(sorted(positions))}
             replayed = await self._replayed(log, mine, pool, key)
             places = Places()
             shuffle = Shuffle(seed=self._seed, epoch=self.epoch) if self._shuffle else None
@@ -242,6 +317,17 @@ class FeatureStream:
         """For limits, and for the salt of a split by sample."""
         return self._limits is None or (self._choice.split is not None and self._choice.split_by == "random")
 
+    def _share(self, partitions: Sequence[int]) -> Sequence[int]:
+        for index, count in self._shards:
+            partitions = share_of(partitions, index, count)
+        return partitions
+
+    async def _pool(self, stack: AsyncExitStack) -> Pool | None:
+        return await stack.enter_async_context(dataset_pool(self._settings)) if self._asks_postgres() else None
+
+    def _log(self, stopping: Callable[[], bool]) -> AbstractAsyncContextManager[Log]:
+        return open_log(self._settings, self.topic, stopping=stopping)
+
     async def _dataset_key(self, pool: Pool | None) -> DatasetKey | None:
         if self._dataset is None:
             return None
@@ -251,13 +337,33 @@ class FeatureStream:
         self._version = key.dataset_version
         return key
 
+    async def _located(self, log: Log) -> Positions:
+        """The positions as they are, or at their start. An epoch with an end keeps the partitions that it began with.
+
+        Raises:
+            UserError: the log is not the one that the positions are of.
+        """
+        known = self._positions
+        if known:
+            ends = await log.offsets("latest")
+            for partition, position in known.items():
+                check_offset(
+                    "state", log.topic, partition, position.window if position.end is None else position.end, ends
+                )
+        if known and (self.bounded or set(log.partitions) <= known.keys()):
+            return known
+        return await self._fixed(log) | known
+
     async def _fixed(self, log: Log) -> Positions:
         """Every partition at its start, the epoch's end fixed."""
-        ends = None if self._end is None else await log.offsets(self._end)
-        starts = await log.offsets(self._start)
+        starts = await offsets_of(log, "start", self._start)
+        if self._end is None:
+            return {partition: Position.at(start, None) for partition, start in starts.items()}
+        ends = await offsets_of(log, "end", self._end)
+        if all(starts[partition] >= end for partition, end in ends.items()):
+            logger.warning("%s: nothing lies between start and end, the epoch is empty", self.topic)
         return {
-            partition: Position.at(min(start, ends[partition]) if ends else start, ends[partition] if ends else None)
-            for partition, start in starts.items()
+            partition: Position.at(min(start, ends[partition]), ends[partition]) for partition, start in starts.items()
         }
 
     async def _replayed(
@@ -271,3 +377,11 @@ class FeatureStream:
             starts = {p: max(mine[p].read_from, min(first.get(p, 0), ends[p])) for p in ends}
             await generations.read(log.between(starts, ends))
         return generations.highest
+
+
+def _one_version(versions: Iterable[int | None]) -> int | None:
+    """The version that all of those agree on which know one."""
+    known = sorted({version for version in versions if version is not None})
+    if len(known) > 1:
+        raise UserError(f"state: of the dataset's version {known[0]} and {known[1]}; a stream is of one")
+    return known[0] if known else None

@@ -43,6 +43,7 @@ def test_loader_workers_share_an_epoch_out_and_another_number_of_them_goes_on(se
     assert len(told["before"]) == 28
     assert sorted(told["before"] + told["after"]) == list(range(SAMPLES))
     assert sorted(told["next"]) == list(range(SAMPLES))
+    assert told["epochs"] == [[SAMPLES] * 3] * 3
     assert told["shares_memory"]
 
 

@@ -21,9 +21,9 @@ def dataset():
     )
 
 
-def read(stream, workers, batches=None):
+def read(stream, loader, batches=None):
     samples = []
-    for number, (x, y, meta) in enumerate(DataLoader(stream, batch_size=None, num_workers=workers), start=1):
+    for number, (x, y, meta) in enumerate(loader, start=1):
         assert x["features"].shape == (len(y), 3, FEATURE_VALUES)
         assert x["features"].dtype == torch.float64
         assert x["detected"].dtype == torch.bool
@@ -32,6 +32,24 @@ def read(stream, workers, batches=None):
         if number == batches:
             break
     return samples
+
+
+def loader(stream, workers, **options):
+    return DataLoader(stream, batch_size=None, num_workers=workers, **options)
+
+
+def epochs():
+    """Three of the documented loop, whatever starts the workers and however long they stay."""
+    counts = []
+    for workers, options in (
+        (2, {}),
+        (2, {"persistent_workers": True}),
+        (1, {"persistent_workers": True, "multiprocessing_context": "spawn"}),
+    ):
+        stream = dataset()
+        batches = loader(stream, workers, **options)
+        counts.append([len(set(read(stream, batches))) for _ in range(3)])
+    return counts
 
 
 def shares_memory():
@@ -44,12 +62,13 @@ def shares_memory():
 
 def main():
     first = dataset()
-    before = read(first, 2, batches=7)
+    before = read(first, loader(first, 2), batches=7)
     second = dataset()
     second.load_state_dict(json.loads(json.dumps(first.state_dict())))
-    after = read(second, 3)
+    after = read(second, loader(second, 3))
     second.set_epoch(1)
-    print(json.dumps({"before": before, "after": after, "next": read(second, 0), "shares_memory": shares_memory()}))
+    told = {"before": before, "after": after, "next": read(second, loader(second, 0))}
+    print(json.dumps(told | {"epochs": epochs(), "shares_memory": shares_memory()}))
 
 
 if __name__ == "__main__":

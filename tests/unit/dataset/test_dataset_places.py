@@ -1,0 +1,127 @@
+"""Where a stream begins and ends is checked at once: against what can be said, and against the log as it is."""
+
+import itertools
+from datetime import UTC, date, datetime, timedelta
+
+import numpy as np
+import pytest
+
+from iqstream.dataset import FeatureStream, OffsetExpired
+from iqstream.dataset import stream as stream_module
+from iqstream.runtime.errors import UserError
+from schemas import Limits
+from tests.dataset_logs import NOWHERE, memory_topic
+
+SAMPLES = 12
+FIRST_KEPT = 5
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def topic(monkeypatch):
+    """Three partitions, of which the last has lost what was before FIRST_KEPT."""
+    topic = memory_topic(SAMPLES)
+    topic.begins = {2: FIRST_KEPT}
+    monkeypatch.setattr(stream_module, "open_log", topic.open_log)
+    return topic
+
+
+def stream(**options):
+    return FeatureStream(topic="t", limits=Limits(), settings=NOWHERE, **options)
+
+
+def indices(batches):
+    return [meta["sample_idx"] for _, _, meta in batches]
+
+
+@pytest.mark.parametrize("name", ["start", "end"])
+@pytest.mark.parametrize(
+    ("place", "fragment"),
+    [
+        (50, "50 is none of"),
+        (-1, "-1 is none of"),
+        (True, "True is none of"),
+        (1.5, "1.5 is none of"),
+        ("yesterday", "'yesterday' is none of"),
+        ("2026-01-01", "is none of 'earliest', 'latest', a datetime"),
+        ([0, 0, 0], "is none of"),
+        (date(2026, 1, 1), "is none of"),
+        (datetime(2026, 1, 1), "has no time zone"),  # noqa: DTZ001  # that is the point
+        (datetime.now(UTC) + timedelta(days=1), "lies in the future"),
+        ({0: -1}, "offset -1 is not a whole number from 0"),
+        ({0: 1.0}, "offset 1.0 is not"),
+        ({0: None}, "offset None is not"),
+        ({0: "5"}, "offset '5' is not"),
+        ({"0": 5}, "partition '0' is not"),
+        ({-1: 5}, "partition -1 is not"),
+        ({True: 5}, "partition True is not"),
+    ],
+)
+def test_what_is_no_place_is_refused_before_kafka_is_asked(name, place, fragment):
+    with pytest.raises(UserError, match=f"^{name}: .*{fragment}"):
+        stream(**{name: place})
+
+
+def test_an_end_that_lies_before_the_start_is_refused():
+    with pytest.raises(UserError, match=r"end: .* lies before start"):
+        stream(start=NOON, end=NOON - timedelta(hours=1))
+    with pytest.raises(UserError, match="end: offset 3 of partition 1 lies before start, 4"):
+        stream(start={0: 1, 1: 4}, end={1: 3})
+
+
+@pytest.mark.parametrize(("name", "how"), [
+    ("start", "snapshot"), ("start", "iterate"), ("start", "follow"), ("end", "snapshot"), ("end", "iterate"),
+])  # fmt: skip
+def test_what_the_log_does_not_have_is_refused_at_once(topic, name, how):
+    past = topic.partitions[0][1]
+    for place, error, fragment in (
+        ({3: 0}, UserError, "t has no partition 3, but 0, 1, 2"),
+        ({0: past + 1}, UserError, rf"offset {past + 1} of partition 0 lies behind the end of t: .* ends at {past}"),
+        ({2: FIRST_KEPT - 1}, OffsetExpired, rf"is no longer in t, which begins at {FIRST_KEPT}"),
+    ):
+        one = stream(**{name: place} | ({"end": None} if how == "follow" else {}))
+        with pytest.raises(error, match=f"^{name}: .*{fragment}"):
+            one.snapshot() if how == "snapshot" else next(iter(one))
+
+
+def test_offsets_may_be_numpys_and_partitions_that_are_not_named_are_read_in_whole(topic):
+    topic.begins = {}
+    first = indices(stream(end={1: 0, 2: 0}))
+    assert first == list(range(0, SAMPLES, 3))
+    half = np.int64(topic.partitions[0][0].offsets[5])
+    ended = stream(end={np.int32(0): half})
+    assert set(range(1, SAMPLES, 3)) | set(range(2, SAMPLES, 3)) < set(indices(ended)) != set(range(SAMPLES))
+    begun = indices(stream(start={0: topic.partitions[0][1]}))
+    assert sorted(begun) == sorted(set(range(SAMPLES)) - set(first))
+
+
+@pytest.mark.parametrize("places", [{"end": {0: 0, 1: 0, 2: 0}}, {"start": "latest"}, {"end": "earliest"}])
+def test_an_epoch_between_places_with_nothing_between_them_is_empty_and_says_so(topic, places, caplog):
+    topic.begins = {}
+    assert indices(stream(**places)) == []
+    assert "nothing lies between start and end" in caplog.text
+
+
+@pytest.mark.parametrize("end", ["latest", None])
+def test_a_state_of_a_log_that_was_another_is_refused_at_once(topic, end):
+    topic.begins = {}
+    read = stream(end=end)
+    batches = iter(read)
+    for _ in range(SAMPLES):
+        next(batches)
+    batches.close()
+    state = read.state_dict()
+    for shorter in (memory_topic(SAMPLES, partitions=2), memory_topic(3)):
+        topic.partitions = shorter.partitions
+        other = stream(end=end)
+        other.load_state_dict(state)
+        with pytest.raises(UserError, match=r"state: (t has no partition 2|offset \d+ of partition 0 lies behind)"):
+            next(iter(other))
+
+
+def test_a_state_of_a_stream_that_follows_is_refused_by_one_with_an_end_and_the_other_way_round(topic):
+    topic.begins = {}
+    for saved, other in itertools.permutations([stream(end=None, shuffle=True), stream(shuffle=True)]):
+        saved.snapshot()
+        with pytest.raises(UserError, match="follows"):
+            other.load_state_dict(saved.state_dict())
