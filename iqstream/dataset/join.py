@@ -126,10 +126,12 @@ class PartitionJoin:
         return done
 
     def finish(self, end: int) -> list[Joined]:
-        """The live samples still open where the log is read to its `end`: nothing more is coming."""
+        """The live samples still open where the log is read to its `end`; what else is open is left out."""
         done: list[Joined] = []
         for key in [key for key in self._open if key in self._live]:
             self._close(self._open[key], end - 1, done)
+        for sample in self._open.values():
+            self.left_out["failed" if sample.lost else "incomplete"] += 1
         return done
 
     def restart_offset(self, next_offset: int) -> int:

@@ -1,5 +1,6 @@
 """Verdict and split of every sample of a run, and whether it is wanted."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -60,6 +61,11 @@ class Judging:
         if self._choice.split is not None:
             wanted &= split == self._choice.split
         return Judged(columns, verdicts, split), wanted
+
+    def left_out(self, judged: Judged) -> Counter[str]:
+        """Of judged samples those that nobody can want: values that are none, or no dataset that is known."""
+        unknown = sum(self._specs.limits(sample.key.dataset) is None for sample in judged.columns.samples)
+        return +Counter({"unreadable": int((~judged.columns.readable).sum()), "without dataset": unknown})
 
     def _split(self, columns: Columns) -> npt.NDArray[np.int8]:
         if self._choice.split_by == "spatial":

@@ -1,6 +1,7 @@
 """One partition read in order: records in, runs of samples out, each with the positions that its samples stand for."""
 
 from bisect import bisect_left
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -33,6 +34,8 @@ class Run:
     """Before its first sample."""
     after: Position
     """After its last sample."""
+    left_out: Counter[str]
+    """Of the window, what did not become samples."""
 
     def position(self, emitted: int) -> Position:
         """After the first `emitted` of `order`."""
@@ -54,6 +57,8 @@ class PartitionReader:
         self._window = window
         self._shuffle = shuffle
         self._pending: list[Joined] = []
+        self._counted = Counter[str]()
+        """Of what the join left out, what belongs to windows before."""
 
     @property
     def finished(self) -> bool:
@@ -77,13 +82,18 @@ class PartitionReader:
             runs.append(self._close(boundary))
 
     def _take(self, records: Records) -> None:
-        start = self._position.window
-        self._pending += [sample for sample in self._join.take(records) if sample.completed_at >= start]
+        before = bisect_left(records.offsets, self._position.window)
+        if before:  # read again for the samples that were open there: whatever was complete is of windows before
+            self._join.take(Records(records.offsets[:before], records.values[:before]))
+            self._counted = Counter(self._join.left_out)
+            records = Records(records.offsets[before:], records.values[before:])
+        self._pending += self._join.take(records)
 
     def _close(self, boundary: int) -> Run:
         if boundary == self._position.end:
             self._pending += self._join.finish(boundary)
         samples, self._pending = self._pending, []
+        left_out, self._counted = Counter(self._join.left_out) - self._counted, Counter(self._join.left_out)
         carried = max(self._skip - len(samples), 0)
         begin = self._position
         after = replace(begin, read_from=self._join.restart_offset(boundary), window=boundary)
@@ -94,6 +104,7 @@ class PartitionReader:
             skip=min(self._skip, len(samples)),
             begin=begin,
             after=replace(after, taken=carried),
+            left_out=left_out,
         )
         self._position, self._skip = after, carried
         return run

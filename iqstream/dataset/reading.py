@@ -51,12 +51,12 @@ def _as_they_come(ready: Mapping[int, deque[Run]]) -> list[Run]:
     return found
 
 
-async def emissions(source: AsyncIterator[Run], judging: Judging, batch_size: int | None) -> AsyncIterator[Emission]:
-    """Batches of `batch_size`; without one, the wanted samples of each run together."""
-    batcher = Batcher(batch_size)
+async def emissions(source: AsyncIterator[Run], judging: Judging, batcher: Batcher) -> AsyncIterator[Emission]:
+    """What the batcher makes of the runs, judged."""
     async for run in source:
         await judging.learn(run.samples)
-        batcher.add(run, *judging.judge(run.samples))
+        judged, wanted = judging.judge(run.samples)
+        batcher.add(run, judged, wanted, run.left_out + judging.left_out(judged))
         for emission in batcher.batches():
             yield emission
     for emission in batcher.batches(flush=True):

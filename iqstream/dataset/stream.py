@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import logging
+from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from iqstream.dataset.assignment import checked_shard, share_of
 from iqstream.dataset.background import in_background, in_background_of_loop
 from iqstream.dataset.batch import Batch, items_of
-from iqstream.dataset.batcher import Emission
+from iqstream.dataset.batcher import Batcher, Emission, Even, Stripe
 from iqstream.dataset.generations import Generations, surely_first
 from iqstream.dataset.join import PartitionJoin
 from iqstream.dataset.judging import Choice, Judging
@@ -64,6 +65,7 @@ class FeatureStream:
         seed: int = 0,
         window: int = WINDOW_RECORDS,
         shard: tuple[int, int] = (0, 1),
+        even: Even | None = None,
         limits: Limits | None = None,
         settings: Settings | None = None,
     ) -> None:
@@ -83,6 +85,8 @@ class FeatureStream:
             seed: of the order.
             window: offsets; memory grows with it, times partitions.
             shard: (index, count): this reader's share of the partitions.
+            even: shares are of samples instead, equally many for every reader: `drop` those left over, or `pad` them
+                with some that come twice, as DistributedSampler's `drop_last` does. Every reader reads the whole log.
             limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for the salt of a split
                 by sample, and `dataset` is an id.
             settings: where the servers are; the environment's, if not given.
@@ -99,6 +103,12 @@ class FeatureStream:
                 raise UserError(f"{name}: {value} is below 1")
         start, end = checked_place("start", start), None if end is None else checked_place("end", end)
         check_order(start, end)
+        if even not in {None, "drop", "pad"}:
+            raise UserError(f"even: {even!r} is none of 'drop', 'pad', None")
+        if even and end is None:
+            raise UserError(
+                "even: a stream that follows (end=None) has no end at which readers could have equally many"
+            )
         self.topic = topic
         self.batch_size = batch_size
         self.epoch = 0
@@ -114,6 +124,9 @@ class FeatureStream:
         self._window = window if shuffle or end is not None else None
         self._shards: tuple[tuple[int, int], ...] = (checked_shard(*shard),)
         """Each a share of the share before."""
+        self._worker = (0, 1)
+        """Of the share, whose batches come together again in one process."""
+        self.even = even
         self._limits = limits
         self._settings = settings or load_settings()
         self._positions: Positions = {}
@@ -123,10 +136,15 @@ class FeatureStream:
         """Whether the epoch was yielded whole here, not only read ahead: the next iteration is another one."""
         self._iteration: object | None = None
         """The one that may go on."""
+        self._batches = 0
+        """Of the iteration, all workers' together where they share out batches."""
+        self.left_out = Counter[str]()
+        """What this reader has passed of the epoch without a sample coming of it: `unreadable` records and samples,
+        `failed` and `incomplete` samples, samples `without dataset`."""
 
     def __getstate__(self) -> dict[str, Any]:
         """For copies, of every kind: none shares what changes, none is iterated yet."""
-        return {**self.__dict__, "_positions": dict(self._positions), "_iteration": None}
+        return {**self.__dict__, "_positions": dict(self._positions), "_iteration": None, "left_out": Counter()}
 
     def __iter__(self) -> Iterator[Batch]:
         """The samples or batches, read in a thread of their own, a few batches ahead."""
@@ -177,6 +195,12 @@ class FeatureStream:
         reader._shards = (*self._shards, checked_shard(index, count))  # noqa: SLF001  # its own class
         return reader
 
+    def for_worker(self, number: int, workers: int) -> FeatureStream:
+        """A reader for one of several loader processes, of which one process takes the batches in turn."""
+        reader = copy.copy(self)
+        reader._worker = checked_shard(number, workers)  # noqa: SLF001  # its own class
+        return reader
+
     def set_epoch(self, epoch: int) -> None:
         """Names the epoch that the next iteration is of; where the stream shuffles, each has an order of its own.
 
@@ -194,6 +218,7 @@ class FeatureStream:
         self.epoch = whole_number("epoch", epoch)
         self._positions = {partition: position.rewound() for partition, position in self._positions.items()}
         self._loaded, self._through, self._iteration = False, False, None
+        self.left_out = Counter()
 
     def snapshot(self) -> None:
         """Fixes what the coming epochs hold: from `start` to where `end` is now. Begins an epoch.
@@ -210,6 +235,7 @@ class FeatureStream:
                 f"snapshot: epoch {self.epoch} is under way, or was loaded, and what it holds is fixed; go on with it, "
                 "or call set_epoch with another before"
             )
+        self._check_same_for_all(fixed=False)
         fixed: Positions = {}
 
         async def fix(stopping: Callable[[], bool]) -> AsyncGenerator[None, None]:
@@ -248,6 +274,8 @@ class FeatureStream:
                     else "has an end, but this one follows"
                 )
             )
+        if self.even and any(saved.positions not in ({}, positions) for saved in read):
+            raise UserError("states: of different steps; readers that share samples out evenly save at the same step")
         self.epoch, self._positions = epochs.pop(), positions
         self._version = version
         self._loaded, self._through, self._iteration = bool(positions), False, None
@@ -264,8 +292,24 @@ class FeatureStream:
     def _begin(self) -> object:
         if self._through:
             self.begin_epoch(self.epoch + 1)
-        self._iteration = object()
+        self._check_same_for_all(fixed=bool(self._positions))
+        self._iteration, self._batches = object(), 0
         return self._iteration
+
+    def _check_same_for_all(self, *, fixed: bool) -> None:
+        """Raises UserError where several readers are to have equally many, each of an end that it finds by itself."""
+        if self.even and not fixed and self._stripe().count > 1 and "latest" in (self._start, self._end):
+            raise UserError(
+                f"even: {self._stripe().count} readers that look for the end by themselves may find different ones; "
+                "give start and end as times or offsets, or call snapshot() before sharded(), or load_state_dict the "
+                "state_dict() of one stream's snapshot in all"
+            )
+
+    def _stripe(self) -> Stripe:
+        index, count = 0, 1
+        for at, of in self._shards:
+            index, count = index + count * at, count * of
+        return Stripe(index=index, count=count, even=self.even or "drop")
 
     def _move(self, positions: Positions, iteration: object) -> None:
         if self._iteration is not iteration:
@@ -278,19 +322,28 @@ class FeatureStream:
     def _end_epoch(self, iteration: object) -> None:
         self._move({}, iteration)
         self._through = True
+        if self.left_out:
+            told = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
+            logger.warning("%s: epoch %d leaves out: %s", self.topic, self.epoch, told)
 
     def _given(self, emission: Emission, iteration: object) -> Iterator[Batch]:
         """What is handed out of an emission; the position moves just before each."""
-        if emission.batch is None:
-            pass
-        elif self.batch_size is None:
-            for item, partition, position in zip(items_of(emission.batch), *emission.marks(), strict=True):
+        if self.batch_size is None and self.even is None and emission.batch is not None:
+            items = items_of(emission.batch)
+            marks = zip(items, *emission.marks(), strict=True)
+            for number, (item, partition, position) in enumerate(marks, start=1):
                 self._move({partition: position}, iteration)
+                if number == len(items):
+                    self._move(emission.progress, iteration)
+                    self.left_out += emission.left_out
                 yield item
-        else:
-            self._move(emission.progress, iteration)
-            yield emission.batch
+            return
         self._move(emission.progress, iteration)
+        self.left_out += emission.left_out
+        if emission.batch is not None:
+            self._batches += 1
+            if self.even is None or self._batches % self._worker[1] == (self._worker[0] + 1) % self._worker[1]:
+                yield from items_of(emission.batch) if self.batch_size is None else [emission.batch]
 
     async def _read(self, stopping: Callable[[], bool]) -> AsyncGenerator[Emission, None]:
         """One iteration, from the positions as they are."""
@@ -299,7 +352,7 @@ class FeatureStream:
             key = await self._dataset_key(pool)
             log = await stack.enter_async_context(self._log(stopping))
             positions = await self._located(log)
-            yield Emission(None, positions, ())
+            yield Emission(None, positions, (), Counter())
             mine = {p: positions[p] for p in self._share(sorted(positions))}
             replayed = await self._replayed(log, mine, pool, key)
             places = Places()
@@ -310,7 +363,8 @@ class FeatureStream:
                 for p, position in mine.items()
             }
             judging = Judging(Specs(pool, self._limits), self._choice)
-            async for emission in emissions(runs(log, readers, mine), judging, self.batch_size):
+            batcher = Batcher(self.batch_size, self._stripe() if self.even else None)
+            async for emission in emissions(runs(log, readers, mine), judging, batcher):
                 yield emission
 
     def _asks_postgres(self) -> bool:
@@ -318,9 +372,25 @@ class FeatureStream:
         return self._limits is None or (self._choice.split is not None and self._choice.split_by == "random")
 
     def _share(self, partitions: Sequence[int]) -> Sequence[int]:
-        for index, count in self._shards:
-            partitions = share_of(partitions, index, count)
-        return partitions
+        if self.even:
+            return partitions
+        share = partitions
+        for shard in (*self._shards, self._worker):
+            share = share_of(share, *shard)
+        stripe = self._stripe()
+        if not share and partitions:
+            logger.warning(
+                "%s: reader %d of %d, worker %d of %d, has nothing to read: there are %d partitions, and shares are of "
+                "whole ones; even='drop' or 'pad' shares samples out",
+                self.topic, stripe.index, stripe.count, *self._worker, len(partitions),
+            )  # fmt: skip
+        elif self.bounded and stripe.count > 1 and stripe.index == self._worker[0] == 0:
+            logger.warning(
+                "%s: %d readers share %d partitions out whole, so they have different numbers of batches; where all "
+                "must have equally many, as in distributed training, use even='drop' or 'pad'",
+                self.topic, stripe.count, len(partitions),
+            )  # fmt: skip
+        return share
 
     async def _pool(self, stack: AsyncExitStack) -> Pool | None:
         return await stack.enter_async_context(dataset_pool(self._settings)) if self._asks_postgres() else None

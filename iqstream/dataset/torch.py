@@ -48,9 +48,15 @@ class TorchFeatureStream(IterableDataset):  # type: ignore[type-arg, unused-igno
         Raises:
             UserError: there is no such rank; else as `FeatureStream.snapshot`.
         """
-        if stream.bounded and not stream.state_dict()["partitions"]:
-            stream.snapshot()
         self._stream = stream.sharded(rank, world_size)
+        if stream.bounded and not stream.state_dict()["partitions"]:
+            self._stream.snapshot()
+        partitions = len(self._stream.state_dict()["partitions"])
+        if stream.even is None and 0 < partitions < world_size:
+            raise UserError(
+                f"world_size: {world_size} ranks share {partitions} partitions of {stream.topic} out whole, so some "
+                "would have nothing and the others wait for them; even='drop' or 'pad' of the stream shares samples out"
+            )
         self._pass = 0
         """Counts what begins from other positions than where the iteration before ended."""
         self._advanced = False
@@ -74,7 +80,7 @@ class TorchFeatureStream(IterableDataset):  # type: ignore[type-arg, unused-igno
     def _read(
         self, stream: FeatureStream, number: int, workers: int, number_of_pass: int, if_through: IfThrough
     ) -> Iterator[tuple[dict[str, torch.Tensor], torch.Tensor, dict[str, Any]]]:
-        reader = stream.sharded(number, workers)
+        reader = stream.for_worker(number, workers)
         nothing_left = True
         for batch, progress in reader.with_progress():
             nothing_left = False

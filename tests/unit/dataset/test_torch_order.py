@@ -166,7 +166,7 @@ def test_every_order_of_calls_gives_every_sample_once_an_epoch_or_says_why_not(m
 def test_ranks_and_workers_change_at_every_checkpoint_and_every_sample_comes_once(make, data, shuffle):
     samples, states = [], [make(shuffle=shuffle).state_dict()]
     for last in (False, False, True):
-        world_size = data.draw(st.integers(1, 5))
+        world_size = data.draw(st.integers(1, PARTITIONS))
         ranks = [make(shuffle=shuffle, rank=rank, world_size=world_size) for rank in range(world_size)]
         for rank in ranks:
             rank.load_state_dict(*states)
