@@ -85,7 +85,7 @@ class TorchFeatureStream(IterableDataset):  # type: ignore[type-arg, unused-igno
         for batch, progress in reader.with_progress():
             nothing_left = False
             yield as_tensors(batch, progress | {"pass": number_of_pass})
-        if nothing_left and if_through != "nothing" and not (workers > 1 and _anything_left(stream)):
+        if nothing_left and stream.bounded and if_through != "nothing" and not (workers > 1 and _anything_left(stream)):
             reader.begin_epoch(stream.epoch + (if_through == "next"))
             for batch, progress in reader.with_progress():
                 yield as_tensors(batch, progress | {"pass": number_of_pass + 1})

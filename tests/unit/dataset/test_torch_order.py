@@ -3,6 +3,7 @@
 import copy
 import json
 import pickle
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from iqstream.runtime.errors import UserError
 from schemas import Limits
 from tests.dataset_logs import NOWHERE, memory_topic
 from tests.strategies import SEEDED
-from tests.torch_stand_in import Loader, install
+from tests.torch_stand_in import Loader, Worker, install
 from tests.unit.dataset.test_stream_order import EVERY, MACHINE, PARTITIONS, REJECTED, SAMPLES
 
 WORKERS = st.integers(0, 5)
@@ -62,6 +63,13 @@ def test_the_documented_loop_gives_every_sample_once_in_every_epoch(make, worker
         assert dataset.state_dict()["epoch"] == epoch
     assert [sorted(order) for order in orders] == [sorted(EVERY)] * 3
     assert orders[0] != orders[1] != orders[2]
+
+
+def test_a_worker_without_partitions_of_a_stream_that_follows_ends_and_waits_for_nobody(make, monkeypatch):
+    monkeypatch.setattr(stream_module, "open_log", memory_topic(0, partitions=2).open_log)
+    dataset = make(end=None)
+    monkeypatch.setattr(Worker, "info", SimpleNamespace(id=2, num_workers=3))
+    assert list(dataset) == []
 
 
 class LoopMachine(RuleBasedStateMachine):
