@@ -381,7 +381,7 @@ class FeatureStream:
         if not share and partitions:
             logger.warning(
                 "%s: reader %d of %d, worker %d of %d, has nothing to read: there are %d partitions, and shares are of "
-                "whole ones; even='drop' or 'pad' shares samples out",
+                "whole ones; use fewer readers, or even='drop' or 'pad', which shares samples out",
                 self.topic, stripe.index, stripe.count, *self._worker, len(partitions),
             )  # fmt: skip
         elif self.bounded and stripe.count > 1 and stripe.index == self._worker[0] == 0:

@@ -86,6 +86,43 @@ def test_states_of_shares_add_up_to_the_furthest_of_each_partition():
     assert merged == {0: further, 1: furthest_on}
 
 
+def test_of_two_beginnings_the_earlier_counts_and_two_snapshots_do_not_add_up():
+    early, late = Position.at(100, None), Position.at(105, None)
+    moved = Position(start=100, end=None, read_from=100, window=102, taken=0)
+    assert furthest([{0: early}, {0: late}]) == furthest([{0: late}, {0: early}]) == {0: early}
+    assert furthest([{0: moved}, {0: late}]) == furthest([{0: late}, {0: moved}]) == {0: moved}
+    other = Position(start=90, end=None, read_from=90, window=91, taken=0)
+    with pytest.raises(UserError, match=r"partition 0 was read from .* not of one snapshot"):
+        furthest([{0: moved}, {0: other}])
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"window": -1},
+        {"window": "1"},
+        {"window": 11},
+        {"taken": -1},
+        {"taken": True},
+        {"start": 5, "window": 4},
+        {"read_from": 9, "window": 8},
+        {"end": 1.5},
+    ],
+)
+def test_a_state_whose_positions_cannot_be_is_none(values):
+    position = {"start": 0, "end": 10, "read_from": 0, "window": 0, "taken": 0} | values
+    with pytest.raises(UserError, match="not one of a FeatureStream"):
+        from_state(as_state({}, 0, None, ORDER) | {"partitions": {"0": position}}, ORDER)
+
+
+@pytest.mark.parametrize(
+    "change", [{"epoch": -1}, {"epoch": "0"}, {"dataset_version": "1"}, {"partitions": {"-1": {}}}]
+)
+def test_a_state_of_what_are_no_numbers_is_none(change):
+    with pytest.raises(UserError, match="not one of a FeatureStream"):
+        from_state(as_state({}, 0, None, ORDER) | change, ORDER)
+
+
 @pytest.mark.parametrize(
     ("change", "fragment"),
     [

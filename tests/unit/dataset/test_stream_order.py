@@ -180,3 +180,46 @@ def test_every_order_of_calls_gives_every_sample_once_an_epoch_or_says_why_not(m
     topic = memory_topic(SAMPLES, partitions=PARTITIONS, rejected=REJECTED)
     monkeypatch.setattr(stream_module, "open_log", topic.open_log)
     run_state_machine_as_test(StreamMachine, settings=MACHINE)
+
+
+def test_an_epoch_keeps_its_partitions_when_the_topic_gets_more(monkeypatch):
+    topic = memory_topic(SAMPLES, partitions=PARTITIONS)
+    monkeypatch.setattr(stream_module, "open_log", topic.open_log)
+    added = {PARTITIONS - 1: topic.partitions.pop(PARTITIONS - 1)}
+    whole = FeatureStream(topic="t", limits=Limits(), settings=NOWHERE)
+    whole.snapshot()
+    first = [index for batch in whole.sharded(0, 2) for index in indices(batch)]
+    topic.partitions |= added
+    second = [index for batch in whole.sharded(1, 2) for index in indices(batch)]
+    assert sorted(first + second) == [index for index in range(SAMPLES) if index % PARTITIONS != PARTITIONS - 1]
+
+
+def test_states_are_of_one_version_which_is_the_one_that_was_asked_for():
+    def stream(version=None):
+        return FeatureStream("d", version=version, topic="t", limits=Limits(), settings=NOWHERE)
+
+    fresh, first, second = stream().state_dict(), stream(1).state_dict(), stream(2).state_dict()
+    mixed = stream()
+    mixed.load_state_dict(fresh, second)
+    assert mixed.state_dict() == second
+    for other, states in ((stream(), (first, second)), (stream(2), (first,)), (stream(2), (fresh, first))):
+        with pytest.raises(UserError, match="version 1 and 2"):
+            other.load_state_dict(*states)
+    with pytest.raises(UserError, match="version 1 and 2"):
+        stream(2).advance(first)
+
+
+@pytest.mark.parametrize("epoch", [-1, 1.0, "1", None, True])
+def test_an_epoch_is_a_number_from_0(epoch):
+    with pytest.raises(UserError, match="epoch"):
+        FeatureStream(topic="t", limits=Limits(), settings=NOWHERE).set_epoch(epoch)
+
+
+def test_a_share_of_a_share_is_of_that_share_alone(monkeypatch):
+    monkeypatch.setattr(stream_module, "open_log", memory_topic(SAMPLES, partitions=PARTITIONS).open_log)
+    whole = FeatureStream(topic="t", limits=Limits(), settings=NOWHERE)
+    shares = [whole.sharded(rank, 2).sharded(part, 2) for rank in range(2) for part in range(2)]
+    found = [[index for batch in share for index in indices(batch)] for share in shares]
+    assert sorted(index for share in found for index in share) == list(range(SAMPLES))
+    with pytest.raises(UserError, match="reader 2 of 2"):
+        whole.sharded(2, 2)
