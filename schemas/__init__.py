@@ -18,6 +18,7 @@ from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.subject import Subject, subject_of
 from schemas.terrain import Terrain, TerrainTile
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "ReceiverTruth",
     "Scenario",
     "SchemaError",
+    "Subject",
     "Terrain",
     "TerrainTile",
     "TooLarge",
@@ -57,4 +59,5 @@ __all__ = [
     "frame_crc32",
     "headers",
     "sample_key",
+    "subject_of",
 ]

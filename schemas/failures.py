@@ -1,29 +1,27 @@
 """What a record that could not be processed says of itself: which samples need not be waited for."""
 
-from collections.abc import Sequence
 from typing import Protocol
 
 import msgspec
 
 from schemas.dataset import MAX_SAMPLES, MAX_SHARD_SAMPLES
 from schemas.feature_record import FailureRecord
+from schemas.subject import Named, subject_of
 
 _MESSAGE_CHARACTERS = 2000
 
 
-class ReceivedRecord(Protocol):
+class ReceivedRecord(Named, Protocol):
     """A record as it came from Kafka, its value aside: that is what could not be read."""
 
     topic: str
     partition: int
     offset: int
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
 
 
 def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -> list[FailureRecord]:
     """A failure of every sample of a shard, by the record's key and headers; none where they do not say."""
-    samples = _number(dict(record.headers).get("samples")) or 0
+    samples = subject_of(record).samples or 0
     first = _failure(record, stage=stage, error=error, rx_id=None)
     if first is None or not 1 <= samples <= MAX_SHARD_SAMPLES:
         return []
@@ -33,21 +31,19 @@ def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -
 
 def failure_of_frame(record: ReceivedRecord, *, stage: str, error: Exception) -> FailureRecord | None:
     """The failure of one receiver's frame; of the whole sample, where the record names no receiver."""
-    rx_id = dict(record.headers).get("rx_id")
-    return _failure(record, stage=stage, error=error, rx_id=rx_id and rx_id.decode(errors="replace"))
+    return _failure(record, stage=stage, error=error, rx_id=subject_of(record).rx_id)
 
 
-def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: object) -> FailureRecord | None:
-    dataset_id, _, index = (record.key or b"").decode(errors="replace").rpartition(":")
-    named = dict(record.headers)
+def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: str | None) -> FailureRecord | None:
+    subject = subject_of(record)
     try:
         return msgspec.convert(
             {
-                "dataset_id": dataset_id,
-                "dataset_version": _number(named.get("dataset_version")) or 1,
-                "sample_idx": _number(index.encode()),
-                "generation": _number(named.get("generation")) or 0,
-                "rx_id": rx_id or None,
+                "dataset_id": subject.dataset_id,
+                "dataset_version": subject.dataset_version or 1,
+                "sample_idx": subject.sample_idx,
+                "generation": subject.generation or 0,
+                "rx_id": rx_id,
                 "stage": stage,
                 "error": type(error).__name__,
                 "message": _plain(str(error))[:_MESSAGE_CHARACTERS],
@@ -67,8 +63,3 @@ def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: obj
 def _plain(text: str) -> str:
     """Without what UTF-8 or PostgreSQL refuses: an error may quote the bytes that caused it."""
     return text.encode(errors="backslashreplace").decode().replace("\x00", "\\x00")
-
-
-def _number(text: bytes | None) -> int | None:
-    digits = (text or b"").decode(errors="replace")
-    return int(digits) if digits.isascii() and digits.isdecimal() and len(digits) < 19 else None

@@ -8,6 +8,8 @@ from typing import Self
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
+from iqstream.runtime.fetched import UnreadableRecord, offset_after
+
 READ_TIMEOUT_S = 20.0
 _READ_ON_RECORDS = 16
 """Frames of a sample stand close together: up to here reading on is cheaper than a seek and a new fetch."""
@@ -79,6 +81,7 @@ async def _read(
             position = offset
         while position <= offset:
             record = await consumer.getone(place)
-            position = record.offset + 1
-            if record.offset in wanted and record.value is not None:
+            position = offset_after(record)
+            readable = record.value is not None and not isinstance(record, UnreadableRecord)
+            if record.offset in wanted and readable:
                 found[record.offset] = record.value

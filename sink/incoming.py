@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
-from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame
+from iqstream.runtime.fetched import UnreadableRecord
+from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame, subject_of
 from sink.join import Observation
 from sink.sample_ranges import SampleRanges
 
@@ -33,6 +34,8 @@ class DeadLetter:
 
 def read_record(source: ConsumerRecord) -> Incoming | DeadLetter:
     """Decodes a record; never raises for what is in it."""
+    if isinstance(source, UnreadableRecord):
+        return DeadLetter(source, source.error, _claimed_failure(source, source.error))
     try:
         message = decode(source.value or b"")
     except SchemaError as error:
@@ -68,6 +71,6 @@ def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRan
 
 def _claimed_failure(source: ConsumerRecord, error: Exception) -> FailureRecord | None:
     """None unless key and headers name a sample the way our stages do: a stranger's record is nobody's loss."""
-    if "dataset_version" not in dict(source.headers):
+    if subject_of(source).dataset_version is None:
         return None
     return failure_of_frame(source, stage="sink", error=error)

@@ -11,6 +11,7 @@ import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
 from iqstream.runtime.computation import Computed, compute
+from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from schemas import DatasetSpec
@@ -143,7 +144,7 @@ class SinkPartition:
         """Stores what becomes of a batch, and the offset to restart from, in one transaction."""
         self._last_record_at = asyncio.get_running_loop().time()
         arrived = await compute(lambda: [read_record(record) for record in records])
-        await self._commit(arrived, records[-1].offset + 1, close_live=False)
+        await self._commit(arrived, offset_after(records[-1]), close_live=False)
 
     async def idle(self, next_offset: int) -> None:
         """Passes markers; gives up waiting for live receivers; forgets samples of cancelled datasets."""

@@ -1,16 +1,19 @@
 """Fetches of the committed records of a topic's partitions; the next one is under way while one is worked on."""
 
 import asyncio
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import CorruptRecordException, KafkaError, OffsetOutOfRangeError, for_code
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
 from aiokafka.structs import TopicPartition
 
 from iqstream.dataset.record_batches import Batches, Records
+
+log = logging.getLogger(__name__)
 
 EARLIEST, LATEST = OffsetResetStrategy.EARLIEST, OffsetResetStrategy.LATEST
 CONSUMER = -1
@@ -76,7 +79,7 @@ class Fetcher:
 
         Raises:
             OffsetOutOfRangeError: an offset is not in the log.
-            KafkaError: a read is refused, or what was read is damaged.
+            KafkaError: a read is refused.
         """
         self._ask(partitions)
         flights = {flight: node for node, flight in self._flights.items()}
@@ -99,10 +102,10 @@ class Fetcher:
         }
 
     def _committed(self, partition: int, answer: Batches) -> Records:
-        try:
-            return answer.committed()
-        except CorruptRecordException as error:
-            raise CorruptRecordException(f"{self._topic}-{partition}: {error}") from None
+        records, unreadable = answer.committed()
+        for lost in unreadable:
+            log.warning("%s-%d is read on at offset %d: %s", self._topic, partition, lost.next_offset, lost.error)
+        return records
 
     async def find(self, partitions: Collection[int], when: int) -> dict[int, int]:
         """By partition the first committed offset that is as young as a time in ms since 1970 (-1: none is).

@@ -1,20 +1,23 @@
-"""Kafka's record batches as a broker answers them: offsets and values of what is committed, and nothing else.
+"""Offsets and values of what is committed in an answer of the broker, and nothing else.
 
-Format: https://kafka.apache.org/documentation/#recordbatch. The library makes an object of each record, with a list of
-its headers: that takes five times as long as looking for its value, and keeps the garbage collector busy.
+The library makes an object of each record, with a list of its headers: that takes five times as long as looking for its
+value, and keeps the garbage collector busy.
 """
 
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import NamedTuple
 
 from aiokafka.errors import CorruptRecordException
-from aiokafka.record.control_record import ABORT_MARKER, ControlRecord
-from aiokafka.record.memory_records import MemoryRecords
 
-_LENGTH_AT, _RECORDS_AT = 8, 61
-_HEAD = 12
-"""Bytes of a batch that its length does not count."""
-_PLAIN_MAGIC = 2
+from iqstream.runtime.record_batches import (
+    MALFORMED,
+    RECORDS_AT,
+    Batch,
+    Transactions,
+    Unreadable,
+    records_one_by_one,
+    whole_batches,
+)
 
 
 class Records(NamedTuple):
@@ -24,36 +27,8 @@ class Records(NamedTuple):
     values: list[bytes | None]
 
 
-class _Record(Protocol):
-    @property
-    def offset(self) -> int: ...
-    @property
-    def key(self) -> bytes | None: ...
-    @property
-    def value(self) -> bytes | None: ...
-
-
-class _Batch(Protocol):
-    @property
-    def magic(self) -> int: ...
-    @property
-    def compression_type(self) -> int: ...
-    @property
-    def base_offset(self) -> int: ...
-    @property
-    def next_offset(self) -> int: ...
-    @property
-    def producer_id(self) -> int | None: ...
-    @property
-    def is_transactional(self) -> bool: ...
-    @property
-    def is_control_batch(self) -> bool: ...
-    def validate_crc(self) -> bool: ...
-    def __iter__(self) -> Iterator[_Record]: ...
-
-
 class Batches:
-    """An answer for one partition. What it holds is known before its records are looked at."""
+    """An answer for one partition. Where to go on behind it is known before its records are looked at."""
 
     def __init__(self, data: bytes, aborted: Sequence[tuple[int, int]], asked: int) -> None:
         """What the broker answered.
@@ -63,55 +38,54 @@ class Batches:
             aborted: producer id and first offset of each aborted transaction among them.
             asked: the first offset that is wanted; the first batch may begin before it.
         """
-        self._data = data
         self._asked = asked
-        self._aborted = sorted(aborted, key=lambda transaction: transaction[1], reverse=True)
-        self._batches: list[tuple[_Batch, int, int]] = []
-        """With their places in `data`."""
-        read, begin = MemoryRecords(data), 0
-        while (batch := read.next_batch()) is not None:
-            end = begin + _HEAD + int.from_bytes(data[begin + _LENGTH_AT : begin + _HEAD])
-            self._batches.append((batch, begin, end))
-            begin = end
+        self._aborted = aborted
+        self._batches = list(whole_batches(data, asked))
 
     @property
     def next_offset(self) -> int:
         """Where to go on: transaction markers and aborted records are passed, too."""
-        return max(self._asked, self._batches[-1][0].next_offset) if self._batches else self._asked
+        return max(self._asked, self._batches[-1].next_offset) if self._batches else self._asked
 
-    def committed(self) -> Records:
-        """The records from `asked` on, without transaction markers and what was aborted.
+    def committed(self) -> tuple[Records, list[Unreadable]]:
+        """The records from `asked` on, without transaction markers and what was aborted; and what cannot be read."""
+        records, unreadable = Records([], []), list[Unreadable]()
+        transactions = Transactions(self._aborted)
+        for batch in self._batches:
+            if isinstance(batch, Unreadable):
+                unreadable.append(batch)
+            else:
+                unreadable += self._read(batch, transactions, records)
+        return records, unreadable
 
-        Raises:
-            CorruptRecordException: a batch is not what was written.
-        """
-        records = Records([], [])
-        pending, aborting = list(self._aborted), set[int | None]()
-        for batch, begin, end in self._batches:
-            if not batch.validate_crc():
-                raise CorruptRecordException(f"the batch at offset {batch.base_offset} is damaged")
-            while pending and pending[-1][1] <= batch.base_offset:
-                aborting.add(pending.pop()[0])
-            if batch.is_control_batch:
-                if any(ControlRecord.parse(record.key) == ABORT_MARKER for record in batch):
-                    aborting.discard(batch.producer_id)
-            elif not (batch.is_transactional and batch.producer_id in aborting):
-                self._read(batch, begin, end, records)
-        return records
-
-    def _read(self, batch: _Batch, begin: int, end: int, records: Records) -> None:
-        if batch.magic == _PLAIN_MAGIC and not batch.compression_type and batch.base_offset >= self._asked:
-            _read_plain(self._data, begin + _RECORDS_AT, end, batch.base_offset, records)
-            return
-        for record in batch:
-            if record.offset >= self._asked:
-                records.offsets.append(record.offset)
-                records.values.append(record.value)
+    def _read(self, batch: Batch, transactions: Transactions, records: Records) -> list[Unreadable]:
+        before = len(records.offsets)
+        try:
+            if transactions.leave_out(batch):
+                return []
+            if batch.base_offset >= self._asked:
+                _read_plain(batch.plain(), batch.base_offset, records)
+                return []
+        except MALFORMED:
+            del records.offsets[before:], records.values[before:]
+        unreadable = []
+        for found in records_one_by_one(batch, self._asked):
+            if isinstance(found, Unreadable):
+                unreadable.append(found)
+            else:
+                records.offsets.append(found.offset)
+                records.values.append(found.value)
+        return unreadable
 
 
-def _read_plain(data: bytes, at: int, end: int, base_offset: int, records: Records) -> None:
-    """Offsets and values of an uncompressed batch. Numbers of one and two bytes, the usual, are read in line."""
+def _read_plain(data: bytes, base_offset: int, records: Records) -> None:
+    """Offsets and values of an uncompressed batch. Numbers of one and two bytes, the usual, are read in line.
+
+    Raises:
+        CorruptRecordException, IndexError: its lengths are not those of records.
+    """
     add_offset, add_value = records.offsets.append, records.values.append
+    at, end = RECORDS_AT, len(data)
     while at < end:
         # length, which leads to the next record
         first = data[at]
@@ -139,14 +113,15 @@ def _read_plain(data: bytes, at: int, end: int, base_offset: int, records: Recor
             length, at = (first >> 1) ^ -(first & 1), at + 1
         else:
             length, at = _varint(data, at)
-        if length > 0:
-            at += length
+        at += max(0, length)
         # value
         first = data[at]
         if first >= 0x80 and (second := data[at + 1]) < 0x80:
             length, at = ((first & 0x7F) | (second << 7)) >> 1, at + 2
         else:
             length, at = _varint(data, at)
+        if at > following or not at + length <= following <= end:
+            raise CorruptRecordException("a record is longer than its batch, or its value than itself")
         add_offset(base_offset + delta)
         add_value(data[at : at + length] if length >= 0 else None)
         at = following

@@ -9,7 +9,7 @@ from aiokafka import AIOKafkaProducer, ConsumerRecord
 
 from iqstream.runtime.topics import DEAD_LETTERS
 
-Headers = Sequence[tuple[str, bytes]]
+Headers = Sequence[tuple[str, bytes | None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,7 @@ def dead_letter(record: ConsumerRecord, *, topic_id: UUID, stage: str, error: Ex
             ("origin", origin),
             ("stage", stage.encode()),
             ("error", type(error).__name__.encode()),
-            ("message", str(error)[:2000].encode()),
+            ("message", str(error)[:2000].encode(errors="backslashreplace")),
             ("key", record.key or b""),
             *(record.headers or ()),
         ),

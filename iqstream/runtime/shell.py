@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord
 from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, RebalanceInProgressError
 
 from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.inbox import Inbox
 from iqstream.runtime.member_contention import ADVICE, MemberContention
 from iqstream.runtime.metrics import Metrics
@@ -206,7 +207,7 @@ class StageShell(ConsumerRebalanceListener):
             if records:
                 with self._metrics.batch():
                     await ownership.handle(records)
-                inbox.accept(records[-1].offset + 1)
+                inbox.accept(offset_after(records[-1]))
                 busy_at = self._progress[partition] = clock()
             elif clock() - busy_at > IDLE_AFTER_S:
                 passed = await inbox.passed()

@@ -14,6 +14,7 @@ from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, Recor
 
 from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.fetched import UnreadableRecord, offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership, topic_id_of
@@ -122,7 +123,7 @@ class TransactionalTransform:
         clock = asyncio.get_running_loop().time
         computed = await compute(lambda: self._compute(records), self._executor)
         results, computed_at = computed.result, clock()
-        await self._commit(results, records[-1].offset + 1)
+        await self._commit(results, offset_after(records[-1]))
         self._report(computed, clock() - computed_at)
         self._invalid_share.note(
             self._partition.topic, [r.invalid for r in results if r.invalid is not None], len(results)
@@ -146,6 +147,8 @@ class TransactionalTransform:
         refused = self._memory.refused.get(record.offset)
         if refused is not None:
             return self._failed(record, refused)
+        if isinstance(record, UnreadableRecord):
+            return replace(self._failed(record, record.error), invalid=record.error)
         try:
             outgoing = self._transform.apply(record)
         except Exception as error:  # noqa: BLE001  # one bad record must not stop a partition

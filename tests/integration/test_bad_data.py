@@ -3,26 +3,45 @@
 import asyncio
 from collections import Counter
 from dataclasses import replace
+from uuid import uuid4
 
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.dataset import FeatureStream
+from iqstream.ops.datasets.feature_records import feature_records
+from iqstream.ops.dead_letters.read import read_letters
+from iqstream.ops.lag.offsets import partition_ends, partition_leaders
+from iqstream.ops.lag.probe import Span, read_on
+from iqstream.ops.positions.plan import plan_move
+from iqstream.ops.positions.read import STAGES
+from iqstream.ops.positions.target import ToEarliest
+from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.invalid_share import ENOUGH
-from iqstream.runtime.kafka import started_reader, transactional_producer
+from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
+from sink.datasets import get_dataset
 from tests.embedded_servers import embedded_servers
 from tests.hostile_wire import bit_flips, hostile_messages
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+from tests.integration.raw_batches import damage, produce
+from tests.record_batches import CODECS, compressed, raw_record, with_records
 
 pytestmark = pytest.mark.stack
+NULLS = [(name, None) for name in (b"dataset_version", b"samples", b"generation", b"rx_id", b"origin")]
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory):
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("bad-data")
+
+
+@pytest.fixture(scope="module")
+def settings(folder):
     """Servers of its own: bytes that are no message would meet whatever else is tested on the same topics."""
-    with embedded_servers(tmp_path_factory.mktemp("bad-data")) as servers:
+    with embedded_servers(folder) as servers:
         yield servers
 
 
@@ -59,6 +78,35 @@ async def send(sender, topic, values):
     return [f"{record.topic}:{record.partition}:{record.offset}".encode() for record in stood]
 
 
+async def send_unreadable(settings, folder, topic):
+    """Batches of every codec, of a header whose name is no text, and damaged ones: by origin what is to be kept."""
+    odd = b"odd " + uuid4().bytes
+    batches = {
+        partition: with_records(0, 1, packed(codec, raw_record(0, f"{topic} {name}".encode())), codec=codec)
+        for partition, (name, codec) in enumerate(CODECS.items())
+    }
+    batches[5] = with_records(
+        0, 3, raw_record(0, b"before", NULLS) + raw_record(1, odd, [(b"\xff", b"")]) + raw_record(2, b"z")
+    )
+    batches[6] = with_records(0, 1, raw_record(0, b"damaged " + odd))
+    large = raw_record(0, bytes(3_000_000))
+    batches[7] = with_records(0, 1, compressed(CODECS["zstd"], large), codec=CODECS["zstd"])
+    at = await produce(settings, topic, batches)
+    kept = {(partition, 0): f"{topic} {name}".encode() for partition, name in enumerate(CODECS)}
+    kept |= {
+        (5, 0): b"before",
+        (5, 1): odd,
+        (5, 2): b"z",
+        (7, 0): bytes(3_000_000),
+        (6, 0): damage(folder / ".iqstream", topic, 6, b"damaged " + odd),
+    }
+    return {f"{topic}:{partition}:{at[partition] + n}".encode(): value for (partition, n), value in kept.items()}
+
+
+def packed(codec, records):
+    return compressed(codec, records) if codec else records
+
+
 async def dead_letters(settings, origins, *, deadline_s=60):
     """Value and how often, by origin; waits until all of the origins are there."""
     async with started_reader(settings) as reader:
@@ -70,7 +118,7 @@ async def dead_letters(settings, origins, *, deadline_s=60):
             while len(found) < len(origins):
                 for records in (await reader.getmany(timeout_ms=200)).values():
                     for record in records:
-                        origin = dict(record.headers)["origin"]
+                        origin = dict(reversed(record.headers))["origin"]  # the first one is the stage's
                         if origin in origins:
                             found[origin] += 1
                             values[origin] = record.value
@@ -78,12 +126,13 @@ async def dead_letters(settings, origins, *, deadline_s=60):
 
 
 async def test_every_kind_of_bad_record_is_kept_once_with_its_origin_and_disturbs_no_dataset(
-    settings, sender, tmp_path
+    settings, folder, sender, tmp_path
 ):
     bad = corpus()
     spec = small_spec(10)
     sent = {}
     for topic in (JOBS, FRAMES, FEATURES):
+        sent |= await send_unreadable(settings, folder, topic)
         sent |= dict(zip(await send(sender, topic, bad), bad, strict=True))
     tolerant = replace(settings, max_invalid_share=1.0)
     with Pipeline(tolerant, tmp_path / "stages.log").running():
@@ -94,6 +143,29 @@ async def test_every_kind_of_bad_record_is_kept_once_with_its_origin_and_disturb
     assert found == dict.fromkeys(sent, 1)
     assert values == sent
     assert len(bad) > 200
+    await every_tool_reads_past_it(settings, spec)
+
+
+async def every_tool_reads_past_it(settings, spec):
+    """Each reads the topics from their beginnings."""
+    async with postgres_pool(settings) as pool, admin_client(settings) as admin:
+        leaders = await partition_leaders(admin, [JOBS, FRAMES, FEATURES])
+        ends = await partition_ends(admin, leaders)
+        for stage in STAGES.values():
+            assert (await plan_move(settings, admin, pool, stage, ToEarliest(), None)).counted_whole
+        assert len([letter async for letter in read_letters(settings, pool)]) > 600
+    spans = {place: Span(start=end.log_start, end=end.end) for place, end in ends.items()}
+    read = await read_on(settings, spans)
+    assert all(unread.records for unread in read.values())
+    assert all(unread.to_the_end for place, unread in read.items() if place.topic == JOBS)
+    assert len([record async for record in feature_records(settings, spec.dataset_id)]) == 70
+    stream = FeatureStream(dataset=spec.name, settings=settings)
+    assert len([sample async for sample in stream]) + await rejected(settings, spec) == 10
+
+
+async def rejected(settings, spec):
+    async with postgres_pool(settings) as pool:
+        return (await get_dataset(pool, spec.dataset_id)).rejected
 
 
 async def test_a_stage_stops_itself_when_most_of_its_input_is_invalid(settings, sender, tmp_path):

@@ -9,10 +9,11 @@ from aiokafka.errors import KafkaError
 from iqstream.ops.lag.figures import Ends
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.fetched import UnreadableRecord
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES
-from schemas import FailureRecord, FeatureRecord, decode, sample_key
+from schemas import FailureRecord, FeatureRecord, SchemaError, decode, subject_of
 
 POLL_MS = 200
 STALLED_AFTER_S = 30.0
@@ -23,19 +24,25 @@ async def feature_records(
 ) -> AsyncIterator[FeatureRecord | FailureRecord]:
     """Every record of one version of a dataset on `iq.features` that is committed when this is called.
 
-    In the order of each partition; records of other datasets are passed over undecoded. Belongs to no group and commits
-    nothing.
+    In the order of each partition; records of other datasets are passed over undecoded, and those that cannot be read,
+    which are dead letters. Belongs to no group and commits nothing.
 
     Raises:
         Unreachable: Kafka does not answer, or stops answering.
         Failed: Kafka refuses a read.
-        SchemaError: a record of the dataset cannot be read.
     """
     async for record in committed_records(settings):
-        if _is_of(record, dataset_id, dataset_version) and record.value is not None:
+        subject = subject_of(record)
+        if (subject.dataset_id, subject.dataset_version) != (dataset_id, dataset_version):
+            continue
+        if record.value is None or isinstance(record, UnreadableRecord):
+            continue
+        try:
             message = decode(record.value)
-            if isinstance(message, FeatureRecord | FailureRecord):
-                yield message
+        except SchemaError:
+            continue
+        if isinstance(message, FeatureRecord | FailureRecord):
+            yield message
 
 
 async def committed_records(settings: Settings) -> AsyncIterator[ConsumerRecord[bytes, bytes]]:
@@ -83,9 +90,3 @@ async def _records(
                 del positions[partition]
         if loop.time() - moved_at > STALLED_AFTER_S:
             raise Unreachable(f"Kafka gives nothing more of {FEATURES} in {STALLED_AFTER_S:.0f} s; look at the broker.")
-
-
-def _is_of(record: ConsumerRecord[bytes, bytes], dataset_id: str, dataset_version: int) -> bool:
-    prefix = sample_key(dataset_id, 0)[:-1]
-    version = ("dataset_version", str(dataset_version).encode())
-    return record.key is not None and record.key.startswith(prefix) and version in record.headers

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from iqstream.runtime.errors import UserError
-from schemas import failure_of_frame, failures_of_shard
+from schemas import failure_of_frame, failures_of_shard, subject_of
 from sink.join import SampleKey, sample_of
 
 _ORIGIN = re.compile(
@@ -65,7 +65,7 @@ class DeadLetter:
     """The error's class."""
     message: str
     key: bytes
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     """The record's own."""
     value: bytes
     kept_at: datetime
@@ -79,7 +79,7 @@ class DeadLetter:
             key=self.key,
             headers=self.headers,
         )
-        if "dataset_version" not in dict(self.headers):
+        if subject_of(record).dataset_version is None:
             return ()
         if self.stage == "producer":
             failures = failures_of_shard(record, stage=self.stage, error=ValueError())
@@ -95,7 +95,7 @@ class _Received:
     partition: int
     offset: int
     key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
+    headers: Sequence[tuple[str, bytes | None]]
 
 
 def parse_origin(text: str) -> OriginName:
@@ -130,7 +130,7 @@ def named_origins(names: Iterable[OriginName], known: Iterable[Origin]) -> set[O
     return found
 
 
-def read_letter(value: bytes, headers: Iterable[tuple[str, bytes]], kept_at: datetime) -> DeadLetter | None:
+def read_letter(value: bytes, headers: Iterable[tuple[str, bytes | None]], kept_at: datetime) -> DeadLetter | None:
     """A record of the dead letters' topic; None for one that is none of ours."""
     given = list(headers)
     topic_id = NOT_SAID
@@ -147,12 +147,12 @@ def read_letter(value: bytes, headers: Iterable[tuple[str, bytes]], kept_at: dat
         stage=_text(ours, "stage"),
         error=_text(ours, "error"),
         message=_text(ours, "message"),
-        key=ours["key"],
-        headers=tuple((name, content or b"") for name, content in given[len(_OURS) :]),
+        key=ours["key"] or b"",
+        headers=tuple(given[len(_OURS) :]),
         value=value,
         kept_at=kept_at,
     )
 
 
-def _text(headers: Mapping[str, bytes], name: str) -> str:
+def _text(headers: Mapping[str, bytes | None], name: str) -> str:
     return (headers.get(name) or b"").decode(errors="replace")

@@ -136,10 +136,14 @@ def letter_lines(letter: DeadLetter, retries: Sequence[Retry]) -> list[str]:
         f"sample   {_samples(letter.samples())}",
         f"key      {letter.key.decode(errors='backslashreplace')}",
     ]
-    lines += [f"header   {name} = {value.decode(errors='backslashreplace')}" for name, value in letter.headers]
+    lines += [f"header   {name} = {_text(value) or ''}" for name, value in letter.headers]
     lines += [f"retried  {_time(retry.retried_at)} as {_retried([retry])}" for retry in retries]
     lines.append(f"value    {len(letter.value)} bytes")
     return lines + (_decoded(letter.value) or hexdump(letter.value))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="backslashreplace")
 
 
 def _decoded(value: bytes) -> list[str] | None:
@@ -198,7 +202,7 @@ def letter_document(letter: DeadLetter, retries: Sequence[Retry]) -> dict[str, A
     document: dict[str, Any] = listing_document(one)["letters"][0]
     return document | {
         "key": letter.key.decode(errors="backslashreplace"),
-        "headers": [[name, value.decode(errors="backslashreplace")] for name, value in letter.headers],
+        "headers": [[name, _text(value)] for name, value in letter.headers],
         "value_hex": letter.value.hex(),
     }
 

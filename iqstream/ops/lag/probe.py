@@ -10,6 +10,7 @@ from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizatio
 
 from iqstream.ops.lag.contents import NOTHING, Contents, contents_of
 from iqstream.ops.lag.figures import Unread
+from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.kafka import IsolationLevel, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -54,7 +55,7 @@ class _Reading:
         self._size_bytes += record_bytes(record)
         contents = None if self._contents is None else contents_of(record)
         self._contents = None if contents is None or self._contents is None else self._contents + contents
-        self.pass_to(record.offset + 1)
+        self.pass_to(offset_after(record))
         self.done |= not self._wants_all
 
     def pass_to(self, offset: int) -> None:

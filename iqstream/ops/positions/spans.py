@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from iqstream.ops.lag.figures import Ends
+from schemas import subject_of
 
 POLL_MS = 200
 READ_DEADLINE_S = 10.0
@@ -32,17 +33,19 @@ async def read_spans(
 ) -> dict[TopicPartition, SpanContents]:
     """What stands in spans of partitions; where the deadline cuts it short, what was read by then."""
     contents = {partition: SpanContents(read_whole=not span) for partition, span in spans.items()}
-    seen: dict[TopicPartition, set[tuple[bytes | None, str]]] = {partition: set() for partition in spans}
+    seen: dict[TopicPartition, set[tuple[bytes | None, tuple[str, int]]]] = {partition: set() for partition in spans}
     try:
         async with asyncio.timeout(deadline_s):
             async for record in _records(consumer, {p: span for p, span in spans.items() if span}, contents):
                 place = TopicPartition(record.topic, record.partition)
                 contents[place].records += 1
-                dataset = _dataset_of(record)
-                identity = (record.key, str(dataset))
-                if dataset is not None and identity not in seen[place]:
-                    seen[place].add(identity)
-                    contents[place].samples[dataset] += _samples_of(record)
+                subject = subject_of(record)
+                if subject.dataset_version is None or subject.sample_idx is None:
+                    continue
+                dataset = (subject.dataset_id, subject.dataset_version)
+                if (record.key, dataset) not in seen[place]:
+                    seen[place].add((record.key, dataset))
+                    contents[place].samples[dataset] += subject.samples or 1  # a shard says so
     except TimeoutError:
         pass  # read_whole says so
     return contents
@@ -93,15 +96,3 @@ async def _records(
             del open_spans[partition]
             if contents is not None:
                 contents[partition].read_whole = True
-
-
-def _dataset_of(record: ConsumerRecord) -> tuple[str, int] | None:
-    dataset_id, _, index = (record.key or b"").decode(errors="replace").rpartition(":")
-    version = dict(record.headers or ()).get("dataset_version", b"")
-    return (dataset_id, int(version)) if index.isdecimal() and version.isdigit() else None
-
-
-def _samples_of(record: ConsumerRecord) -> int:
-    """How many samples a record is about: a shard says so."""
-    samples = dict(record.headers or ()).get("samples", b"")
-    return int(samples) if samples.isdigit() else 1

@@ -1,5 +1,6 @@
 """What a dead letter says of itself."""
 
+import json
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from iqstream.ops.dead_letters.letter import NOT_SAID, Origin, named_origins, parse_origin, read_letter
 from iqstream.ops.dead_letters.read import Filter
-from iqstream.ops.dead_letters.report import hexdump
+from iqstream.ops.dead_letters.report import hexdump, letter_document, letter_lines
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.records import dead_letter
 from sink.join import SampleKey
@@ -39,9 +40,19 @@ def test_a_frames_letter_is_about_its_sample_and_a_shards_about_all_of_its_sampl
     assert letter("producer", f"{ID}:7".encode(), SHARD).samples() == tuple(SampleKey(ID, 2, i) for i in (7, 8, 9))
 
 
-@given(st.binary(max_size=60), st.lists(st.tuples(st.text(max_size=20), st.binary(max_size=20)), max_size=4))
-def test_whatever_a_stranger_sends_can_be_read_and_is_about_nobody(key, headers):
-    assert letter("extractor", key, tuple(headers)).samples() == ()
+@given(
+    st.none() | st.binary(max_size=60),
+    st.lists(st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=20)), max_size=4),
+)
+def test_whatever_a_stranger_sends_can_be_read_and_shown_and_is_about_nobody(key, headers):
+    one = letter("extractor", key, tuple(headers))
+    assert one.samples() == ()
+    assert json.loads(json.dumps(letter_document(one, [])))["headers"] == [[n, text_of(v)] for n, v in headers]
+    assert len(letter_lines(one, [])) > len(headers)
+
+
+def text_of(value):
+    return None if value is None else value.decode(errors="backslashreplace")
 
 
 def test_a_record_that_no_stage_kept_is_passed_over():

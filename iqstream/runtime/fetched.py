@@ -1,0 +1,102 @@
+"""What the client hands out of an answer: every record, and in the place of what cannot be read a record that says so.
+
+The client itself raises for such a record, again at every attempt, and does not say where it stands. It has no hook for
+another way of reading; `kafka.py` puts these two classes in the place of its own (ADR 0058).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from aiokafka import ConsumerRecord
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.record.default_records import DefaultRecordBatch
+
+from iqstream.runtime.record_batches import (
+    MALFORMED,
+    Batch,
+    Transactions,
+    Unreadable,
+    records_one_by_one,
+    whole_batches,
+)
+
+_NO_TIMESTAMP = -1
+
+
+@dataclass
+class UnreadableRecord(ConsumerRecord[bytes, bytes]):
+    """Stands for a record that cannot be read, or for all of a batch from its offset on.
+
+    Its value is what could be had: the record's own, or the bytes of the whole batch.
+    """
+
+    error: Exception
+    next_offset: int
+
+
+def offset_after(record: ConsumerRecord) -> int:
+    """Where reading goes on behind a record."""
+    return record.next_offset if isinstance(record, UnreadableRecord) else int(record.offset) + 1
+
+
+class Answer:
+    """The bytes for one partition, as the client's own reader of them is asked."""
+
+    def __init__(self, data: bytes) -> None:
+        self.data = data
+
+    def has_next(self) -> bool:
+        return bool(self.data)
+
+    def size_in_bytes(self) -> int:
+        return len(self.data)
+
+
+class FetchedRecords(PartitionRecords):
+    """The records of an answer, in order."""
+
+    next_fetch_offset: int
+    """Of the client's: where reading goes on."""
+
+    def _unpack_records(self) -> Iterator[ConsumerRecord]:
+        transactions = Transactions(self._aborted_transactions)
+        for batch in whole_batches(self._records.data, self.next_fetch_offset):
+            if isinstance(batch, Unreadable):
+                yield self._unreadable(batch)
+            else:
+                yield from self._records_of(batch, transactions)
+                self.next_fetch_offset = batch.next_offset
+
+    def _records_of(self, batch: Batch, transactions: Transactions) -> Iterator[ConsumerRecord]:
+        try:
+            if transactions.leave_out(batch):
+                return
+            for record in DefaultRecordBatch(batch.plain()):
+                if record.offset >= self.next_fetch_offset:
+                    self.next_fetch_offset = record.offset + 1
+                    yield self._consumer_record(self._tp, record)
+        except MALFORMED:
+            for found in records_one_by_one(batch, self.next_fetch_offset):
+                if isinstance(found, Unreadable):
+                    yield self._unreadable(found)
+                else:
+                    self.next_fetch_offset = found.offset + 1
+                    yield self._consumer_record(self._tp, found)
+
+    def _unreadable(self, found: Unreadable) -> UnreadableRecord:
+        self.next_fetch_offset = found.next_offset
+        return UnreadableRecord(
+            topic=self._tp.topic,
+            partition=self._tp.partition,
+            offset=found.offset,
+            timestamp=_NO_TIMESTAMP,
+            timestamp_type=_NO_TIMESTAMP,
+            key=found.key,
+            value=found.data,
+            checksum=None,
+            serialized_key_size=len(found.key or b""),
+            serialized_value_size=len(found.data),
+            headers=tuple(found.headers),
+            error=found.error,
+            next_offset=found.next_offset,
+        )
