@@ -19,7 +19,7 @@ from uuid import UUID
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from iqstream.runtime.errors import Failed
+from iqstream.runtime.errors import Failed, NoPosition
 from iqstream.runtime.postgres import NOT_CONNECTED, connect, no_connection
 from sink.incoming import DeadLetter
 from sink.iq_choice import choose
@@ -174,13 +174,12 @@ async def claim_partition(
     """Raises the partition's owner epoch: no former owner can commit any more. No transaction needed.
 
     Raises:
-        Failed: there is no row yet, or it belongs to another cluster or topic.
+        NoPosition: there is no row yet.
+        Failed: it belongs to another cluster or topic.
     """
     row = await connection.fetchrow(QUERIES["claim_partition"], group, topic, partition)
     if row is None:
-        raise Failed(
-            f"{group} has no offset in PostgreSQL for {topic}-{partition}: run `iqstream init`, which makes it"
-        )
+        raise NoPosition(group, topic, partition)
     if (row["cluster_id"], row["topic_id"]) != (cluster_id, topic_id):
         raise Failed(
             f"the offset of {group} on {topic}-{partition} in PostgreSQL belongs to cluster {row['cluster_id']}, "

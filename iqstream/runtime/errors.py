@@ -13,6 +13,15 @@ class Failed(IqstreamError):
     exit_code = 1
 
 
+class NoPosition(Failed):
+    """A stage has no position on one partition of its input; its other partitions are not concerned."""
+
+    def __init__(self, stage_or_group: str, topic: str, partition: int) -> None:
+        super().__init__(
+            f"{stage_or_group} has no position on {topic}-{partition}: `iqstream init` sets it, or names the command"
+        )
+
+
 class UserError(IqstreamError):
     """What was asked is wrong; the message names the value, where it stands and what is allowed."""
 

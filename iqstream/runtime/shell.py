@@ -12,9 +12,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Protocol
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import NoOffsetForPartitionError, OffsetOutOfRangeError, RebalanceInProgressError
+from aiokafka.errors import OffsetOutOfRangeError, RebalanceInProgressError
 
-from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.errors import Failed, IqstreamError, NoPosition
 from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.inbox import Inbox
 from iqstream.runtime.member_contention import ADVICE, MemberContention
@@ -30,7 +30,9 @@ IDLE_AFTER_S = 1.0
 STUCK_AFTER_S = 120.0
 RETRY_FIRST_S = 0.2
 RETRY_MOST_S = 1.0
-FATAL = (IqstreamError, OffsetOutOfRangeError, NoOffsetForPartitionError)
+POSITION_RETRY_S = 5.0
+"""For a position that somebody must set."""
+FATAL = (IqstreamError, OffsetOutOfRangeError)
 """Trying again does not mend these."""
 
 
@@ -161,7 +163,7 @@ class StageShell(ConsumerRebalanceListener):
             except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
                 if not self._is_owner(partition):
                     return
-                if isinstance(error, FATAL):
+                if isinstance(error, FATAL) and not isinstance(error, NoPosition):
                     self._fail(partition, error)
                     return
                 self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
@@ -175,6 +177,9 @@ class StageShell(ConsumerRebalanceListener):
                 )  # fmt: skip
                 if partition in self._consumer.assignment():
                     self._consumer.pause(partition)
+                if isinstance(error, NoPosition):
+                    self._progress[partition] = asyncio.get_running_loop().time()  # a new worker would know no better
+                    retry_s = POSITION_RETRY_S
                 await self._pause_before_retry(retry_s)
                 retry_s = min(retry_s * 2, RETRY_MOST_S)
             finally:
@@ -231,15 +236,11 @@ class StageShell(ConsumerRebalanceListener):
 
     def _fail(self, partition: TopicPartition, error: Exception) -> None:
         if not isinstance(error, IqstreamError):
-            gone = isinstance(error, OffsetOutOfRangeError)
+            place = f"{partition.topic}-{partition.partition}"
             error = Failed(
-                f"{partition.topic}-{partition.partition}: the position to read from is "
-                f"{'no longer there' if gone else 'missing'} ({error}). "
-                + (
-                    "The topic was emptied or made anew; submit the datasets concerned again."
-                    if gone
-                    else "`iqstream init` sets it on a topic that it makes."
-                )
+                f"{place}: the position to read from is no longer there ({error}). The topic was emptied or made anew; "
+                "submit the datasets concerned again. `iqstream replay --stage … --topic "
+                f"{partition.topic}:{partition.partition} --to-earliest --execute` goes on with what is left"
             )
         if not self._failure.done():
             self._failure.set_exception(error)

@@ -35,6 +35,15 @@ OUTPUTS_OF_GROUP: Mapping[str, Sequence[str]] = {
 FRAME_LIMIT_BYTES = 1024 * 1024 + 12
 """Kafka's default `max.message.bytes`: a full-size frame fits."""
 DEAD_LETTER_LIMIT_BYTES = 16 * 1024 * 1024
+HARM: Mapping[str, str] = {
+    "cleanup.policy": "Kafka drops all but the last record of a key, and the records of a sample have one key",
+    "compression.type": "the broker packs every batch anew, and IQ does not get smaller",
+    "max.message.bytes": "the broker refuses larger records, which become dead letters",
+    "message.timestamp.type": "ages and times are then those of the broker's clock",
+    "retention.bytes": "what is not read by then is lost",
+    "retention.ms": "what is not read by then is lost",
+}
+"""What another setting does."""
 KNOWN_WITHIN_S = 15.0
 """How long a topic that was just made may take to be known."""
 
@@ -50,11 +59,17 @@ class TopicSpec:
 
 def topic_specs(settings: Settings) -> tuple[TopicSpec, ...]:
     """Our topics, in the order of the stream."""
-    forever = {"retention.ms": "-1"}
+    forever = {
+        "cleanup.policy": "delete",
+        "compression.type": "producer",
+        "max.message.bytes": str(FRAME_LIMIT_BYTES),
+        "message.timestamp.type": "CreateTime",
+        "retention.bytes": "-1",
+        "retention.ms": "-1",
+    }
     frames = forever | {
         "retention.bytes": str(settings.frames_retention_bytes),
         "segment.bytes": str(settings.frames_segment_bytes),
-        "max.message.bytes": str(FRAME_LIMIT_BYTES),
     }
     dead_letters = forever | {"max.message.bytes": str(DEAD_LETTER_LIMIT_BYTES)}
     return (
@@ -71,6 +86,8 @@ class TopicsReport:
 
     cluster_id: str
     topic_ids: Mapping[str, UUID]
+    partitions: Mapping[str, int]
+    """How many each has."""
     created: tuple[str, ...]
     mismatches: tuple[str, ...]
     """A line each; nothing was changed."""
@@ -88,10 +105,12 @@ async def ensure_topics(admin: AIOKafkaAdminClient, settings: Settings) -> Topic
     if created:
         await _create(admin, created, settings.replication_factor)
     cluster_id, ids = await _known_ids(admin, [spec.name for spec in wanted])
-    mismatches = await _mismatches(admin, [spec for spec in wanted if spec.name in existing])
+    partitions = await _partition_counts(admin, wanted)
+    mismatches = await _mismatches(admin, [spec for spec in wanted if spec.name in existing], partitions)
     return TopicsReport(
         cluster_id=cluster_id,
         topic_ids=ids,
+        partitions=partitions,
         created=tuple(spec.name for spec in created),
         mismatches=tuple(mismatches),
     )
@@ -123,20 +142,27 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replic
             raise Failed(f"topic {name} cannot be made: {for_code(code).__name__} {' '.join(message)}")
 
 
-async def _mismatches(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> list[str]:
+async def _partition_counts(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
+    described = await admin.describe_topics([spec.name for spec in specs])
+    return {topic["topic"]: len(topic["partitions"]) for topic in described}
+
+
+async def _mismatches(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], partitions: Mapping[str, int]
+) -> list[str]:
     found: list[str] = []
     if not specs:
         return found
-    described = {topic["topic"]: topic for topic in await admin.describe_topics([s.name for s in specs])}
     configs = await topic_configs(admin, [spec.name for spec in specs])
     for spec in specs:
-        partitions = len(described[spec.name]["partitions"])
-        if partitions != spec.partitions:
-            found.append(f"{spec.name} has {partitions} partitions, the settings say {spec.partitions}")
+        count = partitions[spec.name]
+        if count != spec.partitions:
+            found.append(f"{spec.name} has {count} partitions, the settings say {spec.partitions}")
         for key, value in spec.config.items():
             actual = configs[spec.name].get(key)
             if actual != value:
-                found.append(f"{spec.name} has {key}={actual}, the settings say {value}")
+                harm = f": {HARM[key]}" if key in HARM else ""
+                found.append(f"{spec.name} has {key}={actual}, the settings say {value}{harm}")
     return found
 
 

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from iqstream.runtime.computation import Computed, compute
-from iqstream.runtime.errors import Failed
+from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.fetched import UnreadableRecord, offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import transaction, transactional_producer
@@ -101,7 +101,7 @@ class TransactionalTransform:
         """Fences the former owner, then reads where it got to.
 
         Raises:
-            Failed: the group has no offset here.
+            NoPosition: the group has no offset here.
         """
         # 1. Only a member of the current generation may fence: a zombie would fence the rightful owner.
         await confirm_membership(self._consumer)
@@ -111,10 +111,7 @@ class TransactionalTransform:
         self._topic_id = await topic_id_of(self._consumer, self._partition.topic)
         offset = await committed_offset(self._consumer, self._partition)
         if offset is None:
-            raise Failed(
-                f"group {self._group} has no offset on {self._partition.topic}-{self._partition.partition}: "
-                "run `iqstream init`, which sets it on a topic that it makes"
-            )
+            raise NoPosition(self._group, *self._partition)
         self._position = offset
         return self._position
 

@@ -7,12 +7,20 @@ from datetime import UTC, datetime
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
+from aiokafka.protocol.api import RequestStruct, Response
+from aiokafka.protocol.types import Array, Int16, Int32, Schema, String
 from click.testing import CliRunner
 
 from iqstream.ops.cli import iqstream
+from iqstream.ops.datasets.obstacles import obstacles
+from iqstream.ops.initialise import initialise
+from iqstream.ops.positions.first import FirstPositions
+from iqstream.ops.positions.read import STAGES
+from iqstream.ops.reach import postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
+from iqstream.runtime.kafka_protocol import _Exact
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, ends_of, fetch, offsets, records_by_generation, stored, wait_until
@@ -205,6 +213,93 @@ def test_a_stage_that_runs_is_refused_and_when_forced_its_owner_is_fenced(settin
     following = small_spec(4)
     asyncio.run(submit_dataset(settings, following))
     asyncio.run(wait_for_dataset(settings, following, is_complete))
+
+
+@pytest.fixture
+def lost(settings):
+    """Deletes offsets of a group that rests."""
+
+    async def delete(group, topic, partitions):
+        async with admin_client(settings) as admin:
+            request = OffsetDeleteRequestV0(group, [(topic, list(partitions))])
+            answer = await admin._client.send(await admin.find_coordinator(group), _Exact(request))
+            assert not answer.error_code, answer
+            assert not any(error for _, answered in answer.topics for _, error in answered), answer
+
+    return delete
+
+
+async def filled(settings, topic):
+    """Partitions that hold records."""
+    ends = await ends_of(settings, topic)
+    return sorted(place.partition for place, end in ends.items() if end.log_start < end.high_watermark)
+
+
+@pytest.mark.parametrize("stage", ["producer", "extractor"])
+async def test_where_offsets_are_lost_init_names_the_command_that_sets_those_and_only_those(
+    settings, pipeline, spec, lost, stage
+):
+    await asyncio.to_thread(pipeline.stop)
+    one = STAGES[stage]
+    before = await offsets(settings, one.group, one.topic)
+    some = (await filled(settings, one.topic))[:2]
+    await lost(one.group, one.topic, some)
+    [said] = (await initialise(settings)).positions.missing
+    command = said.split("`")[1]
+    assert command.startswith(f"iqstream replay --stage {stage} --topic {one.topic}:{some[0]},{some[1]} --to-earliest")
+    await asyncio.to_thread(run, pipeline, *command.split()[2:])
+    starts = {place: end.log_start for place, end in (await ends_of(settings, one.topic)).items()}
+    moved = {place: starts[place] if place.partition in some else before[place] for place in before}
+    assert await offsets(settings, one.group, one.topic) == moved
+    assert (await initialise(settings)).positions == FirstPositions(set=(), missing=())
+    await lost(one.group, one.topic, [place.partition for place in before])  # as if the group were deleted
+    [said] = (await initialise(settings)).positions.missing
+    await asyncio.to_thread(run, pipeline, *said.split("`")[1].split()[2:])
+    assert await offsets(settings, one.group, one.topic) == starts
+    await asyncio.to_thread(run, pipeline, "--stage", stage, "--to-latest", "--execute")
+
+
+@pytest.mark.timeout(300)
+async def test_a_partition_without_a_position_waits_and_the_others_go_on(settings, pipeline, spec, lost):
+    await asyncio.to_thread(pipeline.stop)
+    hole = (await filled(settings, JOBS))[0]
+    await lost(PRODUCER_GROUP, JOBS, [hole])
+    pipeline.start()
+    made = small_spec(40)
+    await submit_dataset(settings, made)
+    place = TopicPartition(JOBS, hole)
+
+    async def others_are_done():
+        found, ends = await offsets(settings, PRODUCER_GROUP, JOBS), await ends_of(settings, JOBS)
+        return place not in found and all(found.get(p) == end.end for p, end in ends.items() if p != place)
+
+    await wait_until(others_are_done)
+    assert f"no position on {JOBS}-{hole}: `iqstream init` sets it" in pipeline.log.read_text()
+    async with postgres_pool(settings) as pool, admin_client(settings) as admin:
+        [named] = await obstacles(pool, admin, made.dataset_id, ["producer"])
+    assert named.startswith(f"the producer has no position on {JOBS}:{hole}")
+    [said] = (await initialise(settings)).positions.missing
+    await asyncio.to_thread(run, pipeline, *said.split("`")[1].split()[2:])
+    await wait_for_dataset(settings, made, is_complete)
+
+
+class OffsetDeleteResponseV0(Response):
+    API_KEY = 47
+    API_VERSION = 0
+    SCHEMA = Schema(
+        ("error_code", Int16),
+        ("throttle_time_ms", Int32),
+        ("topics", Array(("name", String("utf-8")), ("partitions", Array(("partition", Int32), ("error", Int16))))),
+    )
+
+
+class OffsetDeleteRequestV0(RequestStruct):
+    API_KEY = 47
+    API_VERSION = 0
+    RESPONSE_TYPE = OffsetDeleteResponseV0
+    SCHEMA = Schema(
+        ("group", String("utf-8")), ("topics", Array(("name", String("utf-8")), ("partitions", Array(Int32))))
+    )
 
 
 async def active(settings):

@@ -15,6 +15,7 @@ from iqstream.ops.embedded import stack
 from iqstream.ops.embedded.report import LogReport
 from iqstream.ops.initialise import Initialised, initialise
 from iqstream.ops.tables import print_whole
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, load_settings, only_embedded
 
 state_dir_option = click.option(
@@ -137,12 +138,16 @@ def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
 def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
     """Make topics, first offsets, tables and bucket on the servers that the settings name.
 
-    Safe to run again: what is there is compared with the settings and left as it is. With --sink-role and
-    --stage-role an existing role of PostgreSQL gets the rights on our tables that it needs, and only those.
+    Safe to run again: what is there is compared with the settings and left as it is. Where a stage has no position on
+    a partition it gets its first one if that can do no harm; else the command that sets it is named, and the exit
+    code is 1. With --sink-role and --stage-role an existing role of PostgreSQL gets the rights on our tables that it
+    needs, and only those.
     """
     made = asyncio.run(initialise(load_settings(), sink_roles=sink_roles, stage_roles=stage_roles))
     _tell(made)
-    if not made.topics_created and not made.bucket_created:
+    if made.positions.missing:
+        raise Failed(f"{len(made.positions.missing)} stages cannot go on everywhere, as said above")
+    if not (made.topics_created or made.bucket_created or made.positions.set or made.mismatches):
         say("Everything is in place.")
 
 
@@ -151,5 +156,9 @@ def _tell(made: Initialised) -> None:
         say(f"Made topics {', '.join(made.topics_created)}.")
     if made.bucket_created:
         say("Made the bucket.")
+    for stage in made.positions.set:
+        say(f"Set the first positions of {stage}.")
+    for stage in made.positions.missing:
+        say(f"{stage[0].upper()}{stage[1:]}.", err=True)
     for mismatch in made.mismatches:
         say(f"Differs from the settings and was left as it is: {mismatch}.", err=True)

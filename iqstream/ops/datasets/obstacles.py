@@ -1,6 +1,6 @@
 """What keeps a dataset from getting on, as far as it can be seen from outside.
 
-Stages that do not run, transactions that do not end, IQ that is not saved.
+Stages that do not run or have no position, transactions that do not end, IQ that is not saved.
 """
 
 from collections.abc import Collection, Sequence
@@ -9,7 +9,8 @@ from uuid import UUID
 from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.ops.lag.offsets import partition_ends, partition_leaders
-from iqstream.ops.positions.read import STAGES
+from iqstream.ops.positions.read import STAGES, read_position
+from iqstream.runtime.errors import Failed
 from sink.postgres import Pool
 
 
@@ -29,6 +30,7 @@ async def obstacles(
         for stage in waiting_stages
         if not await _has_members(admin, STAGES[stage].group)
     ]
+    found += await _missing_positions(pool, admin, waiting_stages)
     found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
     unsaved = await pool.fetchrow(
         "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
@@ -38,6 +40,22 @@ async def obstacles(
     if unsaved is not None and unsaved["samples"]:
         found.append(f"the IQ of {unsaved['samples']} samples waits to be saved: {unsaved['error']}")
     return tuple(found)
+
+
+async def _missing_positions(pool: Pool, admin: AIOKafkaAdminClient, waiting_stages: Collection[str]) -> list[str]:
+    found = []
+    for stage in waiting_stages:
+        try:
+            position = await read_position(admin, pool, STAGES[stage])
+        except Failed as error:  # no topic
+            found.append(str(error))
+            continue
+        if missing := sorted(place.partition for place in position.ends.keys() - position.current.keys()):
+            found.append(
+                f"the {stage} has no position on {position.stage.topic}:{','.join(map(str, missing))}: "
+                "`iqstream init` sets it, or names the command"
+            )
+    return found
 
 
 async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:

@@ -59,7 +59,7 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
     moved: list[TopicPartition] = []
     for partition, target in targets.items():
         try:
-            await _move_group_offset(settings, stage.group, partition, target)
+            await move_group_offset(settings, stage.group, partition, target)
         except (KafkaError, TimeoutError) as error:
             done = ", ".join(str(p.partition) for p in moved) or "none"
             raise Failed(
@@ -69,7 +69,13 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
         moved.append(partition)
 
 
-async def _move_group_offset(settings: Settings, group: str, partition: TopicPartition, target: int) -> None:
+async def move_group_offset(settings: Settings, group: str, partition: TopicPartition, target: int) -> None:
+    """Moves a group to an offset of a partition, whether the group runs or not, or has a position there.
+
+    Raises:
+        KafkaError: the broker refuses, or the owner keeps fencing us.
+        TimeoutError: it does not answer in time.
+    """
     for attempt in range(1, ATTEMPTS + 1):
         try:
             async with (

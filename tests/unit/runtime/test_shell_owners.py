@@ -5,7 +5,8 @@ import asyncio
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.runtime.errors import Failed
+from iqstream.runtime import shell as shell_module
+from iqstream.runtime.errors import Failed, NoPosition
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.shell import StageShell
 
@@ -40,6 +41,35 @@ class Taking:
 
     async def close(self):
         pass
+
+
+class Without:
+    """An owner whose partition has no position."""
+
+    def __init__(self, partition, begun):
+        self._partition, self._begun = partition, begun
+
+    async def take_over(self):
+        self._begun.append(self._partition)
+        raise NoPosition("group", *self._partition)
+
+    async def close(self):
+        pass
+
+
+async def test_a_partition_without_a_position_is_tried_again_and_ends_nothing(monkeypatch):
+    monkeypatch.setattr(shell_module, "POSITION_RETRY_S", 0.01)
+    begun = []
+    shell = StageShell(
+        consumer=Consumer(), topic="input", own=lambda partition: Without(partition, begun), batch_records=1,
+        metrics=Metrics("test"),
+    )  # fmt: skip
+    await shell.on_partitions_assigned({PARTITION})
+    async with asyncio.timeout(20):
+        while len(begun) < 3:
+            await asyncio.sleep(0.01)
+    assert not shell._failure.done()
+    await shell.on_partitions_revoked({PARTITION})
 
 
 SAID = {"an outage": ConnectionError("away"), "a position": 7, "a failure of ours": Failed("there is no offset")}
