@@ -101,6 +101,14 @@ async def serve(worker: Worker) -> None:
     async with AsyncExitStack() as resources:
         admin = await resources.enter_async_context(admin_client(settings))
         reader = await resources.enter_async_context(started_reader(settings))
+        gate = RetentionGate(
+            admin=admin,
+            reader=reader,
+            topic=FRAMES,
+            group=EXTRACTOR_GROUP,
+            record_bytes=FRAME_LIMIT_BYTES,
+            metrics=metrics,
+        )
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="synthesis"))
         consumer = member_consumer(settings, group=PRODUCER_GROUP, instance_id=worker.instance_id(PRODUCER_GROUP))
@@ -119,13 +127,6 @@ async def serve(worker: Worker) -> None:
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
             beside=lambda: watch_topics(settings, (JOBS, *OUTPUTS_OF_GROUP[PRODUCER_GROUP])),
-            gate=RetentionGate(
-                admin=admin,
-                reader=reader,
-                topic=FRAMES,
-                group=EXTRACTOR_GROUP,
-                record_bytes=FRAME_LIMIT_BYTES,
-                metrics=metrics,
-            ),
+            gate=await resources.enter_async_context(gate.watching()),
         )
         await shell.run(worker.stop)

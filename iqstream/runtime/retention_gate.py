@@ -1,13 +1,16 @@
 """Backpressure: a stage waits while its readers are so far behind that retention could drop their input."""
 
 import asyncio
+import contextlib
 import logging
+from collections.abc import AsyncIterator
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.backlog import unread_offsets
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.topics import topic_configs
 
@@ -16,6 +19,7 @@ log = logging.getLogger(__name__)
 CLOSE_ABOVE = 0.5
 OPEN_BELOW = 0.25
 ASK_EVERY_S = 1.0
+ANSWER_DEADLINE_S = 5.0
 
 
 class RetentionGate:
@@ -40,28 +44,51 @@ class RetentionGate:
         self._metrics = metrics
         self._closed = False
         self._problem = ""
-        self._asked_at = -ASK_EVERY_S
-        self._asking = asyncio.Lock()
 
-    async def closed(self) -> bool:
-        """True while the stage must wait.
-
-        Asks the broker at most once a second; while it does not answer, its last answer stands.
-        """
-        async with self._asking:
-            now = asyncio.get_running_loop().time()
-            if now - self._asked_at >= ASK_EVERY_S:
-                self._asked_at = now
-                try:
-                    async with asyncio.timeout(5):
-                        self._judge(await self._unread_share())
-                    self._problem = ""
-                except (KafkaError, OSError, TimeoutError) as error:
-                    problem = type(error).__name__
-                    level = logging.DEBUG if problem == self._problem else logging.WARNING
-                    log.log(level, "backlog of %s is unknown for now: %s %s", self._topic, problem, error)
-                    self._problem = problem
+    def closed(self) -> bool:
+        """True while the stage must wait, by the broker's last answer."""
         return self._closed
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator["RetentionGate"]:
+        """Asks the broker every second while the context lasts; the first answer is there when it is entered.
+
+        While the broker does not answer, its last answer stands, and nobody waits for the next.
+        """
+        await self.ask()
+        asking = asyncio.create_task(self._ask_again())
+        try:
+            yield self
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+
+    async def ask(self) -> None:
+        """Asks once; an answer that does not come in time is none.
+
+        Raises:
+            Failed: the broker does not tell us the topic's settings.
+        """
+        try:
+            async with asyncio.timeout(ANSWER_DEADLINE_S):
+                self._judge(await self._unread_share())
+            self._problem = ""
+        except (KafkaError, OSError, TimeoutError) as error:
+            self._note(error)
+
+    async def _ask_again(self) -> None:
+        while True:
+            await asyncio.sleep(ASK_EVERY_S)
+            try:
+                await self.ask()
+            except Failed as error:  # the topic is gone, which others look after
+                self._note(error)
+
+    def _note(self, error: Exception) -> None:
+        problem = type(error).__name__
+        level = logging.DEBUG if problem == self._problem else logging.WARNING
+        log.log(level, "backlog of %s is unknown for now: %s %s", self._topic, problem, error)
+        self._problem = problem
 
     async def _unread_share(self) -> float:
         retention_bytes = await self._retention_bytes()

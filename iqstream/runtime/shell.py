@@ -55,7 +55,7 @@ class Ownership(Protocol):
 class Gate(Protocol):
     """Says whether a stage may go on, or must wait for those who read what it writes."""
 
-    async def closed(self) -> bool:
+    def closed(self) -> bool:
         """True while it must wait."""
 
 
@@ -206,7 +206,7 @@ class StageShell(ConsumerRebalanceListener):
         clock = asyncio.get_running_loop().time
         busy_at = clock()
         while self._is_owner(partition):
-            if self._gate is not None and await self._gate.closed():
+            if self._gate is not None and self._gate.closed():
                 await self._wait_at_gate(partition)
             records = await inbox.fetch(self._batch_records)
             if records:
@@ -224,7 +224,7 @@ class StageShell(ConsumerRebalanceListener):
         """Paused, but still polling: a member that does not poll is put out of its group."""
         assert self._gate is not None  # noqa: S101  # the caller asked it
         self._consumer.pause(partition)
-        while self._is_owner(partition) and await self._gate.closed():
+        while self._is_owner(partition) and self._gate.closed():
             await self._consumer.getmany(partition, timeout_ms=500)
             self._progress[partition] = asyncio.get_running_loop().time()
         self._consumer.resume(partition)

@@ -6,7 +6,6 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 
-from iqstream.runtime import retention_gate
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.retention_gate import RetentionGate
@@ -37,8 +36,7 @@ async def group_reader(settings, topic):
 
 
 @pytest.fixture
-async def gate(settings, topic, group_reader, monkeypatch):
-    monkeypatch.setattr(retention_gate, "ASK_EVERY_S", 0.0)
+async def gate(settings, topic, group_reader):
     async with admin_client(settings) as admin:
         yield RetentionGate(
             admin=admin,
@@ -48,6 +46,12 @@ async def gate(settings, topic, group_reader, monkeypatch):
             record_bytes=RECORD_BYTES,
             metrics=Metrics("test"),
         )
+
+
+async def closed(gate):
+    """By what the broker says now."""
+    await gate.ask()
+    return gate.closed()
 
 
 async def send(settings, topic, count):
@@ -60,12 +64,12 @@ async def test_it_closes_above_half_of_the_retention_unread_and_opens_below_a_qu
     settings, topic, group_reader, gate
 ):
     partition = TopicPartition(topic, 1)
-    assert not await gate.closed()
+    assert not await closed(gate)
     await send(settings, topic, 8)  # with the marker 9 offsets: 45 % of the retention
-    assert not await gate.closed()
+    assert not await closed(gate)
     await send(settings, topic, 4)  # 70 %
-    assert await gate.closed()
+    assert await closed(gate)
     await group_reader.commit({partition: 5})  # 45 %: not yet
-    assert await gate.closed()
+    assert await closed(gate)
     await group_reader.commit({partition: 10})  # 20 %
-    assert not await gate.closed()
+    assert not await closed(gate)
