@@ -21,6 +21,7 @@ from iqstream.runtime.kafka import (
 )
 from iqstream.runtime.kafka_protocol import confirm_membership, topic_ids
 from iqstream.runtime.outages import ServersAway
+from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
@@ -126,6 +127,8 @@ async def _through_outages(what: str, work: Callable[[], Awaitable[None]]) -> No
         try:
             await work()
         except ServersAway as error:
+            if (fault := own_fault(error)) is not None:
+                raise fault from None
             problem = f"{type(error).__name__} {error}"
             log.log(
                 logging.DEBUG if problem == last_problem else logging.WARNING,

@@ -15,6 +15,7 @@ from prometheus_client import (
     start_http_server,
 )
 
+from iqstream.runtime.errors import UserError
 from iqstream.runtime.health import Pulse, with_health
 from iqstream.runtime.idle_cpu import IdleCpu
 
@@ -139,7 +140,17 @@ class Metrics:
             collector.observe(value)
 
     def serve(self, host: str, port: int, pulse: Pulse) -> int:
-        """Serves `/metrics` and `/healthz` in a thread; returns the port (a free one where 0 is asked for)."""
-        server, _thread = start_http_server(port, addr=host, registry=self.registry)
+        """Serves `/metrics` and `/healthz` in a thread; returns the port (a free one where 0 is asked for).
+
+        Raises:
+            UserError: the port is taken, or it or the address may not be used.
+        """
+        try:
+            server, _thread = start_http_server(port, addr=host, registry=self.registry)
+        except (OSError, OverflowError) as error:
+            raise UserError(
+                f"metrics cannot be served at {host}:{port}: {error}. --metrics-port names the first worker's port, of "
+                "which 0 is any free one; IQSTREAM_METRICS_HOST is the address"
+            ) from None
         server.set_app(with_health(make_wsgi_app(self.registry), pulse.silent_s))
         return int(server.server_port)

@@ -19,6 +19,7 @@ from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.inbox import Inbox
 from iqstream.runtime.member_contention import ADVICE, MemberContention
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.own_faults import own_fault
 
 log = logging.getLogger(__name__)
 
@@ -163,8 +164,9 @@ class StageShell(ConsumerRebalanceListener):
             except Exception as error:  # noqa: BLE001  # whatever went wrong, the outcome is unknown: start again
                 if not self._is_owner(partition):
                     return
-                if isinstance(error, FATAL) and not isinstance(error, NoPosition):
-                    self._fail(partition, error)
+                fatal = own_fault(error) or error
+                if isinstance(fatal, FATAL) and not isinstance(fatal, NoPosition):
+                    self._fail(partition, fatal)
                     return
                 self._metrics.count("iqstream_partition_errors", error=type(error).__name__)
                 problem = f"{type(error).__name__} {error}"

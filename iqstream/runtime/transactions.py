@@ -148,6 +148,8 @@ class TransactionalTransform:
             return replace(self._failed(record, record.error), invalid=record.error)
         try:
             outgoing = self._transform.apply(record)
+        except OSError:
+            raise  # a file of this machine: no fault of the record's
         except Exception as error:  # noqa: BLE001  # one bad record must not stop a partition
             return replace(self._failed(record, error), invalid=error)
         return Result(record.offset, "skipped" if outgoing is None else "done", outgoing or ())

@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+import stat
 import sys
 import threading
 from collections.abc import Awaitable, Callable
@@ -18,11 +19,12 @@ from types import FrameType
 import uvloop
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.errors import IqstreamError, Unreachable
+from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
 from iqstream.runtime.health import Pulse
 from iqstream.runtime.heap import keep_freed_memory
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
 from iqstream.runtime.terminal import shown_lines
 
@@ -75,6 +77,9 @@ def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None =
         print(shown_lines(str(error)), flush=True)  # the supervisor's channel
         os._exit(error.exit_code)
     except (KafkaError, OSError, TimeoutError) as error:  # at the start: later the shell tries again by itself
+        if (fault := own_fault(error)) is not None:
+            print(fault, flush=True)
+            os._exit(fault.exit_code)
         if isinstance(error, KafkaError) and not error.retriable:
             log.exception("worker ends")
             os._exit(70)
@@ -102,8 +107,12 @@ def _take_place(stage: str, arguments: argparse.Namespace) -> None:
     It sends the slot's lock too, which is held as long as we live.
     """
     _name_process(f"{stage}-next")
-    with socket.socket(fileno=os.dup(0)) as supervisor:
-        message, _lock, _flags, _address = socket.recv_fds(supervisor, 4096, 1)
+    try:
+        with socket.socket(fileno=os.dup(0)) as supervisor:
+            message, _lock, _flags, _address = socket.recv_fds(supervisor, 4096, 1)
+    except OSError:
+        print(f"--standby: standard input is no socket; `iqstream {stage}` starts workers that stand by", flush=True)
+        os._exit(UserError.exit_code)
     if not message:
         os._exit(0)
     place = json.loads(message)
@@ -139,13 +148,21 @@ async def _run(stage: str, serve: Serve, settings: Settings, arguments: argparse
 
 
 def _end_with_parent() -> None:
-    """Ends this process when the pipe on its standard input closes: an orphan would keep its partitions."""
-    if sys.stdin is None or sys.stdin.isatty():
+    """Ends this process when the pipe on its standard input closes: an orphan would keep its partitions.
+
+    Anything else there, as a terminal or /dev/null, is nobody's who could end.
+    """
+    try:
+        mode = os.fstat(0).st_mode
+    except OSError:  # there is none
+        return
+    if not (stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)):
         return
 
     def watch() -> None:
         while os.read(0, 4096):
             pass
+        log.warning("worker ends: whoever started it has closed its standard input")
         os._exit(1)
 
     threading.Thread(target=watch, name="end-with-parent", daemon=True).start()

@@ -18,6 +18,7 @@ from typing import IO, Any
 from iqstream.runtime.errors import Failed, IqstreamError, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.kafka_protocol import leave_group
+from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.worker import instance_id
 
@@ -96,13 +97,17 @@ def take_slots(scope: str, count: int) -> list[Slot]:
     """The `count` lowest slots of this host that no other service holds.
 
     Raises:
-        Failed: there are none.
+        Failed: there are none, or the disk is full.
+        UserError: the directory of their locks cannot be used.
     """
     folder = Path(tempfile.gettempdir()) / f"iqstream-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
     slots: list[Slot] = []
     for number in range(MAX_SLOTS):
-        descriptor = os.open(folder / f"{scope}-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            folder.mkdir(mode=0o700, exist_ok=True)
+            descriptor = os.open(folder / f"{scope}-{number}.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        except OSError as error:
+            raise (own_fault(error) or error) from None
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
