@@ -19,7 +19,7 @@ COPY extractor extractor
 COPY sink sink
 COPY iqstream iqstream
 # Kernels are compiled here for the CPU that builds; on another one they are compiled at the first start.
-RUN PYTHONPATH=/opt/iqstream/app NUMBA_CACHE_DIR=/opt/iqstream/kernels /opt/iqstream/venv/bin/python -m iqstream.ops.warm \
+RUN PYTHONPATH=/opt/iqstream/app NUMBA_CACHE_DIR=/opt/iqstream/kernels /opt/iqstream/venv/bin/python -m iqstream.warm \
  && /opt/iqstream/venv/bin/python -m compileall -q schemas producer extractor sink iqstream \
  && rm pyproject.toml uv.lock && chmod -R go=u-w /opt/iqstream
 

@@ -34,7 +34,7 @@ check: setup ## style, types, layers, generated files
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
-	@$(BIN)/python -m iqstream.ops.reference --check
+	@$(BIN)/python -m iqstream.cli.reference --check
 	@$(BIN)/python deploy/check_manifests.py
 	@$(BIN)/python deploy/allowed_licences.py
 
@@ -42,7 +42,7 @@ audit: setup ## known vulnerabilities of the locked dependencies (asks a service
 	@$(BIN)/uv audit --locked
 
 docs: setup ## write the generated reference pages
-	@$(BIN)/python -m iqstream.ops.reference --write
+	@$(BIN)/python -m iqstream.cli.reference --write
 
 fidelity: setup ## measure every feature against truth and write docs/fidelity.md (6 minutes on two cores)
 	@$(BIN)/python -m benchmarks.fidelity
@@ -64,7 +64,7 @@ clean: ## stop the embedded servers of this folder and remove them, their data a
 
 .venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/features/*.py)
 	@echo "[setup] compiling the kernels (once, about a minute)"
-	@$(BIN)/python -m iqstream.ops.warm
+	@$(BIN)/python -m iqstream.warm
 	@echo "[setup] server jars"
-	@$(BIN)/python -m iqstream.ops.embedded.jars
+	@$(BIN)/python -m iqstream.embedded.jars
 	@touch $@

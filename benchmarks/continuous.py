@@ -22,14 +22,14 @@ from statistics import median
 import psutil
 import uvloop
 
+from iqstream.bench.servers import bench_servers
+from iqstream.bench.stages import COMMAND, STAGES, StageName, Stages, environment_of
+from iqstream.catalogue.datasets import find_dataset
 from iqstream.dataset import FeatureStream
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.bench.stages import COMMAND, STAGES, StageName, Stages, environment_of
-from iqstream.ops.datasets.submit import published_samples
-from iqstream.ops.initialise import initialise
-from iqstream.ops.reach import postgres_pool
+from iqstream.initialise import initialise
+from iqstream.reach import postgres_pool
 from iqstream.runtime.settings import Settings
-from sink.datasets import find_dataset
+from iqstream.submit.submission import published_samples
 
 ONE_WORKER: Mapping[StageName, int] = dict.fromkeys(STAGES, 1)
 CAPTURE_MS = 200

@@ -20,18 +20,18 @@ import uvloop
 from aiokafka import TopicPartition
 
 from extractor.service import feature_record
+from iqstream.catalogue.datasets import create_dataset, set_status
+from iqstream.cli.generate import make_spec
 from iqstream.dataset import FeatureStream
-from iqstream.ops.commands.generate import make_spec
-from iqstream.ops.datasets.watch import watch_dataset
-from iqstream.ops.embedded import stack
-from iqstream.ops.initialise import initialise
-from iqstream.ops.reach import postgres_pool
+from iqstream.embedded import stack
+from iqstream.initialise import initialise
+from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.runtime.topics import FEATURES
+from iqstream.watch.watch import watch_dataset
 from producer.synthesize import synthesize_sample
 from schemas import DatasetSpec, FeatureRecord, Lineage, encode, frame_crc32, headers, sample_key
-from sink.datasets import create_dataset, set_status
 
 DISTINCT_SAMPLES = 16
 

@@ -12,13 +12,13 @@ from extractor.aggregate import aggregate
 from extractor.extract import measure_chunks
 from extractor.features.frequency import FrequencyClass
 from extractor.version import EXTRACTOR_VERSION
+from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.topic_watch import watch_topics
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, OUTPUTS_OF_GROUP
 from iqstream.runtime.transactions import transactional_ownerships
-from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
 from schemas import (
     FeatureRecord,

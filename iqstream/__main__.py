@@ -1,6 +1,6 @@
 """`python -m iqstream`: the command line."""
 
-from iqstream.ops.cli import main
+from iqstream.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -8,6 +8,7 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord
 
+from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.retention_gate import RetentionGate
@@ -23,7 +24,6 @@ from iqstream.runtime.topics import (
     PRODUCER_GROUP,
 )
 from iqstream.runtime.transactions import transactional_ownerships
-from iqstream.runtime.withdrawn import WithdrawnDatasets
 from iqstream.runtime.worker import Worker
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import asyncpg
 
+from iqstream.catalogue.postgres import QUERIES, Pool
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.topics import DEAD_LETTERS
-from sink.postgres import QUERIES, Pool
 
 _AT_ONCE = 100
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
 
+from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.fetched import UnreadableRecord
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame, subject_of
 from sink.join import Observation
-from sink.sample_ranges import SampleRanges
 
 
 class Misfit(ValueError):

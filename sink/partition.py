@@ -10,15 +10,7 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from iqstream.runtime.computation import Computed, compute
-from iqstream.runtime.fetched import offset_after
-from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.metrics import Metrics
-from schemas import DatasetSpec
-from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
-from sink.join import DatasetKey, Join, JoinedSample, Observation, SampleKey, sample_of
-from sink.ledger import Ledger
-from sink.postgres import (
+from iqstream.catalogue.postgres import (
     Claim,
     Connection,
     DatasetState,
@@ -30,8 +22,16 @@ from sink.postgres import (
     store_offset,
     write_dead_letters,
 )
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.runtime.computation import Computed, compute
+from iqstream.runtime.fetched import offset_after
+from iqstream.runtime.invalid_share import InvalidShare
+from iqstream.runtime.metrics import Metrics
+from schemas import DatasetSpec
+from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
+from sink.join import DatasetKey, Join, JoinedSample, Observation, SampleKey, sample_of
+from sink.ledger import Ledger
 from sink.rows import MeasurementRow, measurement_row
-from sink.sample_ranges import SampleRanges
 from sink.saver import announce
 from sink.storing import Stored, store
 from sink.verdict import judge, refusals

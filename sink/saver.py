@@ -8,12 +8,20 @@ import asyncpg
 import msgspec
 from aiokafka.errors import KafkaError
 
+from iqstream.catalogue.postgres import (
+    IDLE_IN_TRANSACTION_MS,
+    QUERIES,
+    Completed,
+    Connection,
+    Pool,
+    complete_if_done,
+    lock_datasets,
+)
 from iqstream.runtime.errors import IqstreamError
 from schemas import DatasetSpec
 from sink.frames import FrameReader
 from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
-from sink.postgres import IDLE_IN_TRANSACTION_MS, QUERIES, Completed, Connection, Pool, complete_if_done, lock_datasets
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
 from sink.storing import is_refusal
 from sink.verdict import storable

@@ -10,6 +10,7 @@ from uuid import UUID
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from iqstream.catalogue.postgres import Pool, create_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import (
@@ -32,7 +33,6 @@ from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.partition import SinkPartition
-from sink.postgres import Pool, create_pool
 from sink.recordings import Synthesize
 from sink.saver import Saver
 

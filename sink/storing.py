@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from sink.join import DatasetKey, SampleKey
-from sink.ledger import Change, Ledger
-from sink.postgres import (
+from iqstream.catalogue.postgres import (
     Completed,
     Connection,
     DatasetState,
@@ -20,6 +18,8 @@ from sink.postgres import (
     write_ledger,
     write_rows,
 )
+from sink.join import DatasetKey, SampleKey
+from sink.ledger import Change, Ledger
 from sink.rows import MeasurementRow
 from sink.verdict import refusals
 

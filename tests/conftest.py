@@ -2,7 +2,7 @@
 
 import pytest
 
-from iqstream.ops.embedded.server_log import tail
+from iqstream.embedded.server_log import tail
 from iqstream.runtime.settings import Settings
 from tests.embedded_servers import embedded_servers
 from tests.integration.pipeline import Pipeline

@@ -5,8 +5,8 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from iqstream.ops.embedded import stack
-from iqstream.ops.initialise import initialise
+from iqstream.embedded import stack
+from iqstream.initialise import initialise
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 
 

@@ -7,11 +7,11 @@ from uuid import UUID
 
 import asyncpg
 
+from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
 from schemas.dataset import MAX_RECEIVERS
 from sink.join import SampleKey
-from sink.postgres import Pool
 
 
 @dataclass(slots=True)

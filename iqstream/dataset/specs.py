@@ -8,12 +8,12 @@ from contextlib import asynccontextmanager
 
 import asyncpg
 
+from iqstream.catalogue.datasets import Dataset, find_dataset, get_dataset, split_salt
+from iqstream.catalogue.postgres import Pool, create_pool
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.settings import Settings
 from schemas import DatasetSpec, Limits
-from sink.datasets import Dataset, find_dataset, get_dataset, split_salt
 from sink.join import DatasetKey
-from sink.postgres import Pool, create_pool
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, I
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any
 
+from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.assignment import checked_shard, share_of
 from iqstream.dataset.background import in_background, in_background_of_loop
 from iqstream.dataset.batch import Batch, items_of
@@ -29,7 +30,6 @@ from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.topics import FEATURES
 from schemas import Limits
 from sink.join import DatasetKey, SampleKey
-from sink.postgres import Pool
 
 logger = logging.getLogger(__name__)
 WINDOW_RECORDS = 1024

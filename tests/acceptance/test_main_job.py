@@ -11,9 +11,9 @@ import asyncpg
 import numpy as np
 import pytest
 
-from iqstream.ops.demo.results import QUERIES
-from iqstream.ops.embedded.disk import used_bytes
-from iqstream.ops.reach import object_store
+from iqstream.demo.results import QUERIES
+from iqstream.embedded.disk import used_bytes
+from iqstream.reach import object_store
 from iqstream.runtime.settings import load_settings
 
 pytestmark = pytest.mark.acceptance

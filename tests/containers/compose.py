@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
-from iqstream.ops.embedded.ports import choose_ports
+from iqstream.embedded.ports import choose_ports
 from iqstream.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]

@@ -11,9 +11,9 @@ from typing import Self
 import asyncpg
 from testcontainers.core.container import DockerContainer
 
-from iqstream.ops.embedded.kafka import broker_properties
-from iqstream.ops.embedded.ports import choose_ports
-from iqstream.ops.reach import ensure_bucket
+from iqstream.embedded.kafka import broker_properties
+from iqstream.embedded.ports import choose_ports
+from iqstream.reach import ensure_bucket
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
 

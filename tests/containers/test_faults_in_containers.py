@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from iqstream.ops.initialise import initialise
+from iqstream.initialise import initialise
 from schemas import Capture
 from tests.containers.servers import Servers, until_ready
 from tests.integration.pipeline import Pipeline, digest, is_complete, small_spec, submit_dataset, wait_for_dataset

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
-from iqstream.ops.initialise import initialise
+from iqstream.initialise import initialise
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client
 from tests.containers.compose import ROOT

@@ -12,8 +12,8 @@ import asyncpg
 import pytest
 from testcontainers.core.container import DockerContainer
 
-from iqstream.ops.embedded.ports import choose_ports
-from iqstream.ops.initialise import initialise
+from iqstream.embedded.ports import choose_ports
+from iqstream.initialise import initialise
 from iqstream.runtime.settings import Settings
 from tests.containers.certificates import Authority
 from tests.containers.servers import MINIO, kafka_container, on_loopback, until_ready

@@ -4,8 +4,8 @@ import logging
 
 import pytest
 
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.initialise import initialise
+from iqstream.bench.servers import bench_servers
+from iqstream.initialise import initialise
 from tests.faults.planted import Planted
 
 

@@ -6,14 +6,14 @@ import signal
 import sys
 from uuid import uuid4
 
-from iqstream.ops.bench import ground, load, server_faults, worker_faults
-from iqstream.ops.bench.campaign import bench_spec, disturb
-from iqstream.ops.bench.faults import KINDS, Kind
-from iqstream.ops.bench.ground import Fault, Recovery, gone_on, now_s
-from iqstream.ops.reach import postgres_pool
+from iqstream.bench import ground, load, server_faults, worker_faults
+from iqstream.bench.campaign import bench_spec, disturb
+from iqstream.bench.faults import KINDS, Kind
+from iqstream.bench.ground import Fault, Recovery, gone_on, now_s
+from iqstream.catalogue.datasets import list_datasets, set_status
+from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
-from sink.datasets import list_datasets, set_status
 
 SAMPLES = 40
 

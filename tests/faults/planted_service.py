@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 
-from iqstream.ops.bench.watch import GROUPS
+from iqstream.bench.watch import GROUPS
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import load_settings
 from iqstream.runtime.workers import supervise

@@ -13,9 +13,9 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer
 
 import extractor.service
+import iqstream.catalogue.postgres
 import producer.service
 import sink.partition
-import sink.postgres
 import sink.service
 from iqstream.runtime import inbox, transactions
 from iqstream.runtime.worker import run_worker
@@ -59,7 +59,7 @@ def no_fencing():
 
 def no_owner_epoch():
     """A partition's offset in PostgreSQL is anybody's to move."""
-    sink.postgres.QUERIES["store_offset"] = sink.postgres.QUERIES["store_offset"].replace(
+    iqstream.catalogue.postgres.QUERIES["store_offset"] = iqstream.catalogue.postgres.QUERIES["store_offset"].replace(
         "owner_epoch = $4", "$4::bigint IS NOT NULL"
     )
 

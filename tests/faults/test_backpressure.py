@@ -7,8 +7,8 @@ import psutil
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.initialise import initialise
+from iqstream.bench.servers import bench_servers
+from iqstream.initialise import initialise
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.topics import FRAMES
 from schemas import Capture

@@ -6,7 +6,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic
 from aiokafka.errors import KafkaError
 
-from iqstream.ops.bench.servers import bench_servers
+from iqstream.bench.servers import bench_servers
 from iqstream.runtime.backlog import group_positions
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.kafka import admin_client, stored_position, transaction

@@ -3,8 +3,8 @@
 import asyncio
 import time
 
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.initialise import initialise
+from iqstream.bench.servers import bench_servers
+from iqstream.initialise import initialise
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS
 from iqstream.runtime.transactional_producer import LET_GO_AGAIN_S

@@ -4,7 +4,7 @@ import asyncio
 
 import asyncpg
 
-from iqstream.ops.bench.servers import bench_servers
+from iqstream.bench.servers import bench_servers
 from iqstream.runtime.outages import DatabaseAway
 
 KILLS = 6

@@ -2,10 +2,10 @@
 
 import pytest
 
-from iqstream.ops.bench.campaign import run_campaign
-from iqstream.ops.bench.faults import KINDS
-from iqstream.ops.bench.plan import plan_faults
-from iqstream.ops.bench.report import markdown
+from iqstream.bench.campaign import run_campaign
+from iqstream.bench.faults import KINDS
+from iqstream.bench.plan import plan_faults
+from iqstream.bench.report import markdown
 
 pytestmark = pytest.mark.stack
 SEED = 7

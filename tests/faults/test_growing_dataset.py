@@ -13,11 +13,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.bench.stages import environment_of
-from iqstream.ops.datasets.progress import progress_reader
-from iqstream.ops.datasets.submit import SAMPLES_PER_SHARD, published_samples
-from iqstream.ops.initialise import initialise
+from iqstream.bench.servers import bench_servers
+from iqstream.bench.stages import environment_of
+from iqstream.initialise import initialise
+from iqstream.submit.submission import SAMPLES_PER_SHARD, published_samples
+from iqstream.watch.progress import progress_reader
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submitted_shards, wait_for_dataset
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]

@@ -3,8 +3,8 @@
 import asyncio
 from contextlib import aclosing
 
+from iqstream.bench.servers import bench_servers
 from iqstream.dataset import FeatureStream
-from iqstream.ops.bench.servers import bench_servers
 from tests.integration.feature_topics import LIMITS, filled_topic, publish
 from tests.sink_samples import whole_sample
 

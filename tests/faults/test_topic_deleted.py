@@ -5,11 +5,11 @@ import subprocess
 
 import pytest
 
-from iqstream.ops.bench.servers import bench_servers
-from iqstream.ops.datasets.submit import submit
-from iqstream.ops.initialise import initialise
-from iqstream.ops.reach import postgres_pool
+from iqstream.bench.servers import bench_servers
+from iqstream.initialise import initialise
+from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import admin_client
+from iqstream.submit.submission import submit
 from tests.integration.pipeline import STAGES, Pipeline, digest, is_complete, small_spec, wait_for_dataset
 
 pytestmark = [pytest.mark.stack, pytest.mark.acceptance, pytest.mark.timeout(900)]
@@ -52,8 +52,8 @@ async def test_stages_stop_and_name_a_deleted_topic_and_go_on_with_a_new_one(tmp
 
 
 async def complete(settings, spec):
-    from iqstream.ops.datasets.submit import resume
-    from sink.datasets import get_dataset
+    from iqstream.catalogue.datasets import get_dataset
+    from iqstream.submit.submission import resume
 
     async with postgres_pool(settings) as pool:
         if await get_dataset(pool, spec.dataset_id) is None:
@@ -64,7 +64,7 @@ async def complete(settings, spec):
 
 
 async def cancel(settings, spec):
-    from sink.datasets import set_status
+    from iqstream.catalogue.datasets import set_status
 
     async with postgres_pool(settings) as pool:
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")

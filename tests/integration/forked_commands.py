@@ -10,17 +10,17 @@ import os
 import sys
 import tempfile
 
-import iqstream.ops.commands.dataset_upkeep
-import iqstream.ops.commands.datasets
-import iqstream.ops.commands.dead_letters
-import iqstream.ops.commands.export
-import iqstream.ops.commands.generate
-import iqstream.ops.commands.lag
-import iqstream.ops.commands.replay
-import iqstream.ops.commands.stack
-import iqstream.ops.commands.stream
-import iqstream.ops.datasets.verify  # noqa: F401  # for the fork
-from iqstream.ops.cli import main
+import iqstream.cli.dataset_upkeep
+import iqstream.cli.datasets
+import iqstream.cli.dead_letters
+import iqstream.cli.export
+import iqstream.cli.generate
+import iqstream.cli.lag
+import iqstream.cli.replay
+import iqstream.cli.stack
+import iqstream.cli.stream
+import iqstream.verify.verify  # noqa: F401  # for the fork
+from iqstream.cli.main import main
 
 
 def run(arguments, output):

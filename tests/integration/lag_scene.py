@@ -6,9 +6,9 @@ import uuid
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import NewTopic
 
-from iqstream.ops.lag.offsets import partition_leaders
-from iqstream.ops.lag.read import read_lag
+from iqstream.lag.read import read_lag
 from iqstream.runtime.kafka import admin_client, reader_consumer, security, started_reader
+from iqstream.runtime.offsets import partition_leaders
 from tests.integration.transactions import settling_producer
 
 

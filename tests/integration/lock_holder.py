@@ -3,17 +3,17 @@
 import asyncio
 import sys
 
-import sink.postgres
+import iqstream.catalogue.postgres
+from iqstream.catalogue.postgres import create_pool, lock_datasets
 from sink.join import DatasetKey
-from sink.postgres import create_pool, lock_datasets
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iqstream' AND wait_event_type = 'Lock'"
 
 
 async def main() -> None:
     dsn, dataset_id, connections, idle_ms, lock_ms = sys.argv[1:]
-    sink.postgres.IDLE_IN_TRANSACTION_MS = int(idle_ms)
-    sink.postgres.LOCK_TIMEOUT_MS = int(lock_ms)
+    iqstream.catalogue.postgres.IDLE_IN_TRANSACTION_MS = int(idle_ms)
+    iqstream.catalogue.postgres.LOCK_TIMEOUT_MS = int(lock_ms)
 
     async def hold() -> None:
         async with pool.acquire() as connection, connection.transaction():

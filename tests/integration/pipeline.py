@@ -17,12 +17,12 @@ import numpy as np
 import psutil
 from aiokafka import TopicPartition
 
-from iqstream.ops.bench.digest import dataset_digest
-from iqstream.ops.bench.digest import stored_objects as recordings_of
-from iqstream.ops.datasets.submit import submit
-from iqstream.ops.reach import postgres_pool
+from iqstream.bench.digest import dataset_digest
+from iqstream.bench.digest import stored_objects as recordings_of
+from iqstream.reach import postgres_pool
 from iqstream.runtime.settings import PREFIX, Settings
 from iqstream.runtime.topics import JOBS
+from iqstream.submit.submission import submit
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, GenerationShard, decode
 from tests.integration.transactions import committed_records

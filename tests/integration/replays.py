@@ -8,19 +8,19 @@ import asyncpg
 from aiokafka.admin import RecordsToDelete
 
 from extractor.service import feature_record
-from iqstream.ops.datasets.feature_records import feature_records
-from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
-from iqstream.ops.reach import postgres_pool
-from iqstream.ops.replay.job import feature_partitions, run_replay
-from iqstream.ops.replay.lane import LaneResult
-from iqstream.ops.replay.register import Replay, begin_replay
-from iqstream.ops.replay.run import wanted_samples
-from iqstream.ops.replay.sources import replayable
+from iqstream.catalogue.datasets import find_dataset
+from iqstream.catalogue.replays import Replay, begin_replay
+from iqstream.reach import postgres_pool
+from iqstream.replay.job import feature_partitions, run_replay
+from iqstream.replay.lane import LaneResult
+from iqstream.replay.run import wanted_samples
+from iqstream.replay.sources import replayable
 from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
+from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from schemas import FeatureRecord
-from sink.datasets import find_dataset
 
 
 @dataclass(frozen=True)

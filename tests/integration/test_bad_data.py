@@ -8,21 +8,21 @@ from uuid import uuid4
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.datasets import get_dataset
 from iqstream.dataset import FeatureStream
-from iqstream.ops.datasets.feature_records import feature_records
-from iqstream.ops.dead_letters.read import read_letters
-from iqstream.ops.lag.offsets import partition_ends, partition_leaders
-from iqstream.ops.lag.probe import Span, read_on
-from iqstream.ops.positions.plan import plan_move
-from iqstream.ops.positions.read import STAGES
-from iqstream.ops.positions.target import ToEarliest
-from iqstream.ops.reach import postgres_pool
+from iqstream.dead_letters.read import read_letters
+from iqstream.lag.probe import Span, read_on
+from iqstream.positions.plan import plan_move
+from iqstream.positions.read import STAGES
+from iqstream.positions.target import ToEarliest
+from iqstream.reach import postgres_pool
 from iqstream.runtime.invalid_share import ENOUGH
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
+from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
+from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
-from sink.datasets import get_dataset
 from tests.embedded_servers import embedded_servers
 from tests.hostile_wire import bit_flips, hostile_messages
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset

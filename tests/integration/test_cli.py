@@ -13,7 +13,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from iqstream.ops.cli import iqstream as command_line
+from iqstream.cli.main import iqstream as command_line
 from iqstream.runtime.postgres_address import parse_dsn
 from tests.integration.pipeline import Pipeline
 

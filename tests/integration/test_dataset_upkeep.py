@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from iqstream.ops.cli import iqstream
-from iqstream.ops.datasets.verify import Verifier
-from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
-from iqstream.ops.reach import object_store, postgres_pool
+from iqstream.catalogue.datasets import find_dataset
+from iqstream.cli.main import iqstream
+from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, PRODUCER_GROUP
-from sink.datasets import find_dataset
+from iqstream.verify.verify import Verifier
 from tests.embedded_servers import embedded_servers
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, expire_frames, wait_until

@@ -7,7 +7,7 @@ import time
 import pytest
 from click.testing import CliRunner
 
-from iqstream.ops.cli import iqstream
+from iqstream.cli.main import iqstream
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import admin_client, transactional_producer
 from iqstream.runtime.kafka_protocol import topic_ids

@@ -22,8 +22,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from minio import Minio
 
-from iqstream.ops.embedded.kafka import broker_properties
-from iqstream.ops.embedded.stack import StackInfo, down, status, up
+from iqstream.embedded.kafka import broker_properties
+from iqstream.embedded.stack import StackInfo, down, status, up
 from iqstream.runtime.errors import Unreachable, UserError
 
 pytestmark = pytest.mark.stack
@@ -165,7 +165,7 @@ def test_what_was_stored_survives_down_and_up_on_other_ports_and_a_kill_of_every
 def test_two_ups_at_once_start_one_stack(tmp_path: Path) -> None:
     state_dir = tmp_path / ".iqstream"
     program = (
-        "import sys; from pathlib import Path; from iqstream.ops.embedded.stack import up;"
+        "import sys; from pathlib import Path; from iqstream.embedded.stack import up;"
         "print(len(up(Path(sys.argv[1])).started))"
     )
     command = [sys.executable, "-c", program, str(state_dir)]
@@ -269,7 +269,7 @@ def test_a_server_that_was_started_but_not_recorded_is_ended(state_dir: Path, st
 
 def test_an_interrupted_up_ends_what_it_started(tmp_path: Path) -> None:
     state_dir = tmp_path / ".iqstream"
-    program = "import sys; from pathlib import Path; from iqstream.ops.embedded.stack import up; up(Path(sys.argv[1]))"
+    program = "import sys; from pathlib import Path; from iqstream.embedded.stack import up; up(Path(sys.argv[1]))"
     caller = subprocess.Popen([sys.executable, "-c", program, str(state_dir)], stderr=subprocess.DEVNULL)
     log = state_dir / "logs" / "postgres.log"
     while not (log.exists() and processes_of(state_dir)):

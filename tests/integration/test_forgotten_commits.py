@@ -11,17 +11,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from iqstream.ops.datasets import submit as submission
-from iqstream.ops.lag.offsets import committed_offsets, partition_ends, partition_leaders
-from iqstream.ops.reach import postgres_pool
+from iqstream.catalogue.datasets import set_status
+from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import (
     admin_client,
     stored_position,
     transaction,
     transactional_producer,
 )
+from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import JOBS
-from sink.datasets import set_status
+from iqstream.submit import submission
 from tests.integration.lag_scene import Scene
 from tests.integration.pipeline import small_spec, submitted_shards
 from tests.integration.transactions import committed_records, settled

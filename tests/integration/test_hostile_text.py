@@ -14,7 +14,7 @@ from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.records import dead_letter, send_all
 from iqstream.runtime.topics import FRAMES
 from tests.integration.pipeline import Pipeline, small_spec, submit_dataset
-from tests.unit.ops.test_console import INTACT
+from tests.unit.cli.test_console import INTACT
 from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
 
 pytestmark = pytest.mark.stack

@@ -16,8 +16,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from click.testing import CliRunner
 
-from iqstream.ops.commands.lag import lag
-from iqstream.ops.lag.read import read_lag
+from iqstream.cli.lag import lag
+from iqstream.lag.read import read_lag
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import admin_client, transactional_producer
 from iqstream.runtime.settings import PREFIX
@@ -178,9 +178,9 @@ async def test_a_drained_stage_shows_0_on_an_input_with_markers_and_aborted_reco
 
 async def test_samples_still_to_generate_are_counted_from_the_shards(scene, monkeypatch):
     """On a topic of its own, so that no producer of the session meets these shards."""
-    monkeypatch.setattr("iqstream.ops.lag.probe.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag.contents.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.ops.lag.value.UNITS_OF_TOPIC", {scene.topic: ("samples", "recordings", "IQ-seconds")})
+    monkeypatch.setattr("iqstream.lag.probe.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.lag.contents.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.lag.value.UNITS_OF_TOPIC", {scene.topic: ("samples", "recordings", "IQ-seconds")})
     spec = small_spec(5)
     shards = [GenerationShard(spec=spec, first_idx=first, count=min(2, 5 - first)) for first in (0, 2, 4)]
     await scene.send(1)
@@ -253,7 +253,7 @@ def test_watching_on_a_terminal_ends_with_ctrl_c_without_a_traceback(environment
 
 
 def _watching(environment: dict[str, str], *, stdout: int) -> subprocess.Popen[bytes]:
-    command = "from iqstream.ops.commands.lag import lag; lag()"
+    command = "from iqstream.cli.lag import lag; lag()"
     return subprocess.Popen(
         [sys.executable, "-c", command, "--watch", "--interval", "0.2"],
         env=os.environ | environment,

@@ -17,18 +17,18 @@ from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import GroupAuthorizationFailedError, TopicAuthorizationFailedError
 from prometheus_client.parser import text_string_to_metric_families
 
-from iqstream.ops.embedded.jars import LOCK_FILE, cache_dir, ensure_jars, fetch_with_jgo, read_lock
-from iqstream.ops.embedded.report import LogReport
-from iqstream.ops.lag.document import lag_document
-from iqstream.ops.lag.members import membership
-from iqstream.ops.lag.metrics import LAG_METRICS, measured
-from iqstream.ops.lag.offset_commits import COMMITS_TOPIC, partition_of_group
-from iqstream.ops.lag.offsets import committed_offsets, partition_leaders
-from iqstream.ops.lag.read import lag_reader, read_lag
-from iqstream.ops.lag.table import lag_line
-from iqstream.ops.lag.verdict import exit_code
+from iqstream.cli.lag_table import lag_line
+from iqstream.embedded.jars import LOCK_FILE, cache_dir, ensure_jars, fetch_with_jgo, read_lock
+from iqstream.embedded.report import LogReport
+from iqstream.lag.document import lag_document
+from iqstream.lag.members import membership
+from iqstream.lag.metrics import LAG_METRICS, measured
+from iqstream.lag.offset_commits import COMMITS_TOPIC, partition_of_group
+from iqstream.lag.read import lag_reader, read_lag
+from iqstream.lag.verdict import exit_code
 from iqstream.runtime.kafka import admin_client, member_consumer, reader_consumer, transactional_producer
 from iqstream.runtime.kafka_protocol import leave_group
+from iqstream.runtime.offsets import committed_offsets, partition_leaders
 from iqstream.runtime.settings import PREFIX
 from tests.integration.lag_scene import Scene
 
@@ -45,7 +45,7 @@ async def scene(settings):
 @pytest.fixture
 def every_commit_counts(monkeypatch):
     """Commits of a test follow closer than those of a group at work."""
-    monkeypatch.setattr("iqstream.ops.lag.history.MIN_DISTANCE_MS", 0)
+    monkeypatch.setattr("iqstream.lag.history.MIN_DISTANCE_MS", 0)
 
 
 @pytest.mark.usefixtures("every_commit_counts")
@@ -111,7 +111,7 @@ async def test_members_of_a_group_are_counted_and_what_they_do_not_read_is_told_
 
 async def test_a_stopped_group_stays_stopped_when_others_push_its_commits_out_of_the_history(scene, monkeypatch):
     """Nobody is in the group, 478 records wait, and others commit."""
-    monkeypatch.setattr("iqstream.ops.lag.status.STOP_AFTER_AT_LEAST_MS", 0)
+    monkeypatch.setattr("iqstream.lag.status.STOP_AFTER_AT_LEAST_MS", 0)
     await scene.send_plain(8)
     await scene.commit(4)
     found = [(await scene.partition_lag()).status]
@@ -123,18 +123,18 @@ async def test_a_stopped_group_stays_stopped_when_others_push_its_commits_out_of
     other.topic = scene.topic
     for offset in range(6):
         await other.commit(offset)
-    monkeypatch.setattr("iqstream.ops.lag.commit_log.TAIL_OFFSETS", 2)
+    monkeypatch.setattr("iqstream.lag.commit_log.TAIL_OFFSETS", 2)
     reading = await scene.reading()
     found.append(reading.groups[0].topics[0].partitions[0].status)
     assert (reading.groups[0].topics[0].partitions[0].commits, exit_code(reading)) == (1, 2)
-    monkeypatch.setattr("iqstream.ops.lag.commit_log.LOOK_BACK_DEADLINE_S", 0.0)
+    monkeypatch.setattr("iqstream.lag.commit_log.LOOK_BACK_DEADLINE_S", 0.0)
     found.append((await scene.partition_lag()).status)
     assert found == ["STOP", "STOP", "STOP"]
     assert "no consumer in the group" in lag_line(reading)
 
 
 async def test_records_stamped_in_the_future_do_not_hide_a_standing_group(scene, monkeypatch):
-    monkeypatch.setattr("iqstream.ops.lag.history.MIN_DISTANCE_MS", 0)
+    monkeypatch.setattr("iqstream.lag.history.MIN_DISTANCE_MS", 0)
     await scene.send_plain(1, timestamp_ms=int((time.time() + 1_800) * 1000))
     await scene.send_plain(20)
     for _ in range(3):
@@ -162,8 +162,8 @@ async def test_a_group_and_a_topic_that_may_not_be_read_leave_the_others_shown(s
             raise TopicAuthorizationFailedError(closed.topic)
         return await partition_leaders(admin, topics)
 
-    monkeypatch.setattr("iqstream.ops.lag.read.committed_offsets", offsets)
-    monkeypatch.setattr("iqstream.ops.lag.read.partition_leaders", leaders)
+    monkeypatch.setattr("iqstream.lag.read.committed_offsets", offsets)
+    monkeypatch.setattr("iqstream.lag.read.partition_leaders", leaders)
     reading = await read_lag(scene.settings, groups=[closed.group, scene.group], topics=[closed.topic, scene.topic])
     refused, shown = reading.groups
     assert [(topic.topic, topic.total.status) for topic in shown.topics] == [
@@ -202,8 +202,8 @@ async def test_without_access_to_the_commits_they_are_polled_and_unknown_until_t
     async def refused(*_arguments):
         raise TopicAuthorizationFailedError("__consumer_offsets")
 
-    monkeypatch.setattr("iqstream.ops.lag.commit_log.partition_leaders", refused)
-    monkeypatch.setattr("iqstream.ops.lag.history.PolledWindow.DISTANCE_MS", 0)
+    monkeypatch.setattr("iqstream.lag.commit_log.partition_leaders", refused)
+    monkeypatch.setattr("iqstream.lag.history.PolledWindow.DISTANCE_MS", 0)
     await scene.send_plain(50)
     await scene.commit(10)
     async with lag_reader(scene.settings, groups=[scene.group], topics=[scene.topic]) as reader:
@@ -212,7 +212,7 @@ async def test_without_access_to_the_commits_they_are_polled_and_unknown_until_t
 
 
 async def test_a_history_that_was_not_read_to_its_end_is_unknown_and_no_stop(scene, monkeypatch):
-    monkeypatch.setattr("iqstream.ops.lag.commit_log.CATCH_UP_DEADLINE_S", 0.0)
+    monkeypatch.setattr("iqstream.lag.commit_log.CATCH_UP_DEADLINE_S", 0.0)
     await scene.send_plain(50)
     await scene.commit(10)
     assert (await scene.partition_lag()).status == "UNKNOWN"

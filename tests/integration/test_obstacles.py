@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.ops.datasets.obstacles import obstacles
-from iqstream.ops.reach import postgres_pool
+from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.topics import FRAMES
+from iqstream.watch.obstacles import obstacles
 from tests.integration.pipeline import small_spec
 from tests.integration.transactions import settled, settling_producer
 

@@ -105,8 +105,8 @@ async def test_kill_9_of_a_worker_of_each_stage_changes_nothing(settings, pipeli
 
 
 async def test_a_cancelled_dataset_stops_and_the_next_one_goes_on(settings, pipeline):
-    from iqstream.ops.reach import postgres_pool
-    from sink.datasets import set_status
+    from iqstream.catalogue.datasets import set_status
+    from iqstream.reach import postgres_pool
 
     cancelled, following = small_spec(3_000), small_spec(10)
     await submit_dataset(settings, cancelled)

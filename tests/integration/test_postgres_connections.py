@@ -10,11 +10,11 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from iqstream.catalogue.connection import connect
+from iqstream.catalogue.postgres import IDLE_IN_TRANSACTION_MS, create_pool
+from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.errors import Unreachable, UserError
-from iqstream.runtime.postgres import connect
 from iqstream.runtime.postgres_address import parse_dsn
-from iqstream.runtime.withdrawn import WithdrawnDatasets
-from sink.postgres import IDLE_IN_TRANSACTION_MS, create_pool
 
 pytestmark = pytest.mark.stack
 

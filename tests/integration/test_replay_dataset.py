@@ -8,18 +8,18 @@ import sys
 import msgspec
 import pytest
 
-from iqstream.ops.datasets.continuous import end_growth
-from iqstream.ops.datasets.submit import shard_publisher
-from iqstream.ops.reach import postgres_pool
-from iqstream.ops.replay.register import begin_replay
-from iqstream.ops.replay.run import DatasetReplay, chosen
+from iqstream.catalogue.datasets import create_dataset, find_dataset, set_status
+from iqstream.catalogue.replays import begin_replay
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.reach import postgres_pool
+from iqstream.replay.run import DatasetReplay, chosen
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import FRAMES
+from iqstream.submit.continuous import end_growth
+from iqstream.submit.submission import shard_publisher
 from producer.synthesize import synthesize_sample
 from schemas import encode, headers, sample_key
-from sink.datasets import create_dataset, find_dataset, set_status
-from sink.sample_ranges import SampleRanges
 from tests.integration import replay_extractors
 from tests.integration.pipeline import (
     Pipeline,

@@ -17,11 +17,7 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.metrics import Metrics
-from schemas.dataset import Limits
-from sink.datasets import (
+from iqstream.catalogue.datasets import (
     create_dataset,
     dataset_versions,
     delete_dataset,
@@ -35,12 +31,16 @@ from sink.datasets import (
     split_salt,
     version_under_way,
 )
+from iqstream.catalogue.migrations import migrate
+from iqstream.catalogue.postgres import StaleOwner, create_offsets, create_pool, lock_datasets
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.invalid_share import InvalidShare
+from iqstream.runtime.metrics import Metrics
+from schemas.dataset import Limits
 from sink.dead_letters import copy_dead_letters
 from sink.join import DatasetKey
-from sink.migrations import migrate
 from sink.partition import SinkPartition
-from sink.postgres import StaleOwner, create_offsets, create_pool, lock_datasets
-from sink.sample_ranges import SampleRanges
 from sink.verdict import judge
 from tests.sink_samples import (
     TOPIC,
@@ -522,7 +522,7 @@ async def database_of_before(settings):
         connection = await asyncpg.connect(dsn)
         await connection.execute("CREATE SCHEMA heimdall")
         for module in ("v0001_first_tables", "v0002_replays"):
-            for statement in importlib.import_module(f"sink.migrations.versions.{module}")._STATEMENTS:
+            for statement in importlib.import_module(f"iqstream.catalogue.migrations.versions.{module}")._STATEMENTS:
                 await connection.execute(statement)
         await connection.execute("CREATE TABLE heimdall.alembic_version (version_num varchar(32) PRIMARY KEY)")
         await connection.execute("INSERT INTO heimdall.alembic_version VALUES ('0002')")
@@ -874,8 +874,8 @@ async def test_what_postgres_stores_of_a_row_is_what_the_extractor_said(pool, si
 async def test_a_frozen_worker_holds_a_dataset_for_one_timeout_however_many_of_its_connections_wait_for_it(
     settings, monkeypatch
 ):
-    monkeypatch.setattr("sink.postgres.IDLE_IN_TRANSACTION_MS", 1000)
-    monkeypatch.setattr("sink.postgres.LOCK_TIMEOUT_MS", 500)
+    monkeypatch.setattr("iqstream.catalogue.postgres.IDLE_IN_TRANSACTION_MS", 1000)
+    monkeypatch.setattr("iqstream.catalogue.postgres.LOCK_TIMEOUT_MS", 500)
     async with create_pool(settings.postgres_dsn, max_size=1) as pool:
         spec = make_spec()
         await create_dataset(pool, spec)

@@ -13,17 +13,17 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
-from iqstream.ops.reach import object_store
+from iqstream.catalogue.datasets import create_dataset, delete_dataset, get_dataset, set_status
+from iqstream.catalogue.postgres import create_offsets, create_pool, lock_datasets
+from iqstream.reach import object_store
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.metrics import Metrics
 from schemas import Lineage, encode, frame_crc32
-from sink.datasets import create_dataset, delete_dataset, get_dataset, set_status
 from sink.frames import FrameReader
 from sink.objects import ObjectStore, object_name
 from sink.partition import SinkPartition
-from sink.postgres import create_offsets, create_pool, lock_datasets
 from sink.saver import Saver
 from tests.integration.transactions import settling_producer
 from tests.sink_samples import TOPIC, feature_record, kafka_record, make_frame, make_spec, withdraw_tests

@@ -9,14 +9,14 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.datasets import create_dataset, get_dataset, set_status
+from iqstream.catalogue.postgres import create_pool
 from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, SINK_GROUP
 from iqstream.runtime.worker import Worker
 from schemas import Lineage, encode, frame_crc32, headers, sample_key
-from sink.datasets import create_dataset, get_dataset, set_status
 from sink.objects import ObjectStore
-from sink.postgres import create_pool
 from sink.service import serve
 from tests.sink_samples import feature_record, make_frame, make_spec
 

@@ -15,11 +15,11 @@ import pyarrow.ipc
 import pyarrow.parquet
 import pytest
 
+from iqstream.catalogue.datasets import split_salt
 from iqstream.dataset import FeatureStream
 from iqstream.dataset.splits import SPLITS, random_split
-from iqstream.ops.reach import postgres_pool
+from iqstream.reach import postgres_pool
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
-from sink.datasets import split_salt
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
 pytestmark = pytest.mark.stack

@@ -2,10 +2,10 @@
 
 import pytest
 
-from iqstream.ops.datasets import submit as submission
-from iqstream.ops.reach import postgres_pool
+from iqstream.catalogue.datasets import get_dataset, set_status
+from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Unreachable
-from sink.datasets import get_dataset, set_status
+from iqstream.submit import submission
 from tests.integration.pipeline import small_spec, submitted_shards
 
 pytestmark = pytest.mark.stack

@@ -7,8 +7,8 @@ from uuid import uuid4
 
 from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 
-from iqstream.ops.lag.offsets import partition_ends, partition_leaders
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
+from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 
 

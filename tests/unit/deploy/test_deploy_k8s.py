@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from deploy.check_manifests import problems
-from iqstream.ops.lag.advise import ADVISED_STAGES, Cost, advise, hpa_scaler, keda_scaler
+from iqstream.lag.advise import ADVISED_STAGES, Cost, advise, hpa_scaler, keda_scaler
 from iqstream.runtime.settings import load_settings
 from iqstream.runtime.topics import GROUP_OF_TOPIC
 from iqstream.runtime.workers import STOP_DEADLINE_S

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from iqstream.ops.embedded import account, disk
-from iqstream.ops.embedded.kafka import Kafka, broker_properties
-from iqstream.ops.embedded.postgres import Postgres
-from iqstream.ops.embedded.s3 import S3, weed_options
-from iqstream.ops.embedded.server_log import begin_log, tail
-from iqstream.ops.embedded.stack import environment_file
-from iqstream.ops.embedded.state import StackState, new_state
+from iqstream.embedded import account, disk
+from iqstream.embedded.kafka import Kafka, broker_properties
+from iqstream.embedded.postgres import Postgres
+from iqstream.embedded.s3 import S3, weed_options
+from iqstream.embedded.server_log import begin_log, tail
+from iqstream.embedded.stack import environment_file
+from iqstream.embedded.state import StackState, new_state
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
 
@@ -142,7 +142,7 @@ def test_the_first_closed_directory_on_the_way_is_found(tmp_path: Path) -> None:
 
 
 def test_an_ordinary_user_needs_no_other_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("iqstream.ops.embedded.account.os.geteuid", lambda: 1000)
+    monkeypatch.setattr("iqstream.embedded.account.os.geteuid", lambda: 1000)
     assert account.account_for([Path("/root/x")]) is None
 
 
@@ -150,7 +150,7 @@ def test_root_behind_a_closed_directory_without_the_tool_is_told_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tmp_path.chmod(0o700)
-    monkeypatch.setattr("iqstream.ops.embedded.account.os.geteuid", lambda: 0)
-    monkeypatch.setattr("iqstream.ops.embedded.account.shutil.which", lambda _: None)
+    monkeypatch.setattr("iqstream.embedded.account.os.geteuid", lambda: 0)
+    monkeypatch.setattr("iqstream.embedded.account.shutil.which", lambda _: None)
     with pytest.raises(UserError, match="setpriv"):
         account.account_for([tmp_path / "data"])

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from iqstream.ops.embedded.jars import LOCK_FILE, Jar, cache_dir, ensure_jars, read_lock
-from iqstream.ops.embedded.report import Report
+from iqstream.embedded.jars import LOCK_FILE, Jar, cache_dir, ensure_jars, read_lock
+from iqstream.embedded.report import Report
 from iqstream.runtime.errors import Unreachable, UserError
 
 

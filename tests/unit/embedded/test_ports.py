@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from iqstream.ops.embedded import ports
+from iqstream.embedded import ports
 
 
 def listen(port: int) -> socket.socket:
@@ -41,7 +41,7 @@ def test_chosen_ports_and_the_partners_of_paired_ones_are_all_different() -> Non
 
 def test_taken_ports_are_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     drawn = iter([5, 5, 6])
-    monkeypatch.setattr("iqstream.ops.embedded.ports.secrets.randbelow", lambda _: next(drawn))
+    monkeypatch.setattr("iqstream.embedded.ports.secrets.randbelow", lambda _: next(drawn))
     monkeypatch.setattr(ports, "is_free", lambda _: True)
     assert ports.choose_ports(["a", "b"], taken=[]) == {"a": 12_005, "b": 12_006}
 

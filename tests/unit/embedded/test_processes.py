@@ -9,8 +9,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from iqstream.ops.embedded import processes
-from iqstream.ops.embedded.processes import ProcessRecord
+from iqstream.embedded import processes
+from iqstream.embedded.processes import ProcessRecord
 
 SLEEP = (sys.executable, "-c", "import time; print('up', flush=True); time.sleep(60)")
 DEAF = (

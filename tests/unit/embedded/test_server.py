@@ -10,9 +10,9 @@ from typing import ClassVar
 
 import pytest
 
-from iqstream.ops.embedded import ports as port_numbers
-from iqstream.ops.embedded.server import Launch, NotReadyError, Server, bring_up
-from iqstream.ops.embedded.state import new_state
+from iqstream.embedded import ports as port_numbers
+from iqstream.embedded.server import Launch, NotReadyError, Server, bring_up
+from iqstream.embedded.state import new_state
 from iqstream.runtime.errors import Unreachable
 
 LISTENS = """

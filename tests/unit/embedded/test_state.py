@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from iqstream.ops.embedded.processes import ProcessRecord
-from iqstream.ops.embedded.state import load_state, locked, new_state, open_state_dir, save_state
+from iqstream.embedded.processes import ProcessRecord
+from iqstream.embedded.state import load_state, locked, new_state, open_state_dir, save_state
 from iqstream.runtime.errors import UserError
 
 
@@ -31,7 +31,7 @@ def test_a_crash_while_saving_leaves_the_old_state(tmp_path: Path, monkeypatch: 
     def crash(_: int) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("iqstream.ops.embedded.state.os.fsync", crash)
+    monkeypatch.setattr("iqstream.embedded.state.os.fsync", crash)
     with pytest.raises(KeyboardInterrupt):
         save_state(tmp_path, new_state())
     assert load_state(tmp_path) == before
@@ -77,7 +77,7 @@ def test_a_directory_that_cannot_be_made_is_a_users_error(tmp_path: Path) -> Non
 def test_a_directory_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = open_state_dir(tmp_path / ".iqstream")
     owner = path.stat().st_uid
-    monkeypatch.setattr("iqstream.ops.embedded.state.os.geteuid", lambda: owner + 1)
+    monkeypatch.setattr("iqstream.embedded.state.os.geteuid", lambda: owner + 1)
     with pytest.raises(UserError, match=f"belongs to user id {owner}"):
         open_state_dir(path)
 

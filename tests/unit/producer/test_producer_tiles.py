@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import sink.__main__
-from iqstream.ops.commands.generate import read_terrain
+from iqstream.cli.generate import read_terrain
 from iqstream.runtime.errors import UserError
 from producer.service import ShardToFrames
 from producer.synthesize import synthesize_sample

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from iqstream.catalogue.connection import no_connection
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.postgres import no_connection
 from iqstream.runtime.postgres_address import Host, parse_dsn
 from iqstream.runtime.settings import load_settings
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqstream.catalogue.datasets import check_name, check_text
 from iqstream.runtime.errors import UserError
-from sink.datasets import check_name, check_text
 from tests.strategies import SEEDED
 
 ID = UUID("6d1b6b0e-6f0c-4d7a-9f55-8e1d7f6f2a10")

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqstream.catalogue.sample_ranges import SampleRanges
 from schemas import encode, headers, sample_key
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
-from sink.sample_ranges import SampleRanges
 from tests.sink_samples import failure_record, feature_record, kafka_record, make_spec
 from tests.strategies import SEEDED
 

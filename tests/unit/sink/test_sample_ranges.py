@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sink.sample_ranges import SampleRanges
+from iqstream.catalogue.sample_ranges import SampleRanges
 
 
 @given(st.sets(st.integers(0, 300)))

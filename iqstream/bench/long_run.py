@@ -1,0 +1,144 @@
+"""One large dataset: what a sample costs and how much memory the workers take, from the first thousand to the last."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import msgspec
+import psutil
+
+from iqstream.bench.campaign import WORKERS, bench_spec
+from iqstream.bench.load import new_dataset, submit_through_outages
+from iqstream.bench.servers import bench_servers
+from iqstream.bench.stages import STAGES, StageName, Stages
+from iqstream.bench.watch import Away
+from iqstream.catalogue.connection import connect
+from iqstream.embedded.disk import require_free
+from iqstream.initialise import initialise
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.settings import Settings
+from iqstream.submit.room import needed_bytes
+from schemas import Capture, DatasetSpec
+
+IQ_SAMPLES = 100
+POLL_S = 0.5
+STUCK_AFTER_S = 120.0
+MARKS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mark:
+    """How things stood when so many samples were decided."""
+
+    samples: int
+    seconds: float
+    cpu_s: Mapping[StageName, float]
+    """Spent by a stage's workers since they started."""
+    memory_mib: Mapping[StageName, float]
+    """Resident, of the stage's largest worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LongRun:
+    """Marks at equal distances, the first one before any sample."""
+
+    marks: Sequence[Mark]
+
+    def cpu_ms_per_sample(self, number: int, stage: StageName) -> float:
+        """Between the mark before `number` and that one."""
+        before, mark = self.marks[number - 1], self.marks[number]
+        return 1000 * (mark.cpu_s[stage] - before.cpu_s[stage]) / (mark.samples - before.samples)
+
+    def growth(self) -> float:
+        """Cost of a sample in the last part over that in the second: the first includes loading kernels."""
+        last, early = len(self.marks) - 1, min(2, len(self.marks) - 1)
+        return sum(self.cpu_ms_per_sample(last, s) for s in STAGES) / sum(
+            self.cpu_ms_per_sample(early, s) for s in STAGES
+        )
+
+    def markdown(self) -> str:
+        """A line a mark."""
+        head = "| samples | samples/s | " + " | ".join(f"{stage}, CPU ms a sample" for stage in STAGES)
+        head += " | " + " | ".join(f"{stage}, MiB" for stage in STAGES) + " |"
+        lines = [head, "|---:" * (2 + 2 * len(STAGES)) + "|"]
+        for number in range(1, len(self.marks)):
+            before, mark = self.marks[number - 1], self.marks[number]
+            rate = (mark.samples - before.samples) / (mark.seconds - before.seconds)
+            costs = " | ".join(f"{self.cpu_ms_per_sample(number, stage):.2f}" for stage in STAGES)
+            memory = " | ".join(f"{mark.memory_mib[stage]:.0f}" for stage in STAGES)
+            lines.append(f"| {mark.samples:,} | {rate:.1f} | {costs} | {memory} |")
+        end = self.marks[-1]
+        summary = (
+            f"{end.samples:,} samples in {end.seconds:.0f} s; a sample costs {self.growth():.2f} times as much CPU at "
+            f"the end as near the beginning; the largest worker takes {max(end.memory_mib.values()):.0f} MiB."
+        )
+        return "\n".join([*lines, "", summary, ""])
+
+
+def long_spec(samples: int) -> DatasetSpec:
+    """Recordings of 200 ms, so that many of them fit a disk."""
+    return msgspec.structs.replace(
+        bench_spec(samples), iq_samples=min(samples, IQ_SAMPLES), capture=Capture(capture_ms=200, chunk_ms=200)
+    )
+
+
+async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -> LongRun:
+    """Makes one dataset on servers of its own and takes a mark at every tenth of it.
+
+    Raises:
+        UserError: not enough room on the disk.
+        Failed: a stage ended, or nothing was decided for two minutes.
+        Unreachable: a server does not start.
+    """
+    spec = new_dataset(long_spec(samples), "long run")
+    require_free(state_dir, needed_bytes(spec))
+    async with bench_servers(state_dir) as servers:
+        await initialise(servers.settings())
+        async with Stages(servers.settings(), state_dir / "logs" / "stages.log", WORKERS) as stages:
+            await submit_through_outages(servers.settings, spec)
+            began_s = time.monotonic()
+            marks = [_mark(stages, 0, 0.0)]
+            for number in range(1, MARKS + 1):
+                decided = await _decided_at_least(servers.settings(), spec, stages, number * samples // MARKS)
+                marks.append(_mark(stages, decided, time.monotonic() - began_s))
+                tell(f"{decided} of {samples} samples decided")
+    return LongRun(marks=marks)
+
+
+async def _decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stages, wanted: int) -> int:
+    clock = time.monotonic
+    moved_s, before = clock(), -1
+    connection = await connect(settings.postgres_dsn)
+    try:
+        while True:
+            with contextlib.suppress(*Away):
+                decided: int = await connection.fetchval(
+                    "SELECT accepted + rejected + failed FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)
+                )
+                if decided >= wanted:
+                    return decided
+                if decided != before:
+                    moved_s, before = clock(), decided
+            if stages.unasked or clock() - moved_s > STUCK_AFTER_S:
+                problem = "; ".join(stages.unasked) or f"nothing decided in {STUCK_AFTER_S:.0f} s"
+                raise Failed(f"{problem}. The log, {stages.log_path}, ends:\n{stages.last_words()}")
+            await asyncio.sleep(POLL_S)
+    finally:
+        await connection.close()
+
+
+def _mark(stages: Stages, samples: int, seconds: float) -> Mark:
+    cpu_s: dict[StageName, float] = {}
+    memory: dict[StageName, float] = {}
+    for stage in STAGES:
+        cpu_s[stage], memory[stage] = 0.0, 0.0
+        for worker in stages.of(stage).worker_processes().values():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = worker.cpu_times()
+                cpu_s[stage] += times.user + times.system
+                memory[stage] = max(memory[stage], worker.memory_info().rss / 2**20)
+    return Mark(samples=samples, seconds=seconds, cpu_s=cpu_s, memory_mib=memory)

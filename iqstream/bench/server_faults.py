@@ -1,0 +1,118 @@
+"""Faults of the servers and of the way to them, and a record that the broker refuses."""
+
+import asyncio
+import contextlib
+from uuid import UUID
+
+import asyncpg
+import msgspec
+
+from iqstream.bench.ground import GO_ON_DEADLINE_S, POLL_S, Fault, Ground, Recovery, gone_on, now_s
+from iqstream.bench.load import new_dataset, submit_through_outages
+from iqstream.bench.servers import ServerName
+from iqstream.bench.stages import STAGES, StageName
+from iqstream.bench.watch import Away
+from iqstream.catalogue.connection import connect
+from iqstream.runtime.errors import Failed
+from schemas import Capture, DatasetSpec
+
+FULL_BYTES = 256 * 1024
+TOO_LARGE = Capture(capture_ms=1000)
+"""As cf32_le this is 1.6 MB a frame: over the broker's limit."""
+
+
+async def kill_server(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """Kill -9 of a server, and its restart on its data after a while."""
+    began_s = now_s()
+    await asyncio.to_thread(ground.servers.kill, name)
+    await asyncio.sleep(fault.hold_s)
+    await ground.servers.start(name)
+    return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
+
+
+async def fill_disk(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """No file of the server can grow, as on a full disk; then there is room again, and it is restarted."""
+    began_s = now_s()
+    await asyncio.to_thread(ground.servers.limit_files, name, FULL_BYTES)
+    await asyncio.sleep(fault.hold_s)
+    await asyncio.to_thread(ground.servers.limit_files, name, None)
+    await ground.servers.restart(name)
+    return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
+
+
+async def refuse_connections(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """Connections break, and new ones are refused for a while."""
+    await ground.servers.proxies[name].refuse()
+    await asyncio.sleep(fault.hold_s)
+    await ground.servers.proxies[name].open()
+    return await _server_gone_on(name, ground, fault, down_s=fault.hold_s)
+
+
+async def slow_connections(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """Every chunk of data takes 150 ms more."""
+    ground.servers.proxies[name].delay_s = 0.15
+    await asyncio.sleep(fault.hold_s)
+    ground.servers.proxies[name].flow()
+    return await _server_gone_on(name, ground, fault, down_s=fault.hold_s)
+
+
+async def silent_connections(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """Connections stand but carry nothing, as when a network is cut."""
+    ground.servers.proxies[name].silence()
+    await asyncio.sleep(fault.hold_s)
+    ground.servers.proxies[name].flow()
+    return await _server_gone_on(name, ground, fault, down_s=fault.hold_s)
+
+
+async def refused_record(ground: Ground, fault: Fault) -> Recovery:
+    """A dataset whose frames the broker refuses: its samples must fail, be counted, and hold up nobody."""
+    began_s = now_s()
+    spec = new_dataset(
+        msgspec.structs.replace(ground.spec, samples=2, datatype="cf32_le", capture=TOO_LARGE), "too large"
+    )
+    await submit_through_outages(ground.servers.settings, spec)
+    async with asyncio.timeout(GO_ON_DEADLINE_S):
+        while (row := await _dataset(ground, spec)) is None or row["status"] != "complete":
+            await asyncio.sleep(POLL_S)
+    if row["failed"] != spec.samples:
+        raise Failed(f"{row['failed']} of {spec.samples} samples failed of which every frame is refused")
+    return Recovery(kind=fault.kind, down_s=0.0, recovery_s=now_s() - began_s)
+
+
+async def _server_gone_on(name: ServerName, ground: Ground, fault: Fault, *, down_s: float) -> Recovery:
+    if name == "s3":
+        began_s = now_s()
+        await _something_saved(ground)
+        return Recovery(kind=fault.kind, down_s=down_s, recovery_s=now_s() - began_s)
+    concerned: tuple[StageName, ...] = STAGES if name == "kafka" else ("sink",)
+    partitions = [partition for stage in concerned for partition in ground.watch.partitions(stage)]
+    return await gone_on(ground, fault, partitions, down_s=down_s, idle_counts=name == "kafka")
+
+
+async def _something_saved(ground: Ground) -> None:
+    """Waits until the IQ of one sample more is stored."""
+    saved = "SELECT COALESCE(sum(iq_samples_saved), 0) AS saved FROM heimdall.datasets"
+    before = None
+    async with asyncio.timeout(GO_ON_DEADLINE_S):
+        while True:
+            with contextlib.suppress(*Away):
+                row = await _fetch(ground, saved)
+                if row is not None:
+                    if before is not None and row["saved"] > before:
+                        return
+                    before = row["saved"] if before is None else before
+            await asyncio.sleep(POLL_S)
+
+
+async def _dataset(ground: Ground, spec: DatasetSpec) -> "asyncpg.Record | None":
+    with contextlib.suppress(*Away):
+        return await _fetch(ground, "SELECT status, failed FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id))
+    return None
+
+
+async def _fetch(ground: Ground, query: str, *values: object) -> "asyncpg.Record | None":
+    connection = await connect(ground.servers.settings().postgres_dsn, timeout_s=5)
+    try:
+        return await connection.fetchrow(query, *values, timeout=5)
+    finally:
+        connection.terminate()

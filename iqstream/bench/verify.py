@@ -1,0 +1,92 @@
+"""Whether every dataset of a run is there exactly once, and the same as one that nothing disturbed."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from iqstream.bench.digest import dataset_digest
+from iqstream.catalogue.connection import connect
+from iqstream.runtime.settings import Settings
+from iqstream.verify.completeness import Completeness, RecordingCount
+from iqstream.verify.feature_records import committed_records
+from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode
+
+_COUNTS = """SELECT d.requested, d.accepted,
+    (SELECT count(*) FROM heimdall.sample_outcomes o WHERE o.dataset_id = d.id) AS outcomes,
+    (SELECT count(*) FROM heimdall.measurement_features f WHERE f.dataset_id = d.id) AS rows
+    FROM heimdall.datasets d WHERE d.id = $1"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found of some datasets."""
+
+    datasets: int
+    samples: int
+    lost: int
+    """Recordings without a feature record, samples without an outcome, accepted samples without a row."""
+    doubled: int
+    digests_differ: int
+    """Datasets whose rows, outcomes or objects are not those of the undisturbed run."""
+
+    def problems(self) -> list[str]:
+        """A sentence for each thing that is wrong."""
+        found = []
+        if self.lost:
+            found.append(f"{self.lost} recordings, outcomes or rows are lost")
+        if self.doubled:
+            found.append(f"{self.doubled} recordings, outcomes or rows are doubled")
+        if self.digests_differ:
+            found.append(f"{self.digests_differ} of {self.datasets} datasets differ from the undisturbed run")
+        return found
+
+
+async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: str) -> Verdict:
+    """Reads everything back: Kafka (committed records only), PostgreSQL and the object store.
+
+    Args:
+        settings: where.
+        specs: of complete datasets.
+        undisturbed: the digest to compare with.
+    """
+    recordings = await _count_recordings(settings, specs)
+    found: list[Completeness] = []
+    differ = 0
+    connection = await connect(settings.postgres_dsn)
+    try:
+        for spec in specs:
+            row = await connection.fetchrow(_COUNTS, UUID(spec.dataset_id))
+            assert row is not None  # noqa: S101  # it is complete
+            counted = recordings[spec.dataset_id]
+            found.append(
+                Completeness(
+                    requested=row["requested"],
+                    outcomes=row["outcomes"],
+                    accepted=row["accepted"],
+                    rows=row["rows"],
+                    recordings_lost=counted.lost,
+                    recordings_doubled=counted.doubled,
+                )
+            )
+            differ += await dataset_digest(settings, spec.dataset_id) != undisturbed
+    finally:
+        await connection.close()
+    return Verdict(
+        datasets=len(specs),
+        samples=sum(spec.samples for spec in specs),
+        lost=sum(one.lost for one in found),
+        doubled=sum(one.doubled for one in found),
+        digests_differ=differ,
+    )
+
+
+async def _count_recordings(settings: Settings, specs: Sequence[DatasetSpec]) -> Mapping[str, RecordingCount]:
+    counts = {spec.dataset_id: RecordingCount(spec) for spec in specs}
+    async for record in committed_records(settings):
+        try:
+            message = decode(record.value or b"")
+        except SchemaError:
+            continue  # bad on purpose
+        if isinstance(message, FeatureRecord | FailureRecord) and message.dataset_id in counts:
+            counts[message.dataset_id].add(message)
+    return counts

@@ -1,0 +1,1 @@
+"""PostgreSQL: the tables, and every statement that reads or writes them."""

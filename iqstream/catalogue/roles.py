@@ -1,0 +1,55 @@
+"""Least privilege in PostgreSQL: what the role of each stage may do, and nothing else."""
+
+from collections.abc import Sequence
+
+import asyncpg
+
+from iqstream.catalogue.postgres import Connection
+from iqstream.runtime.errors import UserError
+
+_SINK = (
+    "SELECT ON heimdall.datasets, heimdall.sample_outcomes, heimdall.measurement_features, heimdall.iq_saves",
+    "SELECT ON heimdall.stream_offsets, heimdall.dead_letters",
+    # counters, the choice of IQ and completion: not what was asked for
+    "UPDATE (accepted, rejected, failed, iq_frontier, iq_chosen, iq_samples_saved) ON heimdall.datasets",
+    "UPDATE (status, status_changed_at, completed_at) ON heimdall.datasets",
+    "INSERT, UPDATE ON heimdall.sample_outcomes",
+    "INSERT, UPDATE, DELETE ON heimdall.measurement_features, heimdall.iq_saves",
+    # positions move; they are made and deleted by `iqstream init` and by people
+    "UPDATE (next_offset, owner_epoch, updated_at) ON heimdall.stream_offsets",
+    "INSERT, UPDATE (copied_at) ON heimdall.dead_letters",
+)
+_STAGE = ("SELECT (id, version, status) ON heimdall.datasets",)
+"""Producer and extractor: they only ask which datasets were cancelled or deleted."""
+
+
+async def grant_sink(connection: Connection, role: str) -> None:
+    """Gives a role what a sink needs, and takes away what else it had on our tables.
+
+    Raises:
+        UserError: there is no such role.
+    """
+    await _grant(connection, role, _SINK)
+
+
+async def grant_stage(connection: Connection, role: str) -> None:
+    """Gives a role what a producer or an extractor needs, and takes away what else it had on our tables.
+
+    Raises:
+        UserError: there is no such role.
+    """
+    await _grant(connection, role, _STAGE)
+
+
+async def _grant(connection: Connection, role: str, privileges: Sequence[str]) -> None:
+    quoted = await connection.fetchval("SELECT quote_ident($1)", role)
+    try:
+        async with connection.transaction():
+            await connection.execute(f"REVOKE ALL ON ALL TABLES IN SCHEMA heimdall FROM {quoted}")
+            await connection.execute(f"GRANT USAGE ON SCHEMA heimdall TO {quoted}")
+            for privilege in privileges:
+                await connection.execute(f"GRANT {privilege} TO {quoted}")
+    except asyncpg.UndefinedObjectError:
+        raise UserError(
+            f"PostgreSQL has no role {role}: make it first, as in CREATE ROLE {quoted} LOGIN PASSWORD '...'"
+        ) from None

@@ -1,0 +1,224 @@
+"""Dead letters as tables for people and as documents for programs."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from rich.table import Table
+
+from iqstream.cli.console import Console
+from iqstream.cli.tables import print_whole
+from iqstream.dead_letters.letter import DeadLetter, Origin
+from iqstream.dead_letters.read import Retry
+from schemas import IQFrame, SchemaError, decode
+from sink.join import SampleKey
+
+HEXDUMP_BYTES = 256
+_BYTES_PER_LINE = 16
+_KIND = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """What a list says of one letter; its bytes are left out."""
+
+    origin: Origin
+    stage: str
+    error: str
+    message: str
+    size: int
+    kept_at: datetime
+    samples: tuple[SampleKey, ...]
+    retries: Sequence[Retry]
+
+    @property
+    def kind(self) -> _KIND:
+        """What letters are counted by."""
+        return self.stage, self.origin.topic, self.error
+
+
+@dataclass(slots=True)
+class Listing:
+    """The letters that were asked for."""
+
+    lines: list[Line] = field(default_factory=list)
+
+    def add(self, letter: DeadLetter, retries: Sequence[Retry]) -> None:
+        """Takes up a letter, without its bytes."""
+        self.lines.append(
+            Line(
+                origin=letter.origin,
+                stage=letter.stage,
+                error=letter.error,
+                message=letter.message,
+                size=len(letter.value),
+                kept_at=letter.kept_at,
+                samples=letter.samples(),
+                retries=retries,
+            )
+        )
+
+    def counts(self) -> Mapping[_KIND, int]:
+        """Letters by stage, topic and error, the most frequent first."""
+        return dict(Counter(line.kind for line in self.lines).most_common())
+
+    def places_of_several(self) -> set[str]:
+        """Where letters of several topics of one name stood: the topic's id tells them apart."""
+        places = Counter(str(line.origin) for line in self.lines)
+        return {place for place, letters in places.items() if letters > 1}
+
+
+def print_listing(console: Console, listing: Listing, limit: int) -> None:
+    """Counts by kind, then the newest letters."""
+    if not listing.lines:
+        console.print("There are no such dead letters.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("stage", "topic", "error"):
+        table.add_column(column)
+    for column in ("letters", "retried"):
+        table.add_column(column, justify="right")
+    for column in ("first", "last"):
+        table.add_column(column)
+    for kind, letters in listing.counts().items():
+        of_kind = [line for line in listing.lines if line.kind == kind]
+        times = sorted(line.kept_at for line in of_kind)
+        retried = sum(bool(line.retries) for line in of_kind)
+        table.add_row(*kind, str(letters), str(retried), _time(times[0]), _time(times[-1]))
+    print_whole(console, table)
+    console.print()
+    print_whole(console, _letters_table(listing.lines[-limit:][::-1], listing.places_of_several()))
+    if len(listing.lines) > limit:
+        console.print(f"and {len(listing.lines) - limit} older ones: --limit shows more")
+
+
+def _letters_table(lines: Sequence[Line], of_several: Collection[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for column in ("kept at", "origin", "stage", "error", "sample", "retried"):
+        table.add_column(column, no_wrap=True)
+    for line in lines:
+        table.add_row(
+            _time(line.kept_at),
+            line.origin.full if str(line.origin) in of_several else str(line.origin),
+            line.stage,
+            line.error,
+            _samples(line.samples),
+            _retried(line.retries),
+        )
+    return table
+
+
+def _samples(samples: Sequence[SampleKey]) -> str:
+    if not samples:
+        return "unknown"
+    first, last = samples[0], samples[-1]
+    indices = str(first.sample_idx) if first == last else f"{first.sample_idx}-{last.sample_idx}"
+    return f"{first.dataset_id} {indices}"
+
+
+def _retried(retries: Sequence[Retry]) -> str:
+    if not retries:
+        return ""
+    latest = retries[-1]
+    return f"generation {latest.generation}: {latest.outcome or 'under way'}"
+
+
+def letter_lines(letter: DeadLetter, retries: Sequence[Retry]) -> list[str]:
+    """Everything about one letter, a line each."""
+    lines = [
+        f"origin   {letter.origin}",
+        f"topic    {letter.origin.topic_id}",
+        f"kept at  {_time(letter.kept_at)} by the {letter.stage}",
+        f"error    {letter.error}: {letter.message}",
+        f"sample   {_samples(letter.samples())}",
+        f"key      {letter.key.decode(errors='backslashreplace')}",
+    ]
+    lines += [f"header   {name} = {_text(value) or ''}" for name, value in letter.headers]
+    lines += [f"retried  {_time(retry.retried_at)} as {_retried([retry])}" for retry in retries]
+    lines.append(f"value    {len(letter.value)} bytes")
+    return lines + (_decoded(letter.value) or hexdump(letter.value))
+
+
+def _text(value: bytes | None) -> str | None:
+    return None if value is None else value.decode(errors="backslashreplace")
+
+
+def _decoded(value: bytes) -> list[str] | None:
+    """The fields of a value that is a message of ours, its IQ as a number of bytes; None where it is none."""
+    try:
+        message = decode(value)
+    except SchemaError:
+        return None
+    plain = msgspec.to_builtins(message, builtin_types=(memoryview,))
+    if isinstance(message, IQFrame):
+        plain["iq"] = f"{len(message.iq)} bytes"
+    text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
+    return [f"  {type(message).__name__}", *(f"  {line}" for line in text.split("\n"))]
+
+
+def hexdump(value: bytes) -> list[str]:
+    """The first bytes, sixteen a line, as `hexdump -C` has them."""
+    lines = []
+    for start in range(0, min(len(value), HEXDUMP_BYTES), _BYTES_PER_LINE):
+        part = value[start : min(start + _BYTES_PER_LINE, HEXDUMP_BYTES)]
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in part)
+        lines.append(f"  {start:08x}  {part.hex(' '):<47}  |{text}|")
+    if len(value) > HEXDUMP_BYTES:
+        lines.append(f"  and {len(value) - HEXDUMP_BYTES} more bytes: --raw FILE writes all")
+    return lines
+
+
+def listing_document(listing: Listing) -> dict[str, Any]:
+    """A listing as JSON values, all letters in it, oldest first."""
+    return {
+        "counts": [
+            {"stage": stage, "topic": topic, "error": error, "letters": letters}
+            for (stage, topic, error), letters in listing.counts().items()
+        ],
+        "letters": [
+            {
+                "origin": str(line.origin),
+                "topic_id": str(line.origin.topic_id),
+                "stage": line.stage,
+                "error": line.error,
+                "message": line.message,
+                "bytes": line.size,
+                "kept_at": line.kept_at.isoformat(),
+                "samples": [_sample_document(sample) for sample in line.samples],
+                "retries": [_retry_document(retry) for retry in line.retries],
+            }
+            for line in listing.lines
+        ],
+    }
+
+
+def letter_document(letter: DeadLetter, retries: Sequence[Retry]) -> dict[str, Any]:
+    """One letter as JSON values; its bytes as hexadecimal digits."""
+    one = Listing()
+    one.add(letter, retries)
+    document: dict[str, Any] = listing_document(one)["letters"][0]
+    return document | {
+        "key": letter.key.decode(errors="backslashreplace"),
+        "headers": [[name, _text(value)] for name, value in letter.headers],
+        "value_hex": letter.value.hex(),
+    }
+
+
+def _sample_document(sample: SampleKey) -> dict[str, Any]:
+    return dict(sample._asdict())
+
+
+def _retry_document(retry: Retry) -> dict[str, Any]:
+    return {
+        **_sample_document(retry.sample),
+        "generation": retry.generation,
+        "retried_at": retry.retried_at.isoformat(),
+        "outcome": retry.outcome,
+    }
+
+
+def _time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S}Z"

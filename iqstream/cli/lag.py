@@ -1,0 +1,226 @@
+"""`iqstream lag`: how far each stage is behind."""
+
+import asyncio
+import sys
+
+import click
+from rich.live import Live
+
+from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.lag_advice import Rate, print_advice
+from iqstream.cli.lag_table import lag_line, lag_tables, lag_view
+from iqstream.lag.document import lag_document
+from iqstream.lag.exporter import LastReading, keep_reading, serve_lag
+from iqstream.lag.figures import ClusterLag
+from iqstream.lag.read import LagReader, lag_reader, read_lag
+from iqstream.lag.status import ALLOWED_BACKLOG
+from iqstream.lag.verdict import exit_code
+from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.settings import Settings, load_settings
+
+DEFAULT_INTERVAL_S = 2.0
+SERVED_INTERVAL_S = 10.0
+UNLIMITED_WIDTH = 1_000_000
+
+
+EXAMPLES = """\b
+Examples:
+  iqstream lag --watch
+  iqstream lag --group my-training --topic iq.features --json
+  iqstream lag > /dev/null || echo "a stage does not keep up"
+  iqstream lag --serve 9308
+  iqstream lag --advise 20/s --metrics http://127.0.0.1:9401/metrics > extractors.yaml
+"""  # \b is click's mark for text that is not to be rewrapped
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--group", "groups", multiple=True, metavar="GROUP", help="A consumer group, ours or any other.")
+@click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only this topic.")
+@click.option("--watch", is_flag=True, help="Go on until Ctrl-C; a line each time where this is no terminal.")
+@click.option(
+    "--serve",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve the figures to Prometheus until Ctrl-C; 0 takes any free port and names it.",
+)
+@click.option(
+    "--interval",
+    type=click.FloatRange(min=0.2),
+    metavar="S",
+    help="Seconds between readings; 2 with --watch, 10 with --serve by default.",
+)
+@click.option(
+    "--allow",
+    type=click.IntRange(min=0),
+    default=ALLOWED_BACKLOG,
+    show_default=True,
+    metavar="N",
+    help="Backlog of a partition, in offsets, up to which its status is OK.",
+)
+@click.option(
+    "--advise",
+    "advised_rate",
+    type=Rate(),
+    metavar="RATE",
+    help="Print how many workers hold RATE (samples/s, as 20/s), and YAML that scales them; with --json one document.",
+)
+@click.option(
+    "--metrics",
+    "pages",
+    multiple=True,
+    metavar="URL",
+    help="With --advise: metrics of an extractor or a sink that has worked, to measure its CPU by.",
+)
+@click.option(
+    "--scaler",
+    type=click.Choice(["keda", "hpa"]),
+    default="keda",
+    show_default=True,
+    help="With --advise: what the YAML is for.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON: one document, with --watch one a line.")
+def lag(
+    groups: tuple[str, ...],
+    topics: tuple[str, ...],
+    watch: bool,  # noqa: FBT001
+    port: int | None,
+    interval: float | None,
+    allow: int,
+    advised_rate: float | None,
+    pages: tuple[str, ...],
+    scaler: str,
+    as_json: bool,  # noqa: FBT001
+) -> None:
+    """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
+
+    Without --group: the producer on iq.jobs, the extractor on iq.frames and the sink on iq.features. --group and
+    --topic may be given several times. With --advise, --group is the extractor's or the
+    sink's. The backlog ends at the last stable offset; what is in open transactions
+    is shown beside it. Transaction markers and aborted records are no backlog where nothing else is left.
+
+    Exit code by the worst status (not with --watch or --serve): 0 OK; 1 WARN, lag never fell, or a high retention
+    risk; 2 STOP, STALL or REWIND, or records lost to retention; 3 unknown, or Kafka does not answer.
+    """
+    _refuse_idle_options(click.get_current_context(), advising=advised_rate is not None)
+    if advised_rate is not None and not pages:
+        raise UserError(
+            "--advise needs --metrics http://host:port/metrics of a worker that has worked: what a recording costs is "
+            "measured there, and the worker's log names the port"
+        )
+    if interval is not None and not watch and port is None:
+        raise UserError("--interval is of use with --watch or --serve only: leave it out, or add one of them")
+    if port is not None and (watch or as_json):
+        raise UserError("--serve goes without --watch and --json: run a second command beside it")
+    settings = load_settings()
+    if advised_rate is not None:
+        print_advice(settings, advised_rate, groups=groups, pages=pages, scaler=scaler, as_json=as_json)
+        return
+    if not watch and port is None:
+        reading = asyncio.run(read_lag(settings, groups=groups, topics=topics, allowed_backlog=allow))
+        _show(reading, as_json=as_json)
+        sys.exit(exit_code(reading))
+
+    async def go_on() -> None:
+        async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allow) as reader:
+            if port is not None:
+                await _serve(settings, reader, port, interval or SERVED_INTERVAL_S)
+            else:
+                await _watch(reader, interval or DEFAULT_INTERVAL_S, as_json=as_json)
+
+    try:
+        asyncio.run(go_on())
+    except KeyboardInterrupt:
+        return  # this is how watching and serving end
+
+
+_WITH_ADVICE = {"pages": "--metrics", "scaler": "--scaler"}
+_WITHOUT_ADVICE = {
+    "topics": "--topic", "watch": "--watch", "port": "--serve", "interval": "--interval", "allow": "--allow",
+}  # fmt: skip
+
+
+def _refuse_idle_options(context: click.Context, *, advising: bool) -> None:
+    """An option that would do nothing is an error."""
+    given = {
+        name for name in context.params if context.get_parameter_source(name) is click.core.ParameterSource.COMMANDLINE
+    }
+    for name, flag in (_WITHOUT_ADVICE if advising else _WITH_ADVICE).items():
+        if name in given:
+            raise UserError(f"{flag} goes {'without' if advising else 'with'} --advise")
+
+
+def _show(reading: ClusterLag, *, as_json: bool) -> None:
+    if as_json:
+        _print_json(reading)
+        return
+    if sys.stdout.isatty():
+        console = Console()
+        console.print(lag_tables(reading, console.width))
+    else:  # whoever reads it finds a line in one piece, and every column
+        console = Console(width=UNLIMITED_WIDTH)
+        with console.capture() as captured:
+            console.print(lag_tables(reading, UNLIMITED_WIDTH))
+        say(*(line.rstrip() for line in captured.get().splitlines()))
+
+
+async def _serve(settings: Settings, reader: LagReader, port: int, interval_s: float) -> None:
+    last = LastReading()
+    last.fail()
+    host = settings.metrics_host
+    say(f"Lag is served at http://{host}:{serve_lag(last, host, port)}/metrics, read every {interval_s:g} s.")
+    await keep_reading(reader, last, interval_s)
+
+
+async def _watch(reader: LagReader, interval_s: float, *, as_json: bool) -> None:
+    console = Console()
+    if console.is_terminal and not as_json:
+        with Live(console=console, auto_refresh=False) as live:
+            await _read_again_and_again(reader, interval_s, _Screen(live, console))
+    else:
+        await _read_again_and_again(reader, interval_s, _Lines(as_json=as_json))
+
+
+class _Screen:
+    """Refreshes in place."""
+
+    def __init__(self, live: Live, console: Console) -> None:
+        self._live = live
+        self._console = console
+
+    def show(self, reading: ClusterLag) -> None:
+        self._live.update(lag_view(reading, self._console), refresh=True)
+
+    def trouble(self, error: Unreachable) -> None:
+        self._live.update(f"{error} Trying again.", refresh=True)
+
+
+class _Lines:
+    """One line per reading."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self._as_json = as_json
+
+    def show(self, reading: ClusterLag) -> None:
+        if self._as_json:
+            _print_json(reading)
+        else:
+            say(lag_line(reading))
+
+    def trouble(self, error: Unreachable) -> None:
+        say(f"{error} Trying again.", err=True)
+
+
+async def _read_again_and_again(reader: LagReader, interval_s: float, display: _Screen | _Lines) -> None:
+    """The first reading must succeed; later on a broker may be away for a while."""
+    display.show(await reader.read())
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            display.show(await reader.read())
+        except Unreachable as error:
+            display.trouble(error)
+
+
+def _print_json(reading: ClusterLag) -> None:
+    say_json(lag_document(reading))

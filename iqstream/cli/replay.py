@@ -1,0 +1,155 @@
+"""`iqstream replay`: a dataset again, or a stage from another position."""
+
+import asyncio
+import os
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iqstream.positions.offsets_file import read_offsets
+from iqstream.positions.read import STAGES, Stage
+from iqstream.positions.run import StageMove, move_stage, parse_scope
+from iqstream.positions.target import (
+    ShiftBy,
+    Target,
+    ToCurrent,
+    ToEarliest,
+    ToLatest,
+    ToOffset,
+    ToOffsets,
+    ToTime,
+    parse_duration,
+    parse_instant,
+)
+from iqstream.reach import postgres_pool
+from iqstream.replay.run import DatasetReplay, check_version, replay_dataset, show_plan
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import load_settings
+
+_TARGETS = (
+    "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file",
+)  # fmt: skip
+_OF_STAGE = (*_TARGETS, "topic", "execute", "force", "export")
+_OF_DATASET = ("version", "samples", "as_version", "workers", "dry_run")
+
+EXAMPLES = """\b
+Examples:
+  iqstream replay --dataset 'Test IQ Generation' --dry-run
+  iqstream replay --dataset 'Test IQ Generation' --samples 0-99 --as-version 2
+  iqstream replay --stage extractor --to-datetime 2026-11-25T14:30:00Z
+  iqstream replay --stage extractor --by-duration PT30M --export back.csv --execute
+  iqstream replay --stage extractor --from-file back.csv --execute
+"""  # \b is click's mark for text that is not to be rewrapped
+
+
+@click.command(epilog=EXAMPLES)
+@click.option("--dataset", metavar="NAME-OR-ID", help="Process this dataset again.")
+@click.option(
+    "--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
+)
+@click.option("--samples", metavar="A-B[,C-D]", help="Only these samples, the last included.  [default: all]")
+@click.option(
+    "--as-version", type=click.IntRange(min=2), metavar="N", help="Store the results as this version, beside the old."
+)
+@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
+@click.option("--dry-run", is_flag=True, help="Show what a dataset's replay would do, and do nothing.")
+@click.option("--stage", type=click.Choice(list(STAGES)), help="Move this stage to another position.")
+@click.option("--to-earliest", is_flag=True, help="To the first record that is still there.")
+@click.option("--to-latest", is_flag=True, help="To the end.")
+@click.option("--to-current", is_flag=True, help="To where it stands; of use with --export.")
+@click.option("--to-offset", type=click.IntRange(min=0), metavar="N", help="To this offset.")
+@click.option("--shift-by", type=int, metavar="N", help="Forward by N offsets, backward if negative.")
+@click.option("--to-datetime", metavar="T", help="To the first record of a time with zone: 2026-11-25T14:30:00Z.")
+@click.option("--by-duration", metavar="PnDTnHnMnS", help="To the first record of so long ago: PT30M, P1D.")
+@click.option(
+    "--from-file", type=click.Path(dir_okay=False, path_type=Path), metavar="CSV", help="To the offsets of a file."
+)
+@click.option("--topic", metavar="NAME[:p,p]", help="Only these partitions of the stage's topic.  [default: all]")
+@click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the way back.")
+@click.option("--execute", is_flag=True, help="Move; without it nothing is moved.")
+@click.option("--force", is_flag=True, help="Move a stage that runs: its workers are fenced.")
+@click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
+def replay(*, dataset: str | None, stage: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # by their names
+    """Process a dataset again, or move a stage to another position on the topic that it reads.
+
+    --dataset makes the records of a dataset once more, from its frames as far as Kafka has them, else from its
+    spec, and moves nobody's position: rows are rewritten in place, or stand beside the old ones as a new version.
+
+    --stage with one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime,
+    --by-duration and --from-file shows what moving a stage means; with --execute it is moved.
+    """
+    if (dataset is None) == (stage is None):
+        raise UserError("either --dataset, to process a dataset again, or --stage, to move a stage: see --help")
+    if dataset is not None:
+        _refuse(options, _OF_STAGE, "--stage")
+        _replay_dataset(dataset, options, as_json=as_json)
+    else:
+        _refuse(options, _OF_DATASET, "--dataset")
+        _move_stage(STAGES[str(stage)], options, as_json=as_json)
+
+
+def _refuse(options: Mapping[str, Any], names: tuple[str, ...], belongs_to: str) -> None:
+    for name in names:
+        if _is_given(options[name]):
+            raise UserError(f"{_flag(name)} goes with {belongs_to}")
+
+
+def _replay_dataset(dataset: str, options: Mapping[str, Any], *, as_json: bool) -> None:
+    asked = DatasetReplay(
+        dataset=dataset,
+        version=options["version"],
+        samples=options["samples"],
+        as_version=options["as_version"],
+        workers=options["workers"] or os.cpu_count() or 1,
+    )
+    check_version(asked)
+    settings = load_settings()
+
+    async def run() -> None:
+        async with postgres_pool(settings) as pool:
+            await (show_plan if options["dry_run"] else replay_dataset)(settings, pool, asked, as_json=as_json)
+
+    asyncio.run(run())
+
+
+def _move_stage(stage: Stage, options: Mapping[str, Any], *, as_json: bool) -> None:
+    given = [name for name in _TARGETS if _is_given(options[name])]
+    if len(given) != 1:
+        found = "none" if not given else " and ".join(map(_flag, given))
+        raise UserError(f"--stage needs exactly one of {', '.join(map(_flag, _TARGETS))}; there is {found}")
+    if options["force"] and not options["execute"]:
+        raise UserError("--force goes with --execute: without it nothing is moved")
+    asked = StageMove(
+        stage=stage,
+        target=_target(stage, options),
+        partitions=parse_scope(options["topic"], stage),
+        execute=options["execute"],
+        force=options["force"],
+        export=options["export"],
+    )
+    asyncio.run(move_stage(load_settings(), asked, as_json=as_json))
+
+
+def _target(stage: Stage, options: Mapping[str, Any]) -> Target:
+    if options["to_offset"] is not None:
+        return ToOffset(options["to_offset"])
+    if options["shift_by"] is not None:
+        return ShiftBy(options["shift_by"])
+    if options["to_datetime"] is not None:
+        return ToTime(parse_instant(options["to_datetime"]))
+    if options["by_duration"] is not None:
+        return ToTime(datetime.now(UTC) - parse_duration(options["by_duration"]))
+    if options["from_file"] is not None:
+        return ToOffsets(read_offsets(options["from_file"], group=stage.group, topic=stage.topic))
+    return ToEarliest() if options["to_earliest"] else ToLatest() if options["to_latest"] else ToCurrent()
+
+
+def _is_given(value: object) -> bool:
+    return value is not None and value is not False  # 0 is an offset
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"

@@ -1,0 +1,158 @@
+"""Removing dead letters: what that means first, then the rows, the list, and what Kafka can be made to drop.
+
+Kafka drops records from a partition's start only. A letter that stands behind one that is kept is hidden from the list,
+until the ones before it are removed too or retention drops it.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from iqstream.catalogue.postgres import Pool
+from iqstream.cli.dead_letters_report import Line
+from iqstream.dead_letters.letter import Origin
+from iqstream.dead_letters.read import is_purged, purged_origins, records_on_topic
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import DEAD_LETTERS
+
+
+@dataclass(slots=True, kw_only=True)
+class Removal:
+    """What removing some letters means."""
+
+    lines: Sequence[Line]
+    before: dict[TopicPartition, int] = field(default_factory=dict)
+    """Kafka's records below these offsets go."""
+    dropped: set[Origin] = field(default_factory=set)
+    """Letters of which Kafka then has no record any more."""
+    hidden: set[Origin] = field(default_factory=set)
+    """Letters that stay in Kafka behind others, and are not listed."""
+
+    def states(self) -> Mapping[str, int]:
+        """Letters by what became of their samples: `decided` after a retry, `under_way`, or `never_retried`."""
+        found = Counter({"decided": 0, "under_way": 0, "never_retried": 0})
+        found.update(state_of(line) for line in self.lines)
+        return found
+
+
+def state_of(line: Line) -> str:
+    """What became of the samples of a letter: every one is decided by its last retry, or it is not."""
+    if not line.retries:
+        return "never_retried"
+    last = {retry.sample: retry.outcome for retry in line.retries}
+    return "decided" if None not in last.values() else "under_way"
+
+
+async def plan_removal(settings: Settings, pool: Pool, lines: Sequence[Line], now: datetime) -> Removal:
+    """What removing letters means; nothing is changed.
+
+    Raises:
+        Unreachable: Kafka does not answer.
+        Failed: it refuses the read.
+    """
+    going = await purged_origins(pool) | {line.origin: max(now, line.kept_at) for line in lines}
+    removal = Removal(lines=lines)
+    stays: set[TopicPartition] = set()
+    try:
+        async for record in records_on_topic(settings):
+            if record.letter is not None and not is_purged(record.letter, going):
+                stays.add(record.partition)
+            elif record.partition in stays:
+                if record.letter is not None:
+                    removal.hidden.add(record.letter.origin)
+            else:
+                removal.before[record.partition] = record.offset + 1
+                if record.letter is not None:
+                    removal.dropped.add(record.letter.origin)
+    except KafkaError as error:
+        raise Failed(f"{DEAD_LETTERS} cannot be read: {type(error).__name__} {error}") from None
+    removal.dropped -= removal.hidden
+    return removal
+
+
+async def remove_letters(settings: Settings, pool: Pool, removal: Removal) -> None:
+    """Removes letters for good. Interrupted, it is finished by the next removal.
+
+    Raises:
+        Failed: Kafka refuses; the letters are not listed any more.
+    """
+    async with pool.acquire() as connection, connection.transaction():
+        places = [tuple(line.origin) for line in removal.lines]
+        for table in ("dead_letters", "dead_letter_retries"):
+            await connection.executemany(
+                f"DELETE FROM heimdall.{table} "  # noqa: S608  # our tables
+                'WHERE (topic, partition, "offset", topic_id) = ($1, $2, $3, $4)',
+                places,
+            )
+        # a copy that was just sent is older than this: the deletion has waited for it
+        await connection.executemany(
+            'INSERT INTO heimdall.dead_letter_purges (topic, partition, "offset", topic_id, purged_at) '
+            "VALUES ($1, $2, $3, $4, greatest(clock_timestamp(), $5)) "
+            'ON CONFLICT (topic, topic_id, partition, "offset") DO UPDATE SET purged_at = excluded.purged_at',
+            [(*line.origin, line.kept_at) for line in removal.lines],
+        )
+    try:
+        async with admin_client(settings) as admin:
+            if removal.before:
+                await admin.delete_records(
+                    {partition: RecordsToDelete(before_offset=offset) for partition, offset in removal.before.items()}
+                )
+    except KafkaError as error:
+        raise Failed(
+            f"the letters are not listed any more, but Kafka does not delete their records ({type(error).__name__} "
+            f"{error}): the next `iqstream dead-letters purge` tries it again"
+        ) from None
+    await pool.executemany(
+        'DELETE FROM heimdall.dead_letter_purges WHERE (topic, partition, "offset", topic_id) = ($1, $2, $3, $4)',
+        [tuple(origin) for origin in removal.dropped],
+    )
+
+
+def removal_document(removal: Removal, *, executed: bool) -> dict[str, object]:
+    """A removal as JSON values."""
+    kinds = Counter(line.kind for line in removal.lines)
+    mine = {line.origin for line in removal.lines}
+    return {
+        "executed": executed,
+        "letters": len(removal.lines),
+        "bytes": sum(line.size for line in removal.lines),
+        **removal.states(),
+        "counts": [
+            {"stage": stage, "topic": topic, "error": error, "letters": letters}
+            for (stage, topic, error), letters in kinds.most_common()
+        ],
+        "left_in_kafka": len(removal.hidden & mine),
+    }
+
+
+def removal_lines(removal: Removal, *, executed: bool) -> list[str]:
+    """The same for people, a line each."""
+    document = removal_document(removal, executed=executed)
+    states = removal.states()
+    did = f"{'Removed' if executed else 'Would remove'} {document['letters']} dead letters, {document['bytes']} bytes"
+    became = (
+        f"{states['decided']} whose samples were decided by a retry, {states['under_way']} whose retry is under way, "
+        f"{states['never_retried']} never retried"
+    )
+    lines = [f"{did}: {became}"]
+    lines += [
+        f"  {letters} of the {stage}, from {topic}: {error}"
+        for (stage, topic, error), letters in Counter(line.kind for line in removal.lines).most_common()
+    ]
+    if states["never_retried"]:
+        lines.append("Nothing else has the bytes of those that were never retried; their samples stay failed.")
+    if document["left_in_kafka"]:
+        lines.append(
+            f"{document['left_in_kafka']} stand in Kafka behind letters that are kept: they are not listed any more, "
+            "and go with those before them, or with the topic's retention."
+        )
+    if not executed:
+        lines.append("Nothing was changed: add --execute.")
+    return lines

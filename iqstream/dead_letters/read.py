@@ -1,0 +1,178 @@
+"""Reading all dead letters: the topic's, and the sink's rows that have no copy there yet."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
+
+from iqstream.catalogue.postgres import Pool
+from iqstream.dead_letters.letter import DeadLetter, Origin, OriginName, named_origins, read_letter
+from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.kafka import admin_client, started_reader
+from iqstream.runtime.offsets import partition_ends, partition_leaders
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import DEAD_LETTERS
+from sink.join import SampleKey
+
+POLL_MS = 200
+STALLED_AFTER_S = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which dead letters are meant; None: any."""
+
+    stage: str | None = None
+    topic: str | None = None
+    error: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant."""
+        return (
+            self.stage in {None, letter.stage}
+            and self.topic in {None, letter.origin.topic}
+            and self.error in {None, letter.error}
+            and (self.since is None or letter.kept_at >= self.since)
+            and (self.until is None or letter.kept_at < self.until)
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retry:
+    """A replay of a dead letter's sample."""
+
+    sample: SampleKey
+    generation: int
+    retried_at: datetime
+    outcome: str | None
+    """How the sample stands now; None where it is not decided by this retry yet."""
+
+
+async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
+    """Every dead letter that was not removed, each once, in the order in which they were kept.
+
+    Raises:
+        Unreachable: Kafka does not answer, or stops answering.
+        Failed: it refuses the read.
+    """
+    seen: set[Origin] = set()
+    purged = await purged_origins(pool)
+    try:
+        async for record in records_on_topic(settings):
+            letter = record.letter
+            if letter is not None and letter.origin not in seen and not is_purged(letter, purged):
+                seen.add(letter.origin)
+                yield letter
+    except KafkaError as error:
+        raise Failed(f"{DEAD_LETTERS} cannot be read: {type(error).__name__} {error}") from None
+    for letter in await _rows_without_copy(pool):
+        if letter.origin not in seen:
+            yield letter
+
+
+async def find_letter(settings: Settings, pool: Pool, name: OriginName) -> DeadLetter:
+    """The dead letter of a record.
+
+    Raises:
+        UserError: there is none, or several that the topic's id tells apart.
+    """
+    found = {letter.origin: letter async for letter in read_letters(settings, pool) if name.means(letter.origin)}
+    (origin,) = named_origins([name], found)
+    return found[origin]
+
+
+async def retries_by_origin(pool: Pool) -> dict[Origin, list[Retry]]:
+    """What was retried, the latest last."""
+    rows = await pool.fetch(
+        'SELECT r.topic, r.partition, r."offset", r.topic_id, r.dataset_id::text, r.dataset_version, r.sample_idx, '
+        "r.generation, r.retried_at, o.outcome FROM heimdall.dead_letter_retries r "
+        "LEFT JOIN heimdall.sample_outcomes o "
+        "ON (o.dataset_id, o.dataset_version, o.sample_idx) = (r.dataset_id, r.dataset_version, r.sample_idx) "
+        "AND o.generation >= r.generation ORDER BY r.generation, r.sample_idx"
+    )
+    found: defaultdict[Origin, list[Retry]] = defaultdict(list)
+    for row in rows:
+        found[Origin(row["topic"], row["partition"], row["offset"], row["topic_id"])].append(
+            Retry(
+                sample=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
+                generation=row["generation"],
+                retried_at=row["retried_at"],
+                outcome=row["outcome"],
+            )
+        )
+    return dict(found)
+
+
+async def purged_origins(pool: Pool) -> dict[Origin, datetime]:
+    """When letters were removed that Kafka may still have."""
+    rows = await pool.fetch('SELECT topic, partition, "offset", topic_id, purged_at FROM heimdall.dead_letter_purges')
+    return {Origin(*row[:4]): row["purged_at"] for row in rows}
+
+
+def is_purged(letter: DeadLetter, purged: Mapping[Origin, datetime]) -> bool:
+    """Whether a letter was removed; one that is kept again after that was not."""
+    return letter.origin in purged and letter.kept_at <= purged[letter.origin]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicRecord:
+    """A record of the dead letters' topic."""
+
+    partition: TopicPartition
+    offset: int
+    letter: DeadLetter | None
+    """None: it is none of ours."""
+
+
+async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:
+    """Every record of the dead letters' topic, partition by partition.
+
+    Raises:
+        Unreachable: Kafka does not answer, or stops answering.
+        KafkaError: it refuses the read.
+    """
+    async with admin_client(settings) as admin:
+        ends = await partition_ends(admin, await partition_leaders(admin, [DEAD_LETTERS]))
+    async with started_reader(settings) as consumer:
+        for partition, end in sorted(ends.items()):
+            consumer.assign([partition])
+            consumer.seek(partition, end.log_start)
+            async for record in _in_partition(consumer, partition, end.end):
+                yield record
+
+
+async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> AsyncIterator[TopicRecord]:
+    loop = asyncio.get_running_loop()
+    position, moved_at = -1, loop.time()
+    while (now := await consumer.position(partition)) < end:
+        if now > position:
+            position, moved_at = now, loop.time()
+        elif loop.time() - moved_at > STALLED_AFTER_S:
+            raise Unreachable(f"Kafka gives nothing more of {DEAD_LETTERS} in {STALLED_AFTER_S:.0f} s")
+        for record in (await consumer.getmany(partition, timeout_ms=POLL_MS)).get(partition, []):
+            kept_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+            letter = read_letter(record.value or b"", record.headers, kept_at)
+            yield TopicRecord(partition=partition, offset=record.offset, letter=letter)
+
+
+async def _rows_without_copy(pool: Pool) -> list[DeadLetter]:
+    rows = await pool.fetch("SELECT * FROM heimdall.dead_letters WHERE copied_at IS NULL ORDER BY created_at")
+    return [
+        DeadLetter(
+            origin=Origin(row["topic"], row["partition"], row["offset"], row["topic_id"]),
+            stage=row["stage"],
+            error=row["error"],
+            message=row["message"],
+            key=row["key"] or b"",
+            headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
+            value=row["value"],
+            kept_at=row["created_at"],
+        )
+        for row in rows
+    ]

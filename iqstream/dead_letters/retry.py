@@ -1,0 +1,100 @@
+"""Trying dead letters again: their samples are replayed whole, and the letters marked with the replay."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from iqstream.catalogue.datasets import Dataset, find_dataset
+from iqstream.catalogue.postgres import Pool
+from iqstream.catalogue.replays import Replay, begin_replay
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.cli.dead_letters_report import Line
+from iqstream.cli.replay_report import outcomes_of
+from iqstream.dead_letters.letter import Origin
+from iqstream.replay.job import feature_partitions
+from iqstream.replay.lane import LaneResult
+from iqstream.replay.run import replay_and_show
+from iqstream.replay.sources import replayable
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import Settings
+from sink.join import DatasetKey, SampleKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retried:
+    """The samples of some letters, of one dataset, replayed."""
+
+    source: Dataset
+    replay: Replay
+    result: LaneResult
+    outcomes: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """Letters that cannot be tried again."""
+
+    letters: int
+    reason: str
+
+
+async def retry_letters(
+    settings: Settings, pool: Pool, lines: Sequence[Line], *, workers: int
+) -> tuple[list[Retried], list[Refused]]:
+    """Replays the samples of letters, dataset by dataset; letters that name none are refused.
+
+    Raises:
+        Failed: a replay could not be finished; run again, it goes on.
+        Unreachable: Kafka does not answer.
+    """
+    by_dataset: defaultdict[DatasetKey, dict[SampleKey, list[Origin]]] = defaultdict(dict)
+    for line in lines:
+        for sample in line.samples:
+            by_dataset[sample.dataset].setdefault(sample, []).append(line.origin)
+    strangers = sum(not line.samples for line in lines)
+    refused = [Refused(letters=strangers, reason="they do not say of which sample they are")] if strangers else []
+    retried = []
+    for key, meant in sorted(by_dataset.items()):
+        samples = meant
+        try:
+            source = await find_dataset(pool, key.dataset_id, version=key.dataset_version)
+            samples = {sample: found for sample, found in meant.items() if sample.sample_idx in source.samples}
+            if strange := meant.keys() - samples.keys():
+                reason = f"version {source.version} of {source.name!r} does not hold their samples"
+                refused.append(Refused(letters=_letters(meant, strange), reason=reason))
+            if not samples:
+                continue
+            replay, _resumed = await begin_replay(
+                pool,
+                source,
+                await replayable(pool, source, SampleRanges.of(sample.sample_idx for sample in samples)),
+                as_version=None,
+                lanes=await feature_partitions(settings),
+            )
+        except UserError as error:
+            refused.append(Refused(letters=_letters(samples, samples), reason=str(error)))
+            continue
+        await _mark(pool, replay, samples)
+        result = await replay_and_show(settings, pool, replay, source, workers=workers)
+        outcomes = await outcomes_of(pool, replay)
+        retried.append(Retried(source=source, replay=replay, result=result, outcomes=outcomes))
+    return retried, refused
+
+
+def _letters(origins: Mapping[SampleKey, Sequence[Origin]], samples: Iterable[SampleKey]) -> int:
+    """How many letters some samples have."""
+    return len({origin for sample in samples for origin in origins[sample]})
+
+
+async def _mark(pool: Pool, replay: Replay, samples: Mapping[SampleKey, Sequence[Origin]]) -> None:
+    await pool.executemany(
+        "INSERT INTO heimdall.dead_letter_retries "
+        '(topic, partition, "offset", topic_id, dataset_id, dataset_version, sample_idx, generation) '
+        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
+        [
+            (*origin, UUID(sample.dataset_id), sample.dataset_version, sample.sample_idx, replay.generation)
+            for sample, origins in samples.items()
+            for origin in origins
+        ],
+    )

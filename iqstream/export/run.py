@@ -1,0 +1,107 @@
+"""An export from the first row to the card."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from iqstream.catalogue.datasets import Dataset, outcome_counts_by_reason
+from iqstream.catalogue.postgres import Pool
+from iqstream.dataset.position import SCHEMA_SHA256
+from iqstream.dataset.splits import SPLITS_BY
+from iqstream.export.card import Tally, dataset_card
+from iqstream.export.rows import export_tables
+from iqstream.export.selection import selection_of
+from iqstream.export.writers import WRITERS, description_path
+from iqstream.runtime.errors import UserError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported:
+    """What was written."""
+
+    file: Path
+    card: Path
+    rows: int
+    accepted: int
+    rejected: int
+
+
+async def export_dataset(
+    pool: Pool,
+    dataset: Dataset,
+    path: Path,
+    file_format: str,
+    *,
+    include_rejected: bool,
+    on_progress: Callable[[int, int], None],
+) -> Exported:
+    """Writes the dataset as it is at this moment, then its card; `on_progress(samples done, samples in all)`.
+
+    Raises:
+        UserError: the format's library is missing.
+        OSError: the file cannot be written.
+    """
+    spec_sha256 = dataset.spec.content_sha256()
+    tally = Tally()
+    async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+        selection = await selection_of(connection, dataset)
+        outcomes = await outcome_counts_by_reason(connection, dataset.id, dataset.version)
+        wanted = {"accepted", "rejected"} if include_rejected else {"accepted"}
+        total = sum(count.samples for count in outcomes if count.outcome in wanted)
+        done = 0
+        on_progress(done, total)
+        with WRITERS[file_format](path, metadata(dataset, spec_sha256, include_rejected=include_rejected)) as writer:
+            async for samples, table in export_tables(
+                connection, dataset, selection, include_rejected=include_rejected
+            ):
+                writer.write(table)
+                tally.add(table)
+                done += samples
+                on_progress(done, total)
+    card = card_path(path)
+    card.write_text(
+        dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256), encoding="utf-8"
+    )
+    return Exported(
+        file=path,
+        card=card,
+        rows=tally.rows,
+        accepted=tally.outcomes["accepted"],
+        rejected=tally.outcomes["rejected"],
+    )
+
+
+def card_path(path: Path) -> Path:
+    """Where the card of an exported file goes: each file has one of its own, whatever its format."""
+    return path.with_name(f"{path.name}.md")
+
+
+def require_place(path: Path, file_format: str, *, force: bool) -> None:
+    """Checks that an export can take its places, before anything is read.
+
+    Raises:
+        UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
+    """
+    beside = (description_path(path),) if file_format == "csv" else ()
+    for taken in (path, card_path(path), *beside):
+        if taken.exists() and not taken.is_file():
+            raise UserError(f"{taken} is no regular file, and an export would replace it: choose another --output")
+        if os.path.lexists(taken) and not force:
+            raise UserError(f"{taken} exists: choose another --output, or add --force")
+
+
+def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:
+    """What a file says of itself, beside units and roles of its columns."""
+    return {
+        "dataset_id": dataset.id,
+        "dataset_version": dataset.version,
+        "samples": str(dataset.samples),
+        "name": dataset.name,
+        "spec_sha256": spec_sha256,
+        "generator_version": dataset.spec.generator_version,
+        "schema_sha256": SCHEMA_SHA256,
+        "splits": list(SPLITS_BY),
+        "rejected_samples": "figures and detected, without the features" if include_rejected else "left out",
+    }

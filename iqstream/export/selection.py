@@ -1,0 +1,73 @@
+"""What the quality filter did to a dataset: acceptance by distance, and the weights that undo it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.postgres import Connection
+from iqstream.dataset.splits import METRES_PER_DEGREE
+
+BIN_KM = 20.0
+MOST_WEIGHT = 10.0
+KM_PER_DEGREE = METRES_PER_DEGREE / 1000
+_QUERY = """
+SELECT floor(distance_km / $5)::int AS bin, count(*) AS samples,
+       count(*) FILTER (WHERE outcome = 'accepted') AS accepted
+FROM (
+    SELECT outcome, $6 * sqrt(((figures->>'tx_latitude')::float8 - $3) ^ 2
+                            + (((figures->>'tx_longitude')::float8 - $4) * cosd($3)) ^ 2) AS distance_km
+    FROM heimdall.sample_outcomes
+    WHERE dataset_id = $1 AND dataset_version = $2 AND figures ? 'tx_latitude'
+) AS placed
+GROUP BY bin ORDER BY bin
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """Samples and accepted samples by distance of the transmitter from the network's centre, in bins of BIN_KM."""
+
+    centre: tuple[float, float]
+    """Latitude and longitude: the receivers' mean."""
+    samples: npt.NDArray[np.int64]
+    accepted: npt.NDArray[np.int64]
+
+    def bins(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.int64]:
+        """The bin of places; -1 where a coordinate is NaN."""
+        north = np.asarray(latitude, float) - self.centre[0]
+        east = (np.asarray(longitude, float) - self.centre[1]) * np.cos(np.radians(self.centre[0]))
+        distance_km = KM_PER_DEGREE * np.hypot(north, east)
+        found: npt.NDArray[np.int64] = np.where(np.isfinite(distance_km), distance_km // BIN_KM, -1).astype(np.int64)
+        return np.minimum(found, len(self.samples) - 1)
+
+    def weights(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.float64]:
+        """For accepted samples: 1 / (acceptance at their distance), at most MOST_WEIGHT times, scaled to a mean of 1.
+
+        Weighted so, accepted samples stand for all that were asked for. 1 where the place is unknown.
+        """
+        share = self.accepted / np.maximum(self.samples, 1)
+        inverse = np.where(share > 0, 1 / np.maximum(share, 1 / MOST_WEIGHT), 0.0)
+        accepted = self.accepted.sum()
+        mean = (inverse * self.accepted).sum() / accepted if accepted else 1.0
+        bins = self.bins(latitude, longitude)
+        if not len(inverse):
+            return np.ones(bins.shape)
+        return np.where(bins < 0, 1.0, inverse[bins] / (mean or 1.0))
+
+
+async def selection_of(connection: Connection, dataset: Dataset) -> Selection:
+    """Reads the ledger, counts only."""
+    receivers = dataset.spec.receivers
+    centre = (
+        float(np.mean([receiver.latitude for receiver in receivers])),
+        float(np.mean([receiver.longitude for receiver in receivers])),
+    )
+    rows = await connection.fetch(_QUERY, UUID(dataset.id), dataset.version, *centre, BIN_KM, KM_PER_DEGREE)
+    size = max((row["bin"] for row in rows), default=-1) + 1
+    samples, accepted = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    for row in rows:
+        samples[row["bin"]], accepted[row["bin"]] = row["samples"], row["accepted"]
+    return Selection(centre=centre, samples=samples, accepted=accepted)

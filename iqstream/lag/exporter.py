@@ -1,0 +1,71 @@
+"""Serves the last reading of lag to Prometheus."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Iterable
+
+from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from iqstream.lag.figures import ClusterLag
+from iqstream.lag.metrics import LAG_METRICS, Measured, measured
+from iqstream.lag.read import LagReader
+from iqstream.runtime.errors import Unreachable, UserError
+
+log = logging.getLogger(__name__)
+
+
+class LastReading(Collector):
+    """What the registry collects: the figures of the last reading, or that there is none."""
+
+    def __init__(self) -> None:
+        self._figures: tuple[Measured, ...] = ()
+
+    def put(self, lag: ClusterLag, read_s: float) -> None:
+        """A reading that succeeded."""
+        self._figures = (
+            *measured(lag),
+            Measured(name="iqstream_lag_up", labels=(), value=1),
+            Measured(name="iqstream_lag_read_seconds", labels=(), value=read_s),
+        )
+
+    def fail(self) -> None:
+        """The broker did not answer: a figure that stands still would look like a group that does."""
+        self._figures = (Measured(name="iqstream_lag_up", labels=(), value=0),)
+
+    def collect(self) -> Iterable[GaugeMetricFamily]:
+        """All metrics of the table, each with the series that are known."""
+        families = {spec.name: GaugeMetricFamily(spec.name, spec.meaning, labels=spec.labels) for spec in LAG_METRICS}
+        for figure in self._figures:
+            families[figure.name].add_metric(figure.labels, figure.value)
+        return families.values()
+
+
+def serve_lag(last: LastReading, host: str, port: int) -> int:
+    """Serves `/metrics` in a thread; returns the port (a free one where 0 is asked for).
+
+    Raises:
+        UserError: the port is taken, or may not be used.
+    """
+    registry = CollectorRegistry()
+    registry.register(last)
+    try:
+        server, _thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise UserError(f"--serve {port}: {host}:{port} cannot be listened on ({error.strerror})") from None
+    return int(server.server_port)
+
+
+async def keep_reading(reader: LagReader, last: LastReading, interval_s: float) -> None:
+    """Reads until cancelled; a broker may be away for a while, at the start as well as later."""
+    while True:
+        started_s = time.monotonic()
+        try:
+            lag = await reader.read()
+            last.put(lag, time.monotonic() - started_s)
+        except Unreachable as error:
+            last.fail()
+            log.warning("%s Trying again.", error)
+        await asyncio.sleep(max(0.0, interval_s - (time.monotonic() - started_s)))

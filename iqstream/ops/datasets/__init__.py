@@ -1,1 +1,0 @@
-"""A dataset: submitted, watched, and read back from where it is stored."""

@@ -1,0 +1,1 @@
+"""A dataset as a picture, and its features beside the truth."""

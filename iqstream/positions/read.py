@@ -1,0 +1,90 @@
+"""Where a stage stands, asked of the one authority that it has, and whether it runs."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import for_code
+
+from iqstream.catalogue.postgres import Pool
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """A stage by what it reads, and as whom."""
+
+    name: str
+    topic: str
+    group: str
+
+    @property
+    def keeps_offsets_in_postgres(self) -> bool:
+        """The sink's position is a row beside its results; Kafka's is a copy of it."""
+        return self.group == SINK_GROUP
+
+
+STAGES = {
+    stage.name: stage
+    for stage in (
+        Stage(name="producer", topic=JOBS, group=PRODUCER_GROUP),
+        Stage(name="extractor", topic=FRAMES, group=EXTRACTOR_GROUP),
+        Stage(name="sink", topic=FEATURES, group=SINK_GROUP),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StagePosition:
+    """A stage as it stands."""
+
+    stage: Stage
+    current: dict[TopicPartition, int]
+    """Partitions without a position are left out."""
+    ends: dict[TopicPartition, Ends]
+    members: tuple[str, ...]
+    """Instance ids of the group's members: it is active where there are any."""
+
+
+async def read_position(admin: AIOKafkaAdminClient, pool: Pool, stage: Stage) -> StagePosition:
+    """Reads where a stage stands.
+
+    Raises:
+        Failed: its topic does not exist.
+        KafkaError: the broker does not tell.
+    """
+    leaders = await partition_leaders(admin, [stage.topic])
+    if stage.topic not in leaders:
+        raise Failed(f"there is no topic {stage.topic}: run `iqstream init`")
+    if stage.keeps_offsets_in_postgres:
+        current = await _stored_offsets(pool, stage)
+    else:
+        current = await committed_offsets(admin, stage.group)
+    return StagePosition(
+        stage=stage,
+        current={partition: offset for partition, offset in current.items() if partition.topic == stage.topic},
+        ends=await partition_ends(admin, leaders),
+        members=tuple(await _members(admin, stage.group)),
+    )
+
+
+async def _stored_offsets(pool: Pool, stage: Stage) -> dict[TopicPartition, int]:
+    rows = await pool.fetch(
+        'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
+        stage.group,
+        stage.topic,
+    )
+    return {TopicPartition(stage.topic, row["partition"]): row["next_offset"] for row in rows}
+
+
+async def _members(admin: AIOKafkaAdminClient, group: str) -> Sequence[str]:
+    """Client ids, which our members' instance ids are."""
+    (response,) = await admin.describe_consumer_groups([group])
+    for error, _group, _state, _kind, _protocol, members, *_ in response.groups:
+        if error:
+            raise for_code(error)(f"members of group {group}")
+        return [client_id for _member_id, client_id, *_ in members]
+    return []

@@ -1,0 +1,55 @@
+"""PostgreSQL and the object store as the settings name them, or a clear word that they do not answer."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import asyncpg
+
+from iqstream.catalogue.postgres import Pool, create_pool
+from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.postgres_address import parse_dsn
+from iqstream.runtime.settings import Settings
+from sink.objects import ObjectStore
+
+
+@asynccontextmanager
+async def postgres_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """A small pool of connections.
+
+    Raises:
+        Unreachable: no server there, or it has none of our tables.
+        UserError: the settings are wrong.
+    """
+    async with create_pool(settings.postgres_dsn, max_size=4) as pool:
+        try:
+            yield pool
+        except asyncpg.UndefinedTableError:
+            place = parse_dsn(settings.postgres_dsn)
+            raise Unreachable(f"PostgreSQL at {place} has no tables of iqstream: run `iqstream init`.") from None
+
+
+def object_store(settings: Settings) -> ObjectStore:
+    """The object store's client; it connects when it is used."""
+    return ObjectStore(
+        endpoint=settings.s3_endpoint,
+        access_key=settings.s3_access_key,
+        secret_key=settings.s3_secret_key,
+        secure=settings.s3_secure,
+        region=settings.s3_region,
+        bucket=settings.s3_bucket,
+        ca_file=settings.s3_cafile,
+    )
+
+
+async def ensure_bucket(settings: Settings) -> bool:
+    """Makes the bucket if it is not there; whether it did.
+
+    Raises:
+        Unreachable: no object store there.
+        Failed: it refuses us.
+    """
+    store = object_store(settings)
+    try:
+        return await store.ensure_bucket()
+    finally:
+        store.close()

@@ -1,0 +1,102 @@
+"""The offsets that lag is made of, asked of the broker in a way that changes nothing there.
+
+The client's public calls would make a missing topic (metadata), take a coordinator that is still loading for a
+group without offsets, and give only one of the two ends of a partition.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.offset import OffsetResetStrategy
+
+from iqstream.runtime import kafka_protocol
+from iqstream.runtime.kafka_protocol import NO_LEADER, READ_COMMITTED, READ_UNCOMMITTED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ends:
+    """Where a partition's records start and end. `end` is the last stable offset, `high_watermark` not before it."""
+
+    log_start: int
+    end: int
+    high_watermark: int
+
+
+async def existing_groups(admin: AIOKafkaAdminClient) -> frozenset[str]:
+    """Groups that have members or offsets. Raises KafkaError."""
+    return frozenset(name for name, *_ in await admin.list_consumer_groups())
+
+
+async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
+    """All offsets of a group; empty for one that does not exist.
+
+    Raises:
+        KafkaError: the coordinator does not answer for the group (still loading, or it may not).
+    """
+    coordinator = await admin.find_coordinator(group)
+    response = await admin._send_request(OffsetFetchRequest(group, None), coordinator)  # noqa: SLF001
+    entries = [
+        (TopicPartition(topic, partition), offset, error)
+        for topic, partitions in response.topics
+        for partition, offset, _metadata, error in partitions
+    ]
+    for error in (response.error_code, *(error for *_, error in entries)):
+        if error:
+            raise for_code(error)(f"offsets of group {group}")
+    return {partition: offset for partition, offset, _ in entries if offset >= 0}
+
+
+async def partition_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[int, int]]:
+    """Leader by topic and partition, `NO_LEADER` where there is none; topics that do not exist are left out.
+
+    Raises:
+        KafkaError: a topic may not be seen.
+    """
+    return await kafka_protocol.partition_leaders(admin._client, topics)  # noqa: SLF001
+
+
+async def partition_ends(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]]
+) -> dict[TopicPartition, Ends]:
+    """Ends of all partitions that have a leader; one whose leader refuses (it has just moved) is left out.
+
+    Asked in this order the high watermark cannot be before the last stable offset, nor that before the start.
+    """
+    everywhere = [
+        TopicPartition(topic, partition)
+        for topic, partitions in leaders.items()
+        for partition, leader in partitions.items()
+        if leader != NO_LEADER
+    ]
+
+    async def ask(isolation_level: int, which: int) -> dict[TopicPartition, int]:
+        wanted = dict.fromkeys(everywhere, which)
+        return await kafka_protocol.list_offsets(admin._client, leaders, isolation_level, wanted)  # noqa: SLF001
+
+    starts = await ask(READ_COMMITTED, OffsetResetStrategy.EARLIEST)
+    ends = await ask(READ_COMMITTED, OffsetResetStrategy.LATEST)
+    high_watermarks = await ask(READ_UNCOMMITTED, OffsetResetStrategy.LATEST)
+    return {
+        partition: Ends(log_start=starts[partition], end=ends[partition], high_watermark=high_watermarks[partition])
+        for partition in starts.keys() & ends.keys() & high_watermarks.keys()
+    }
+
+
+async def offsets_at(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], times_ms: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, int | None]:
+    """The first offset whose record is as young as a time: where a partition ended then, by its records' timestamps.
+
+    None where all its records are older: then it ended where it ends now.
+    """
+    reachable = {
+        partition: at
+        for partition, at in times_ms.items()
+        if leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER) != NO_LEADER
+    }
+    found = await kafka_protocol.list_offsets(admin._client, leaders, READ_COMMITTED, reachable)  # noqa: SLF001
+    return {partition: None if offset < 0 else offset for partition, offset in found.items()}

@@ -1,0 +1,1 @@
+"""Submitting a dataset: its row first, then its shards, each exactly once."""

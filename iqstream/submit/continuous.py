@@ -1,0 +1,179 @@
+"""A dataset that grows at a rate until it is ended: shards per tick, never more than the stages keep up with."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from uuid import UUID
+
+from aiokafka.errors import ProducerFenced
+
+from iqstream.catalogue.datasets import Dataset, decided_up_to, find_dataset, set_status
+from iqstream.catalogue.postgres import Pool, complete_if_done
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.outages import ServersAway
+from iqstream.runtime.settings import Settings
+from iqstream.submit.submission import (
+    SAMPLES_PER_SHARD,
+    SUBMITTED_VERSION,
+    ShardPublisher,
+    shard_publisher,
+)
+from schemas import DatasetSpec
+from sink.join import DatasetKey
+
+TICK_S = 1.0
+BACKLOG_S = 20.0
+"""Of the rate, waiting in the topics: more is not submitted before some of it is done."""
+LEAST_BACKLOG_SAMPLES = 32
+
+_AWAY: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """How it stands."""
+
+    submitted: int
+    """Samples so far."""
+    backlog: int
+    """Samples submitted and not decided yet."""
+    held_back: bool
+    """Nothing was submitted, because of the backlog."""
+
+
+class Pace:
+    """How many samples are due. What is held back is not caught up later: a rate is no debt."""
+
+    def __init__(self, rate_per_s: float, now_s: float) -> None:
+        self.rate_per_s = rate_per_s
+        self._last_s = now_s
+        self._due = 0.0
+
+    def due(self, now_s: float, *, held_back: bool) -> int:
+        """Whole shards' worth of samples to submit now."""
+        passed_s, self._last_s = now_s - self._last_s, now_s
+        self._due += min(passed_s, 2 * TICK_S) * self.rate_per_s
+        if held_back:
+            self._due = min(self._due, float(SAMPLES_PER_SHARD))
+            return 0
+        whole = int(self._due // SAMPLES_PER_SHARD) * SAMPLES_PER_SHARD
+        self._due -= whole
+        return whole
+
+
+async def grow(
+    settings: Settings,
+    pool: Pool,
+    spec: DatasetSpec,
+    rate_per_s: float,
+    *,
+    stop: asyncio.Event,
+    on_tick: Callable[[Tick], None],
+    on_outage: Callable[[str], None],
+) -> Dataset:
+    """Submits samples of a running dataset until `stop`, until it has `spec.samples` or until somebody ends it.
+
+    Goes on where an earlier one of the same dataset got to. A server that is away is waited for. Returns the
+    dataset, which is then as large as what was submitted, and complete once that is decided.
+
+    Raises:
+        Failed: another one submits to the dataset since.
+        Unreachable: a server is away at the end. The dataset still runs.
+    """
+    pace = Pace(rate_per_s, asyncio.get_running_loop().time())
+    while True:
+        try:
+            await _submit_until(stop, settings, pool, spec, pace, on_tick)
+        except ProducerFenced:
+            raise Failed(
+                f"nothing more is submitted to {spec.name!r} from here: another `iqstream datasets resume` or `end` "
+                f"has taken it over, or this one stood still for too long. `iqstream datasets show {spec.dataset_id}`"
+            ) from None
+        except _AWAY as error:
+            if not stop.is_set():
+                on_outage(f"{type(error).__name__}: {error}")
+                await _wait(stop)
+                continue
+        return await end_growth(settings, pool, spec)
+
+
+async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Dataset:
+    """Ends a dataset at what was submitted: it is complete when that is decided; with nothing, it is cancelled.
+
+    Whoever submits to it cannot go on. One that has ended already, or was submitted whole, is left as it is.
+
+    Raises:
+        Unreachable: a server is away. The dataset still runs.
+    """
+    try:
+        async with shard_publisher(settings, spec) as publisher:
+            samples = publisher.samples
+        if samples == 0:  # or the broker has forgotten, long after the last one was decided
+            samples = await decided_up_to(pool, spec.dataset_id, SUBMITTED_VERSION)
+        await _end_at(pool, spec, samples)
+        return await _read(pool, spec)
+    except _AWAY as error:
+        raise Unreachable(
+            f"{spec.name!r} could not be ended ({type(error).__name__}: {error}). What is submitted stays; once the "
+            f"servers are there, `iqstream datasets end {spec.dataset_id}` ends it."
+        ) from None
+
+
+async def _submit_until(
+    stop: asyncio.Event,
+    settings: Settings,
+    pool: Pool,
+    spec: DatasetSpec,
+    pace: Pace,
+    on_tick: Callable[[Tick], None],
+) -> None:
+    async with shard_publisher(settings, spec) as publisher:
+        if publisher.samples == 0 and (await _read(pool, spec)).decided:
+            raise Failed(
+                f"the broker has forgotten how much of {spec.name!r} was submitted (`offsets.retention.minutes` after "
+                f"the last time): `iqstream datasets end {spec.dataset_id}` ends it at what was decided"
+            )
+        while not stop.is_set() and publisher.samples < spec.samples:
+            dataset = await _read(pool, spec)
+            if not dataset.is_growing:
+                return  # somebody has ended it
+            waiting = publisher.samples - dataset.decided
+            held_back = waiting > max(LEAST_BACKLOG_SAMPLES, round(BACKLOG_S * pace.rate_per_s))
+            await _submit(publisher, pace.due(asyncio.get_running_loop().time(), held_back=held_back))
+            on_tick(Tick(submitted=publisher.samples, backlog=waiting, held_back=held_back))
+            await _wait(stop)
+
+
+async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
+    if samples == 0:
+        await set_status(pool, spec.dataset_id, SUBMITTED_VERSION, "cancelled")
+        return
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            "UPDATE heimdall.datasets SET grows = false, samples = $3, requested = heimdall.sample_count($3), "
+            "spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
+            "WHERE id = $1 AND version = $2 AND status = 'running' AND grows",
+            UUID(spec.dataset_id),
+            SUBMITTED_VERSION,
+            SampleRanges.first(samples).to_sql(),
+            samples,
+        )
+        await complete_if_done(connection, DatasetKey(spec.dataset_id, SUBMITTED_VERSION))
+
+
+async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:
+    return await find_dataset(pool, spec.dataset_id, version=SUBMITTED_VERSION)
+
+
+async def _submit(publisher: ShardPublisher, samples: int) -> None:
+    if samples:
+        await publisher.publish(samples // SAMPLES_PER_SHARD)
+
+
+async def _wait(stop: asyncio.Event) -> None:
+    try:
+        async with asyncio.timeout(TICK_S):
+            await stop.wait()
+    except TimeoutError:
+        return

@@ -1,0 +1,35 @@
+"""How much disk a dataset takes, reckoned before it is made."""
+
+from iqstream.embedded.disk import require_free
+from iqstream.runtime.settings import Settings, read_env_file, state_directory
+from schemas import DatasetSpec
+
+NPY_BYTES_PER_SAMPLE = 8
+WIRE_BYTES_PER_SAMPLE = 4
+ROW_BYTES_PER_RECEIVER = 4096
+"""A row, its outcome and its feature records, in PostgreSQL and in Kafka."""
+RESERVE_BYTES = 1024**3
+
+
+def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
+    """Objects, rows and the frames, at most; the topic's retention, where it is known, bounds the frames."""
+    recording = spec.capture.samples
+    recordings = spec.samples * len(spec.receivers)
+    objects = min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE
+    frames = recordings * recording * WIRE_BYTES_PER_SAMPLE
+    if settings is not None:
+        retained = settings.partitions * (settings.frames_retention_bytes + settings.frames_segment_bytes)
+        frames = min(frames, retained)
+    return objects + frames + recordings * ROW_BYTES_PER_RECEIVER + RESERVE_BYTES
+
+
+def check_room_for(spec: DatasetSpec, settings: Settings) -> None:
+    """Checks the embedded servers' disk; servers elsewhere are not ours to look at.
+
+    Raises:
+        UserError: not enough, with both figures.
+    """
+    state_dir = state_directory()
+    embedded = read_env_file(state_dir / "env").get("IQSTREAM_S3_ENDPOINT") == settings.s3_endpoint
+    if embedded:
+        require_free(state_dir, needed_bytes(spec, settings))

@@ -1,0 +1,1 @@
+"""Removing datasets, and what is left of those that are gone."""

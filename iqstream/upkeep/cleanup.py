@@ -1,0 +1,176 @@
+"""What deleted and old datasets still take up, and what of it may go: rows, objects, and records in Kafka.
+
+Kafka drops records from a partition's start only, so a record goes when everything before it may go too. A partition
+is cleared up to the lowest of: its group's position (for the sink the one in PostgreSQL, which is the authority), and
+the first record that a dataset which still needs the topic can have, which is none from before its submission.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.errors import KafkaError
+
+from iqstream.catalogue.datasets import OPEN, Dataset
+from iqstream.catalogue.postgres import Pool
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.offsets import Ends, committed_offsets, offsets_at, partition_ends, partition_leaders
+from iqstream.runtime.topics import FEATURES, FRAMES, GROUP_OF_TOPIC, JOBS, SINK_GROUP
+
+CLOCK_MARGIN = timedelta(minutes=1)
+"""Submission is dated by PostgreSQL, records by the machines that wrote them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartitionPlan:
+    """What happens to one partition's records."""
+
+    partition: TopicPartition
+    log_start: int
+    end: int
+    before: int
+    """Records below this offset go."""
+
+    @property
+    def goes(self) -> int:
+        """Offsets to delete."""
+        return self.before - self.log_start
+
+    @property
+    def stays(self) -> int:
+        """Offsets that are left."""
+        return self.end - self.before
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """One topic, and why what stays stays."""
+
+    topic: str
+    partitions: tuple[PartitionPlan, ...]
+    needed_by: str | None
+    """Name of the oldest dataset that needs its records; None where none does."""
+
+    @property
+    def goes(self) -> int:
+        """Offsets to delete, in all partitions."""
+        return sum(plan.goes for plan in self.partitions)
+
+    @property
+    def stays(self) -> int:
+        """Offsets that are left to the topic's retention."""
+        return sum(plan.stays for plan in self.partitions)
+
+
+def old_datasets(datasets: Iterable[Dataset], older_than: timedelta | None, now: datetime) -> list[Dataset]:
+    """Those that are finished, and have been for longer than `older_than`; none where no age is given.
+
+    All versions of a dataset go together: it is old when each of them is.
+    """
+    if older_than is None:
+        return []
+    every = list(datasets)
+    young = {
+        one.id for one in every if one.status in OPEN or now - (one.completed_at or one.status_changed_at) <= older_than
+    }
+    return [one for one in every if one.status != "deleted" and one.id not in young]
+
+
+def needs(topic: str, dataset: Dataset) -> bool:
+    """Whether a dataset still needs its records of a topic.
+
+    Jobs: while it is being made. Frames: likewise, and recordings as long as the dataset is there, since nobody can
+    make them again. Features: as long as it is there, since training reads them from the topic.
+    """
+    if dataset.status == "deleted":
+        return False
+    return dataset.status in OPEN or topic == FEATURES or (topic == FRAMES and dataset.recorded)
+
+
+def bound(ends: Ends, position: int | None, first_needed: int | None) -> int:
+    """The offset below which a partition's records go; the log's start where nothing may."""
+    limits = [ends.end, *(limit for limit in (position, first_needed) if limit is not None)]
+    return max(ends.log_start, min(limits)) if position is not None else ends.log_start
+
+
+async def plan_topics(admin: AIOKafkaAdminClient, pool: Pool, datasets: Sequence[Dataset]) -> list[TopicPlan]:
+    """What of our topics may go if `datasets` are all that there are.
+
+    Raises:
+        KafkaError: the broker does not answer.
+    """
+    leaders = await partition_leaders(admin, [JOBS, FRAMES, FEATURES])
+    ends = await partition_ends(admin, leaders)
+    return [
+        await _plan_topic(admin, topic, leaders, ends, await _positions(admin, pool, topic), datasets)
+        for topic in (JOBS, FRAMES, FEATURES)
+        if topic in leaders
+    ]
+
+
+async def _plan_topic(
+    admin: AIOKafkaAdminClient,
+    topic: str,
+    leaders: Mapping[str, Mapping[int, int]],
+    ends: Mapping[TopicPartition, Ends],
+    positions: Mapping[TopicPartition, int],
+    datasets: Sequence[Dataset],
+) -> TopicPlan:
+    needing = min((one for one in datasets if needs(topic, one)), key=lambda one: one.created_at, default=None)
+    first_needed: Mapping[TopicPartition, int | None] = {}
+    here = [partition for partition in sorted(ends) if partition.topic == topic]
+    if needing is not None:
+        since_ms = int((needing.created_at - CLOCK_MARGIN).timestamp() * 1000)
+        first_needed = await offsets_at(admin, leaders, dict.fromkeys(here, since_ms))
+    return TopicPlan(
+        topic=topic,
+        needed_by=None if needing is None else needing.name,
+        partitions=tuple(
+            PartitionPlan(
+                partition=partition,
+                log_start=ends[partition].log_start,
+                end=ends[partition].high_watermark,
+                before=bound(ends[partition], positions.get(partition), first_needed.get(partition)),
+            )
+            for partition in here
+        ),
+    )
+
+
+async def _positions(admin: AIOKafkaAdminClient, pool: Pool, topic: str) -> dict[TopicPartition, int]:
+    if topic != FEATURES:
+        return await committed_offsets(admin, GROUP_OF_TOPIC[topic])
+    rows = await pool.fetch(
+        'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
+        SINK_GROUP,
+        topic,
+    )
+    return {TopicPartition(topic, row["partition"]): row["next_offset"] for row in rows}
+
+
+async def delete_records(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan]) -> int:
+    """Deletes what the plans say; how many offsets.
+
+    Raises:
+        Failed: the broker refuses; what went before is gone.
+    """
+    going = {p.partition: p for plan in plans for p in plan.partitions if p.goes > 0}
+    if going:
+        try:
+            await admin.delete_records({p: RecordsToDelete(before_offset=plan.before) for p, plan in going.items()})
+        except KafkaError as error:
+            raise Failed(f"Kafka does not delete records: {type(error).__name__} {error}") from None
+    return sum(plan.goes for plan in going.values())
+
+
+async def deleted_rows(pool: Pool) -> dict[str, int]:
+    """By id of a deleted dataset, rows and outcomes that are still there."""
+    rows = await pool.fetch(
+        "SELECT d.id::text, count(*) AS rows "
+        "FROM (SELECT DISTINCT id FROM heimdall.datasets WHERE status = 'deleted') d "
+        "JOIN (SELECT dataset_id FROM heimdall.measurement_features UNION ALL "
+        "SELECT dataset_id FROM heimdall.sample_outcomes) o ON o.dataset_id = d.id GROUP BY 1"
+    )
+    return {row["id"]: row["rows"] for row in rows}

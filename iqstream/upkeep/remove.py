@@ -1,0 +1,29 @@
+"""Removing a dataset: its rows, outcomes and objects; a tombstone stays, by which records under way are recognised."""
+
+from dataclasses import dataclass
+
+from iqstream.catalogue.datasets import delete_dataset
+from iqstream.catalogue.postgres import Pool
+from sink.objects import ObjectStore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What went."""
+
+    rows: int
+    objects: int
+
+
+async def remove_dataset(pool: Pool, store: ObjectStore, dataset_id: str) -> Removed:
+    """Removes all versions of a dataset; again, what an interrupted removal left.
+
+    The rows first: from then on stages skip its records and no saver writes objects for it.
+
+    Raises:
+        UserError: there is no such dataset.
+        Failed: the object store refuses.
+        Unreachable: it does not answer; the rows are gone then, and the same command removes the objects later.
+    """
+    rows = await delete_dataset(pool, dataset_id)
+    return Removed(rows=rows, objects=await store.remove_dataset(dataset_id))

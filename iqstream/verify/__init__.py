@@ -1,0 +1,1 @@
+"""Proofs that a dataset is what its lineage says."""

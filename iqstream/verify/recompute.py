@@ -1,0 +1,72 @@
+"""A sample's outcome and row once more, from its frames alone, and where they differ from what is stored. Pure."""
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from extractor.service import feature_record
+from iqstream.catalogue.stored import COLUMNS, StoredOutcome, StoredRow
+from schemas import DatasetSpec, IQFrame, Lineage
+from sink.join import JoinedSample, SampleKey
+from sink.rows import measurement_row
+from sink.verdict import Outcome, figures, judge
+
+
+def recomputed(spec: DatasetSpec, stored: StoredOutcome, frames: Mapping[str, IQFrame], *, recorded: bool) -> Outcome:
+    """Extraction and verdict of a sample whose every frame is there."""
+    key = SampleKey(spec.dataset_id, spec.dataset_version, stored.sample_idx)
+    records = tuple(feature_record(frames[rx_id], Lineage(**stored.lineage[rx_id])) for rx_id in sorted(stored.lineage))
+    return judge(
+        JoinedSample(
+            key=key,
+            generation=stored.generation,
+            records=records,
+            failures=(),
+            missing=int(stored.figures.get("missing_receivers", 0)),
+            live=recorded,
+        ),
+        spec.limits,
+    )
+
+
+def differences(
+    spec: DatasetSpec, content_sha256: str, stored: StoredOutcome, row: StoredRow | None, made: Outcome
+) -> Iterator[str]:
+    """A sentence for everything in which the stored outcome or row is not what was made again."""
+    if (stored.outcome, stored.reason) != (made.verdict, made.reason):
+        yield f"is {_verdict(stored.outcome, stored.reason)}, made again {_verdict(made.verdict, made.reason)}"
+        return
+    for name, value in _plain(figures(made)).items():
+        if stored.figures.get(name) != value:
+            yield f"figure {name} is {stored.figures.get(name)}, made again {value}"
+    if made.verdict != "accepted" or row is None:
+        return
+    again = measurement_row(spec, content_sha256, made)
+    expected = {name: getattr(again, name) for name in COLUMNS}
+    expected["receiver_features"] = [json.loads(text) for text in again.receiver_features]
+    expected["extraction_metadata"] = json.loads(again.extraction_metadata)
+    for name in COLUMNS:
+        yield from _differing(name, row.columns[name], expected[name])
+
+
+def _differing(name: str, stored: Any, made: Any) -> Iterator[str]:  # noqa: ANN401  # JSON values
+    """The leaves of two JSON values that differ, by their path."""
+    if isinstance(stored, dict) and isinstance(made, dict):
+        for key in sorted(stored.keys() | made.keys()):
+            yield from _differing(f"{name}.{key}", stored.get(key), made.get(key))
+    elif isinstance(stored, list) and isinstance(made, list) and len(stored) == len(made):
+        for index, (one, other) in enumerate(zip(stored, made, strict=True)):
+            label = other.get("rx_id", index) if isinstance(other, dict) else index
+            yield from _differing(f"{name}[{label}]", one, other)
+    elif stored != made:
+        yield f"{name} is {stored}, made again {made}"
+
+
+def _verdict(outcome: str, reason: str | None) -> str:
+    return outcome if reason is None else f"{outcome} ({reason})"
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """As it comes back from JSON."""
+    result: dict[str, Any] = json.loads(json.dumps(values))
+    return result

@@ -1,0 +1,1 @@
+"""How far a dataset is, and what keeps it from getting on."""

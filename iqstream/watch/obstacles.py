@@ -1,0 +1,77 @@
+"""What keeps a dataset from getting on, as far as it can be seen from outside.
+
+Stages that do not run or have no position, transactions that do not end, IQ that is not saved.
+"""
+
+from collections.abc import Collection, Sequence
+from uuid import UUID
+
+from aiokafka.admin import AIOKafkaAdminClient
+
+from iqstream.catalogue.postgres import Pool
+from iqstream.positions.read import STAGES, read_position
+from iqstream.runtime.errors import Failed
+from iqstream.runtime.offsets import partition_ends, partition_leaders
+
+
+async def obstacles(
+    pool: Pool, admin: AIOKafkaAdminClient, dataset_id: str, waiting_stages: Collection[str]
+) -> tuple[str, ...]:
+    """A sentence each, with what to do.
+
+    Args:
+        pool: connections to PostgreSQL.
+        admin: of the cluster.
+        dataset_id: of the dataset.
+        waiting_stages: stages that still have something to do for it.
+    """
+    found = [
+        f"no {stage} is running: start one with `iqstream {stage}`"
+        for stage in waiting_stages
+        if not await _has_members(admin, STAGES[stage].group)
+    ]
+    found += await _missing_positions(pool, admin, waiting_stages)
+    found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
+    unsaved = await pool.fetchrow(
+        "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
+        "WHERE dataset_id = $1 AND saved_at IS NULL AND error IS NOT NULL",
+        UUID(dataset_id),
+    )
+    if unsaved is not None and unsaved["samples"]:
+        found.append(f"the IQ of {unsaved['samples']} samples waits to be saved: {unsaved['error']}")
+    return tuple(found)
+
+
+async def _missing_positions(pool: Pool, admin: AIOKafkaAdminClient, waiting_stages: Collection[str]) -> list[str]:
+    found = []
+    for stage in waiting_stages:
+        try:
+            position = await read_position(admin, pool, STAGES[stage])
+        except Failed as error:  # no topic
+            found.append(str(error))
+            continue
+        if missing := sorted(place.partition for place in position.ends.keys() - position.current.keys()):
+            found.append(
+                f"the {stage} has no position on {position.stage.topic}:{','.join(map(str, missing))}: "
+                "`iqstream init` sets it, or names the command"
+            )
+    return found
+
+
+async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:
+    """Most are over in a moment: the offset tells one that stays from the next."""
+    ends = await partition_ends(admin, await partition_leaders(admin, topics))
+    return [
+        f"{topic}-{partition} stands still at offset {end.end}, where a transaction has not ended; "
+        "`kafka-transactions.sh find-hanging` says whose it is"
+        for (topic, partition), end in sorted(ends.items())
+        if end.end < end.high_watermark
+    ]
+
+
+async def _has_members(admin: AIOKafkaAdminClient, group: str) -> bool:
+    """Whether anybody is in a group; the client can read the answer on one group only."""
+    _error, _group, _state, _protocol_type, _protocol, members, *_ = (await admin.describe_consumer_groups([group]))[
+        0
+    ].groups[0]
+    return bool(members)

@@ -1,0 +1,106 @@
+"""How far a dataset is, stage by stage."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+
+from iqstream.catalogue.datasets import OPEN, Dataset, find_dataset
+from iqstream.catalogue.postgres import Pool
+from iqstream.reach import postgres_pool
+from iqstream.runtime.backlog import group_positions, unread_offsets
+from iqstream.runtime.kafka import admin_client, started_reader
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
+from iqstream.submit.submission import (
+    SAMPLES_PER_SHARD,
+    SUBMISSION_PLACE,
+    SUBMITTED_VERSION,
+    submission_group,
+    submitted,
+)
+from iqstream.watch.obstacles import obstacles
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A dataset's row, with what its stages have done; `generated` and `extracted` are reckoned from backlogs."""
+
+    dataset: Dataset
+    submitted: int
+    """Samples; fewer than requested while a submission goes on, and for as long as a dataset grows."""
+    generated: int
+    """Samples."""
+    extracted: int
+    """Samples, too: recordings over receivers."""
+    obstacles: tuple[str, ...] = ()
+    """What keeps it from getting on, a sentence each."""
+
+    @property
+    def iq_wanted(self) -> int:
+        """Samples whose IQ will be stored, as far as can be known yet."""
+        undecided = self.dataset.requested - self.dataset.decided
+        return min(self.dataset.iq_samples, self.dataset.accepted + undecided)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing more will come."""
+        return self.dataset.status in {"complete", "cancelled", "deleted"}
+
+    @property
+    def waiting_stages(self) -> tuple[str, ...]:
+        """The stages that still have something to do for the dataset."""
+        left = {
+            "producer": self.generated < self.submitted,
+            "extractor": self.extracted < self.submitted,
+            "sink": not self.finished,
+        }
+        return () if self.finished else tuple(stage for stage, waits in left.items() if waits)
+
+
+class ProgressReader:
+    """Asks PostgreSQL for what is decided and Kafka for what is still to do."""
+
+    def __init__(self, pool: Pool, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer) -> None:
+        self._pool = pool
+        self._admin = admin
+        self._reader = reader
+
+    async def read(self, dataset_id: str, version: int = SUBMITTED_VERSION) -> Progress:
+        """A version's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
+        shards = await self._backlog(JOBS, PRODUCER_GROUP)
+        frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
+        dataset = await find_dataset(self._pool, dataset_id, version=version)
+        progress = reckon(dataset, await self._submitted(dataset), shards, frames)
+        found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages)
+        return replace(progress, obstacles=found)
+
+    async def _submitted(self, dataset: Dataset) -> int:
+        if dataset.version != SUBMITTED_VERSION or dataset.status not in OPEN:
+            return dataset.requested
+        positions = await group_positions(self._admin, submission_group(dataset.spec), [SUBMISSION_PLACE])
+        return len(submitted(dataset, positions[SUBMISSION_PLACE]))
+
+    async def _backlog(self, topic: str, group: str) -> int:
+        return sum((await unread_offsets(self._admin, self._reader, topic, group)).values())
+
+
+def reckon(dataset: Dataset, submitted: int, unread_shards: int, unread_frames: int) -> Progress:
+    """What the backlogs say of a dataset, never less than what is decided."""
+    submitted = max(dataset.decided, submitted)
+    generated = max(dataset.decided, submitted - unread_shards * SAMPLES_PER_SHARD)
+    extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))
+    return Progress(dataset=dataset, submitted=submitted, generated=generated, extracted=extracted)
+
+
+@asynccontextmanager
+async def progress_reader(settings: Settings) -> AsyncIterator[ProgressReader]:
+    """A reader with its clients, for as long as the context lasts.
+
+    Raises:
+        Unreachable: Kafka or PostgreSQL does not answer.
+    """
+    async with postgres_pool(settings) as pool, admin_client(settings) as admin, started_reader(settings) as reader:
+        yield ProgressReader(pool, admin, reader)

@@ -1,0 +1,95 @@
+"""What a dead letter says of itself."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from aiokafka import ConsumerRecord
+from hypothesis import given
+from hypothesis import strategies as st
+
+from iqstream.cli.dead_letters_report import hexdump, letter_document, letter_lines
+from iqstream.dead_letters.letter import NOT_SAID, Origin, named_origins, parse_origin, read_letter
+from iqstream.dead_letters.read import Filter
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.records import dead_letter
+from sink.join import SampleKey
+
+ID = "00000000-0000-4000-8000-000000000001"
+TOPIC_ID, ANOTHER = UUID(int=1), UUID(int=2)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SHARD = (("schema", b"generation_shard"), ("dataset_version", b"2"), ("samples", b"3"), ("generation", b"0"))
+FRAME = (("schema", b"iq_frame"), ("dataset_version", b"2"), ("generation", b"0"), ("rx_id", b"torino"))
+
+
+def letter(stage, key, headers, value=b"bytes"):
+    record = ConsumerRecord("iq.frames", 3, 128, 0, 0, key, value, None, 0, 0, headers)
+    sent = dead_letter(record, topic_id=TOPIC_ID, stage=stage, error=ValueError("what was wrong"))
+    return read_letter(sent.value, sent.headers, NOW)
+
+
+def test_what_a_stage_keeps_is_read_back():
+    read = letter("extractor", f"{ID}:7".encode(), FRAME)
+    assert (read.origin, read.stage, read.error) == (Origin("iq.frames", 3, 128, TOPIC_ID), "extractor", "ValueError")
+    assert (read.message, read.value, read.headers) == ("what was wrong", b"bytes", FRAME)
+
+
+def test_a_frames_letter_is_about_its_sample_and_a_shards_about_all_of_its_samples():
+    assert letter("extractor", f"{ID}:7".encode(), FRAME).samples() == (SampleKey(ID, 2, 7),)
+    assert letter("producer", f"{ID}:7".encode(), SHARD).samples() == tuple(SampleKey(ID, 2, i) for i in (7, 8, 9))
+
+
+@given(
+    st.none() | st.binary(max_size=60),
+    st.lists(st.tuples(st.text(max_size=20), st.none() | st.binary(max_size=20)), max_size=4),
+)
+def test_whatever_a_stranger_sends_can_be_read_and_shown_and_is_about_nobody(key, headers):
+    one = letter("extractor", key, tuple(headers))
+    assert one.samples() == ()
+    assert json.loads(json.dumps(letter_document(one, [])))["headers"] == [[n, text_of(v)] for n, v in headers]
+    assert len(letter_lines(one, [])) > len(headers)
+
+
+def text_of(value):
+    return None if value is None else value.decode(errors="backslashreplace")
+
+
+def test_a_record_that_no_stage_kept_is_passed_over():
+    assert read_letter(b"", [("origin", b"iq.frames:0:1")], NOW) is None
+
+
+def test_a_letter_of_before_does_not_say_its_topics_id():
+    record = ConsumerRecord("iq.frames", 3, 128, 0, 0, b"", b"bytes", None, 0, 0, FRAME)
+    sent = dead_letter(record, topic_id=TOPIC_ID, stage="sink", error=ValueError())
+    read = read_letter(sent.value, sent.headers[1:], NOW)
+    assert (read.origin, read.headers) == (Origin("iq.frames", 3, 128, NOT_SAID), FRAME)
+
+
+def test_a_name_means_one_letter_or_the_choice_is_told():
+    """Topics of one name that were made one after another have the same offsets."""
+    known = [Origin("iq.frames", 3, 128, TOPIC_ID), Origin("iq.frames", 3, 128, ANOTHER), Origin("iq.frames", 3, 7)]
+    assert named_origins([parse_origin("iq.frames:3:7")], known) == {known[2]}
+    assert named_origins([parse_origin(known[1].full)], known) == {known[1]}
+    with pytest.raises(UserError, match=f"2 dead letters are of iq.frames:3:128.*{TOPIC_ID}, .*{ANOTHER}"):
+        named_origins([parse_origin("iq.frames:3:128")], known)
+    with pytest.raises(UserError, match="there is no dead letter"):
+        named_origins([parse_origin("iq.frames:3:9")], known)
+
+
+@pytest.mark.parametrize("text", ["iq.frames:3", "iq.frames:a:1", "iq.frames:1:-1", "", "iq.frames:1:1@x", "t:1:1\n"])
+def test_what_is_no_origin_is_refused(text):
+    with pytest.raises(UserError, match="topic:partition:offset"):
+        parse_origin(text)
+
+
+def test_a_filters_until_is_left_out_and_its_since_is_not():
+    one = letter("sink", b"", ())
+    assert Filter(since=NOW).takes(one)
+    assert not Filter(until=NOW).takes(one)
+
+
+def test_a_hexdump_shows_the_first_bytes_and_says_how_many_are_left():
+    lines = hexdump(bytes(range(32)) * 10)
+    assert lines[0] == "  00000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f  |................|"
+    assert lines[-1] == "  and 64 more bytes: --raw FILE writes all"

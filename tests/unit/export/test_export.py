@@ -1,0 +1,108 @@
+"""What an export says of its columns: units and meanings of the table of features, in every format and on the card."""
+
+import csv
+import json
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.export.card import Tally, dataset_card
+from iqstream.export.rows import _Tables
+from iqstream.export.selection import Selection
+from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, STREAM_COLUMNS
+from iqstream.export.writers import WRITERS
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS
+from sink.rows import json_text, receiver_object
+from tests.sink_samples import feature_record, make_spec
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+SELECTION = Selection(centre=(45.0, 8.0), samples=np.array([1]), accepted=np.array([1]))
+
+
+def dataset():
+    return Dataset(
+        id=make_spec().dataset_id, version=1, name="exported", spec=make_spec(samples=1), recorded=False,
+        grows=False, samples=SampleRanges.first(1),
+        status="complete", requested=1, accepted=1, rejected=0, failed=0, iq_samples=0, iq_samples_saved=0,
+        created_at=NOW, status_changed_at=NOW, completed_at=NOW,
+    )  # fmt: skip
+
+
+def stored(dataset, *, without=()):
+    """The row of a sample as PostgreSQL gives it, of an extractor that did not know some features."""
+    objects = [receiver_object(feature_record(dataset.spec, 0, receiver)) for receiver in range(3)]
+    kept = [{name: value for name, value in one.items() if name not in without} for one in objects]
+    return {
+        "sample_idx": 0, "outcome": "accepted", "reason": None, "figures": '{"mean_snr_db": 20.0}',
+        "tx_altitude_m": 1.0, "extraction_metadata": "{}", "receiver_features": [json_text(one) for one in kept],
+    }  # fmt: skip
+
+
+def table(**kept):
+    one = dataset()
+    return _Tables(one, SELECTION, one.id).table([stored(one, **kept)])
+
+
+def test_feature_columns_have_the_units_of_the_table():
+    columns = {column.name: column for column in COLUMNS}
+    for feature in FEATURE_TABLE.values():
+        for statistic in STATISTICS:
+            column = columns[f"{feature.name}_{statistic}"]
+            assert column.unit == feature.unit_of(statistic)
+            assert feature.definition in column.meaning
+    assert [columns[f"{name}_mean"].unit for name in ("envelope_mean", "envelope_std", "envelope_max")] == ["1"] * 3
+    assert columns["zero_crossing_rate_mean"].unit == "1/sample"
+    assert (columns["rssi_dbm_mean"].unit, columns["rssi_dbm_std"].unit) == ("dBm", "dB")
+    assert (columns["psd_dbm_per_hz_max"].unit, columns["psd_dbm_per_hz_std"].unit) == ("dBm/Hz", "dB")
+
+
+@pytest.mark.parametrize("column", {column.name: column for column in (*COLUMNS, *STREAM_COLUMNS)}.values(), ids=str)
+def test_every_measure_has_a_unit_and_a_unit_in_a_name_is_the_unit(column):
+    assert bool(column.unit) == (column.dtype == "f8" or column.name == "captured_at_ns")
+    if column.name not in FEATURE_COLUMNS:
+        for ending, unit in {"_m": "m", "_ns": "ns", "_db": "dB", "itude": "degree"}.items():
+            assert column.unit == unit or not column.name.endswith(ending)
+
+
+def units_in(path):
+    """Units by column, as a reader of the file finds them."""
+    if path.suffix == ".parquet":
+        schema = pyarrow.parquet.read_schema(path)
+        return {field.name: (field.metadata or {}).get(b"unit", b"").decode() for field in schema}
+    if path.suffix == ".csv":
+        described = json.loads(path.with_name(f"{path.name}-metadata.json").read_text())
+        with path.open(newline="") as file:
+            assert next(csv.reader(file)) == [column["name"] for column in described["tableSchema"]["columns"]]
+        return {column["name"]: column.get("unit", "") for column in described["tableSchema"]["columns"]}
+    with np.load(path, allow_pickle=False) as arrays:
+        return json.loads(arrays["metadata"].item())["units"]
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_every_format_says_the_units(file_format, tmp_path):
+    path = tmp_path / f"set.{file_format}"
+    with WRITERS[file_format](path, {"name": "exported"}) as writer:
+        writer.write(table())
+    assert units_in(path) == {column.name: column.unit for column in COLUMNS}
+
+
+def test_a_row_from_before_a_feature_was_measured_is_exported_without_it():
+    old, new = table(without=("signal_present",)), table()
+    assert np.isnan(old["signal_present_mean"]).all()
+    assert not np.isnan(new["signal_present_mean"]).any()
+    np.testing.assert_array_equal(old["snr_db_mean"], new["snr_db_mean"])
+
+
+def test_the_card_defines_every_feature():
+    one, tally = dataset(), Tally()
+    tally.add(table())
+    card = dataset_card(one, SELECTION, [], tally, file="set.csv", spec_sha256="5a")
+    rows = [[cell.strip() for cell in line.split(" | ")] for line in card.splitlines() if line.startswith("| `")]
+    assert [row[0] for row in rows] == [f"| `{name}`" for name in FEATURE_NAMES]
+    for (_, unit, undetected, definition), feature in zip(rows, FEATURE_TABLE.values(), strict=True):
+        assert (unit, undetected) == (feature.unit, feature.undetected)
+        assert definition.removesuffix(" |").replace("\\|", "|") == feature.definition

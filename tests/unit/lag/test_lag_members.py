@@ -1,0 +1,58 @@
+"""Who is in a group and what they read, from a coordinator's description; what it does not say is not known."""
+
+from types import SimpleNamespace
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+    UnknownError,
+)
+
+from iqstream.lag.members import NOT_KNOWN, Membership, membership
+from iqstream.lag.probe import _without_answer
+
+
+def subscription(*topics):
+    return ConsumerProtocolMemberMetadata(version=0, subscription=list(topics), user_data=b"").encode()
+
+
+async def described(state, *metadata, error=0, exists=True):
+    class Admin:
+        async def describe_consumer_groups(self, groups):
+            members = [("id", "client", "/host", one, b"") for one in metadata]
+            return [SimpleNamespace(groups=[(error, groups[0], state, "consumer", "range", members)])]
+
+    return await membership(Admin(), "theirs", exists=exists)
+
+
+@pytest.mark.parametrize(
+    ("state", "metadata", "exists", "expected"),
+    [
+        ("Stable", [subscription("a"), subscription("a", "b")], True, Membership(members=2, topics=frozenset("ab"))),
+        ("Empty", [], True, Membership(members=0, topics=None)),
+        ("PreparingRebalance", [subscription("a")], True, Membership(members=1, topics=None)),
+        ("Stable", [b"", subscription("a")], True, Membership(members=2, topics=None)),
+        ("Stable", [b"\x00\x01\x00\x00\x00\x09ab"], True, Membership(members=1, topics=None)),
+        ("Dead", [], False, Membership(members=0, topics=None)),
+        ("Dead", [], True, NOT_KNOWN),  # it is there, and of a protocol that this client does not speak
+    ],
+)
+async def test_what_the_members_read_is_known_only_where_all_of_them_say(state, metadata, exists, expected):
+    assert await described(state, *metadata, exists=exists) == expected
+
+
+async def test_a_group_that_may_not_be_described_is_an_error():
+    with pytest.raises(GroupAuthorizationFailedError):
+        await described("", error=GroupAuthorizationFailedError.errno)
+
+
+def test_an_error_about_some_partitions_takes_no_answer_from_the_others():
+    asked = {TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("ab", 0)}
+    assert _without_answer(TopicAuthorizationFailedError("a"), asked) == {TopicPartition("a", n) for n in (0, 1)}
+    gone = OffsetOutOfRangeError({TopicPartition("ab", 0): 7, TopicPartition("c", 0): 1})
+    assert _without_answer(gone, asked) == {TopicPartition("ab", 0)}
+    assert _without_answer(UnknownError(), asked) == asked

@@ -1,0 +1,22 @@
+"""How much disk a dataset is refused for."""
+
+import msgspec
+
+from iqstream.cli.generate import first_hour
+from iqstream.runtime.settings import Settings
+from iqstream.submit.room import needed_bytes
+from schemas.dataset import MAX_SAMPLES
+from tests.integration.pipeline import small_spec
+
+SETTINGS = Settings(kafka_bootstrap="", postgres_dsn="", s3_endpoint="", s3_access_key="", s3_secret_key="")
+
+
+def test_a_growing_dataset_needs_room_for_an_hour_of_its_rate_and_not_for_the_most_it_may_become():
+    most = small_spec(MAX_SAMPLES)
+    hour = msgspec.structs.replace(most, samples=18_000)
+    assert needed_bytes(first_hour(most, 5.0), SETTINGS) == needed_bytes(hour, SETTINGS)
+    assert needed_bytes(hour, SETTINGS) < needed_bytes(most, SETTINGS) / 10
+
+
+def test_one_that_may_become_less_than_an_hour_of_its_rate_needs_room_for_that():
+    assert first_hour(small_spec(100), 5.0).samples == 100
