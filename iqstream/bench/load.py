@@ -10,10 +10,11 @@ import msgspec
 
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
+from iqstream.catalogue.datasets import create_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
-from iqstream.submit.submission import resume, submit
+from iqstream.submit.submission import resume
 from schemas import DatasetSpec
 
 POLL_S = 0.2
@@ -117,14 +118,13 @@ def new_dataset(spec: DatasetSpec, name: str) -> DatasetSpec:
 
 
 async def submit_through_outages(settings: Callable[[], Settings], spec: DatasetSpec) -> None:
-    """Submits, and after an interruption resumes, until it is done."""
+    """Submits, and after an interruption resumes, until it is done; frames that the topic does not take, too."""
     while True:
         try:
             async with postgres_pool(settings()) as pool:
-                if await pool.fetchval("SELECT true FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)):
-                    await resume(settings(), pool, spec)
-                else:
-                    await submit(settings(), pool, spec)
+                if not await pool.fetchval("SELECT true FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)):
+                    await create_dataset(pool, spec)
+                await resume(settings(), pool, spec)
         except Away:
             await asyncio.sleep(POLL_S)
         else:

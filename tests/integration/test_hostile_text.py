@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -49,7 +50,7 @@ async def make_hostile(settings, dataset_id):
         await connection.close()
     headers = [(STORED, STORED.encode())]
     record = ConsumerRecord(FRAMES, 0, 4711, 0, 0, STORED.encode(), b"\xc1", None, 0, 0, headers)
-    letter = dead_letter(record, stage="extractor", error=ValueError(STORED))
+    letter = dead_letter(record, stage="extractor", error=ValueError(STORED), topic_id=UUID(int=9))
     sender = transactional_producer(settings, "a-hostile-letter")
     await sender.start()
     try:

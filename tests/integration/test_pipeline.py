@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.datasets import create_dataset
+from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FRAMES
+from iqstream.submit.submission import resume
 from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, STATISTICS, Capture, GenerationShard, decode, encode, headers, sample_key
 from schemas.feature_record import FEATURE_VALUES
@@ -106,7 +109,6 @@ async def test_kill_9_of_a_worker_of_each_stage_changes_nothing(settings, pipeli
 
 async def test_a_cancelled_dataset_stops_and_the_next_one_goes_on(settings, pipeline):
     from iqstream.catalogue.datasets import set_status
-    from iqstream.reach import postgres_pool
 
     cancelled, following = small_spec(3_000), small_spec(10)
     await submit_dataset(settings, cancelled)
@@ -121,7 +123,9 @@ async def test_a_cancelled_dataset_stops_and_the_next_one_goes_on(settings, pipe
 async def test_frames_that_the_broker_refuses_fail_their_samples_and_disturb_no_other_dataset(settings, pipeline):
     too_large = small_spec(4, datatype="cf32_le", capture=Capture(capture_ms=1000))  # 1.6 MB a frame
     other = small_spec(10)
-    await submit_dataset(settings, too_large)
+    async with postgres_pool(settings) as pool:  # as submitted before the topic's limit was lowered: now it is refused
+        await create_dataset(pool, too_large)
+        await resume(settings, pool, too_large)
     await submit_dataset(settings, other)
     row = await wait_for_dataset(settings, too_large, is_complete)
     assert (row["failed"], row["requested"]) == (4, 4)
