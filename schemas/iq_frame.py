@@ -161,7 +161,9 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     def samples(self) -> npt.NDArray[np.complex64]:
         """The recording as complex64, shape (n,), in sqrt(mW): a new array, aligned whatever `iq` is."""
         components = np.frombuffer(self.iq, dtype=component_dtype(self.datatype))
-        return np.multiply(components, np.float32(self.scale), dtype=np.float32).view(np.complex64)
+        amplitudes = components.astype(np.float32)
+        amplitudes *= np.float32(self.scale)  # in place: NumPy converts in small buffers where it does both at once
+        return amplitudes.view(np.complex64)
 
     @property
     def duration_ms(self) -> float:

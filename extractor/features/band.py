@@ -61,13 +61,10 @@ def measure_band(spectrum: Spectrum, floor: NoiseFloor) -> Band | None:
 
     None when no bin is occupied or nothing but noise is left in the run.
     """
-    first, last, energy = _strongest_run(floor.occupied(broad=False), spectrum.psd, floor.power)
-    wide_first, wide_last, wide_energy = _strongest_run(floor.occupied(broad=True), spectrum.psd, floor.power)
-    if wide_energy > _BROAD_ADVANTAGE * energy:
-        first, last = wide_first, wide_last
-    growth = min(max(_LEAST_GROWTH_BINS, int(_GROWTH * (last - first))), _LARGEST_GROWTH_BINS)
-    first, last = max(0, first - growth), min(spectrum.psd.size, last + growth)
-    total, centroid, low, high, equivalent = _measure_run(spectrum.psd, floor.power, first, last)
+    first, last, growth, measures = _find_and_measure(
+        spectrum.psd, floor.power, floor.narrow, floor.narrow_limit, floor.broad, floor.broad_limit
+    )
+    total, centroid, low, high, equivalent = measures
     if not total > 0.0:
         return None
     middle, bin_hz = spectrum.psd.size // 2, spectrum.bin_hz
@@ -88,11 +85,31 @@ def measure_shape(spectrum: Spectrum, floor: NoiseFloor) -> Shape:
 
     The half-width is taken around the centroid, so that it grows with the bandwidth wherever the signal lies.
     """
-    occupied = floor.occupied(broad=False) | floor.occupied(broad=True)
-    centroid, rolloff = _measure_shape(spectrum.psd, floor.power, occupied)
+    centroid, rolloff = _measure_shape(
+        spectrum.psd, floor.power, floor.narrow, floor.narrow_limit, floor.broad, floor.broad_limit
+    )
     if rolloff <= 0.0:
         return Shape(0.0, 0.0)
     return Shape((centroid - spectrum.psd.size // 2) * spectrum.bin_hz, rolloff * spectrum.bin_hz)
+
+
+@kernel
+def _find_and_measure(
+    psd: NDArray[np.float64],
+    floor: float,
+    narrow: NDArray[np.float64],
+    narrow_limit: float,
+    broad: NDArray[np.float64],
+    broad_limit: float,
+) -> tuple[int, int, int, tuple[float, float, float, float, float]]:
+    """Bounds of the grown run, its growth and its measures."""
+    first, last, energy = _strongest_run(narrow > narrow_limit, psd, floor)
+    wide_first, wide_last, wide_energy = _strongest_run(broad > broad_limit, psd, floor)
+    if wide_energy > _BROAD_ADVANTAGE * energy:
+        first, last = wide_first, wide_last
+    growth = min(max(_LEAST_GROWTH_BINS, int(_GROWTH * (last - first))), _LARGEST_GROWTH_BINS)
+    first, last = max(0, first - growth), min(psd.size, last + growth)
+    return first, last, growth, _measure_run(psd, floor, first, last)
 
 
 @kernel
@@ -185,13 +202,20 @@ def _measure_run(
 
 
 @kernel
-def _measure_shape(psd: NDArray[np.float64], floor: float, occupied: NDArray[np.bool_]) -> tuple[float, float]:
+def _measure_shape(
+    psd: NDArray[np.float64],
+    floor: float,
+    narrow: NDArray[np.float64],
+    narrow_limit: float,
+    broad: NDArray[np.float64],
+    broad_limit: float,
+) -> tuple[float, float]:
     """Centroid and half-width in bins, over the occupied bins and a guard around them."""
     size = psd.size
     excess = np.zeros(size)
     last = -_GUARD_BINS - 1
     for i in range(size + _GUARD_BINS):
-        if i < size and occupied[i]:
+        if i < size and (narrow[i] > narrow_limit or broad[i] > broad_limit):
             last = i
         settled = i - _GUARD_BINS
         if 0 <= settled < size and last >= settled - _GUARD_BINS:

@@ -42,7 +42,7 @@ def to_baseband(spectrum: Spectrum, band: Band) -> Baseband:
     reach = max(middle - band.first, band.last - 1 - middle) - band.margin
     reach = min(max(reach, 1), width // 2 - 1)
     selected = np.empty((count, width), np.complex64)
-    _select(spectrum.segments, centre, reach, selected)
+    _select(spectrum.segments.view(np.float32), centre, reach, selected.view(np.float32))
     pieces = scipy.fft.ifft(selected, axis=1, workers=1, overwrite_x=True)
     samples = pieces[0] if count == 1 else _overlap_add(pieces)
     bin_hz = spectrum.bin_hz
@@ -50,21 +50,32 @@ def to_baseband(spectrum: Spectrum, band: Band) -> Baseband:
 
 
 @kernel
-def _select(segments: NDArray[np.complex64], centre: int, reach: int, selected: NDArray[np.complex64]) -> None:
-    """Copy the bins within the reach of the centre, and zeros beside them.
+def _select(segments: NDArray[np.float32], centre: int, reach: int, selected: NDArray[np.float32]) -> None:
+    """Copy the bins within the reach of the centre, and zeros beside them; both as pairs of real and imaginary part.
 
     Odd centres turn by pi from one segment to the next, half a length on.
     """
-    count, length = segments.shape
-    width = selected.shape[1]
+    count, length = segments.shape[0], segments.shape[1] // 2
+    width = selected.shape[1] // 2
     # Unit-rms Hann windows add up to 1 / sqrt(3/8); the shorter inverse FFT brings the ratio of lengths.
     scale = np.float32(np.sqrt(0.375) * width / length)
     selected[:] = 0.0
     for s in range(count):
         sign = -scale if (centre * s) % 2 else scale
-        for offset in range(-reach, reach + 1):
-            source = (centre + offset) % length
-            selected[s, offset if offset >= 0 else offset + width] = segments[s, source] * sign
+        for offset, size in ((0, reach + 1), (-reach, reach)):
+            source, target = (centre + offset) % length, offset % width
+            before_end = min(size, length - source)
+            _scale_run(segments[s], source, sign, selected[s], target, before_end)
+            _scale_run(segments[s], 0, sign, selected[s], target + before_end, size - before_end)
+
+
+@kernel
+def _scale_run(
+    values: NDArray[np.float32], first: int, factor: np.float32, out: NDArray[np.float32], at: int, size: int
+) -> None:
+    taken, written = values[2 * first : 2 * (first + size)], out[2 * at : 2 * (at + size)]
+    for i in range(taken.size):
+        written[i] = taken[i] * factor
 
 
 @kernel

@@ -151,25 +151,13 @@ def _regress(
     frequency modulation has an infinite variance.
     """
     scale = sample_rate_hz / (24.0 * math.pi)
+    powers, frequencies, times = np.empty(block), np.empty(block), np.empty(block)
+    for i in range(block):
+        times[i] = (2.0 * i + 1.0) / block - 1.0
     m = np.empty((5, 5))
-    row = np.empty(5)
-    row[0] = 1.0
     for b in range(fits.shape[0]):
-        m[:] = 0.0
-        for i in range(block):
-            k = 2 + b * block + i
-            y = samples[k]
-            re = 8.0 * (samples[k + 1].real - samples[k - 1].real) - (samples[k + 2].real - samples[k - 2].real)
-            im = 8.0 * (samples[k + 1].imag - samples[k - 1].imag) - (samples[k + 2].imag - samples[k - 2].imag)
-            power = float(y.real) * y.real + float(y.imag) * y.imag
-            row[1] = (2.0 * i + 1.0) / block - 1.0
-            row[2] = row[1] * row[1]
-            row[3] = scale * (im * y.real - re * y.imag) / power if power > 0.0 else 0.0
-            row[4] = power
-            for p in range(5):
-                weighted = power * row[p]
-                for q in range(p, 5):
-                    m[p, q] += weighted * row[q]
+        _modulation(samples[b * block : (b + 1) * block + 4], scale, powers, frequencies)
+        _moments(times, frequencies, powers, m)
         # Gaussian elimination of 1, t, t^2 leaves the moments of f and |y|^2 about their trends.
         for p in range(3):
             if m[p, p] > 0.0:
@@ -184,6 +172,46 @@ def _regress(
         fits[b, 2] = residual / (m[3, 3] * independent) if m[3, 3] > 0.0 else np.inf
         fits[b, 3] = residual / m[0, 0] if m[0, 0] > 0.0 else 0.0
         fits[b, 4] = m[3, 3] / m[0, 0] if m[0, 0] > 0.0 else 0.0
+
+
+@kernel
+def _modulation(
+    samples: NDArray[np.complex64], scale: float, powers: NDArray[np.float64], frequencies: NDArray[np.float64]
+) -> None:
+    """|y|^2 and the instantaneous frequency of all samples but two at either end."""
+    for i in range(powers.size):
+        y = samples[i + 2]
+        re = 8.0 * (samples[i + 3].real - samples[i + 1].real) - (samples[i + 4].real - samples[i].real)
+        im = 8.0 * (samples[i + 3].imag - samples[i + 1].imag) - (samples[i + 4].imag - samples[i].imag)
+        power = float(y.real) * y.real + float(y.imag) * y.imag
+        powers[i] = power
+        frequencies[i] = scale * (im * y.real - re * y.imag) / power if power > 0.0 else 0.0
+
+
+@kernel
+def _moments(
+    times: NDArray[np.float64], frequencies: NDArray[np.float64], powers: NDArray[np.float64], m: NDArray[np.float64]
+) -> None:
+    """Upper triangle of the moments of 1, t, t^2, f and |y|^2, weighted by |y|^2.
+
+    A variable for each: so they stay in registers.
+    """
+    m00, m01, m02, m03, m04 = 0.0, 0.0, 0.0, 0.0, 0.0
+    m11, m12, m13, m14 = 0.0, 0.0, 0.0, 0.0
+    m22, m23, m24 = 0.0, 0.0, 0.0
+    m33, m34, m44 = 0.0, 0.0, 0.0
+    for i in range(powers.size):
+        t, f, p = times[i], frequencies[i], powers[i]
+        t2 = t * t
+        pt, pt2, pf = p * t, p * t2, p * f
+        m00, m01, m02, m03, m04 = m00 + p, m01 + pt, m02 + pt2, m03 + pf, m04 + p * p
+        m11, m12, m13, m14 = m11 + pt * t, m12 + pt * t2, m13 + pt * f, m14 + pt * p
+        m22, m23, m24 = m22 + pt2 * t2, m23 + pt2 * f, m24 + pt2 * p
+        m33, m34, m44 = m33 + pf * f, m34 + pf * p, m44 + p * p * p
+    m[0, 0], m[0, 1], m[0, 2], m[0, 3], m[0, 4] = m00, m01, m02, m03, m04
+    m[1, 1], m[1, 2], m[1, 3], m[1, 4] = m11, m12, m13, m14
+    m[2, 2], m[2, 3], m[2, 4] = m22, m23, m24
+    m[3, 3], m[3, 4], m[4, 4] = m33, m34, m44
 
 
 @kernel

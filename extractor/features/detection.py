@@ -22,8 +22,8 @@ def is_signal_present(floor: NoiseFloor) -> bool:
 
 def significance(floor: NoiseFloor) -> tuple[float, float]:
     """Significance of the largest smoothed bin as sigmas of a normal distribution: at 9 bins and at 45 bins."""
-    narrow = _sigmas(float(floor.narrow.max()) / floor.power, floor.sigma_narrow)
-    broad = _sigmas(float(floor.broad.max()) / floor.power, floor.sigma_broad)
+    narrow = _sigmas(floor.narrow_peak / floor.power, floor.sigma_narrow)
+    broad = _sigmas(floor.broad_peak / floor.power, floor.sigma_broad)
     return narrow, broad
 
 

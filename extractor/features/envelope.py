@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from extractor.features.order_statistic import select_smallest
 from extractor.kernel import kernel
 
 _BLOCK = 128
@@ -46,33 +47,27 @@ def measure_envelope(chunk: NDArray[np.complex64]) -> Envelope:
 
     The percentile is the order statistic ``ceil(0.999 (n - 1))`` (NumPy's method ``higher``), exactly.
     """
-    values = chunk.view(np.float32)
-    peaks = np.empty(-(-chunk.size // _BLOCK), np.float32)
-    power_sum, amplitude_sum, crossings = _scan(values, peaks)
+    rank = chunk.size - -(-999 * (chunk.size - 1) // 1000)
+    power_sum, amplitude_sum, crossings, high, peak = _measure(chunk.view(np.float32), rank)
     return Envelope(
         mean_power=power_sum / chunk.size,
         mean_amplitude=amplitude_sum / chunk.size,
-        high_power=_power_of_rank(values, peaks, chunk.size - -(-999 * (chunk.size - 1) // 1000)),
-        peak_power=float(peaks.max()),
+        high_power=high,
+        peak_power=peak,
         zero_crossing_rate=crossings / max(1, chunk.size - 1),
     )
 
 
-def _power_of_rank(values: NDArray[np.float32], block_peaks: NDArray[np.float32], rank: int) -> float:
-    """Return the ``rank``-th largest |x|^2 (1 is the largest).
-
-    At least ``rank`` values reach the ``rank``-th largest block peak, so the answer is not below it, and only
-    the fewer than ``rank`` blocks with a larger peak can hold a larger value.
-    """
-    bound = _ranked(block_peaks, rank) if block_peaks.size >= rank else np.float32(-1.0)
-    candidates = np.empty(min(rank, block_peaks.size) * _BLOCK, np.float32)
-    found = _collect_larger(values, block_peaks, bound, candidates)
-    return float(bound if found < rank else _ranked(candidates[:found], rank))
-
-
-def _ranked(values: NDArray[np.float32], rank: int) -> np.float32:
-    ranked: np.float32 = np.partition(values, values.size - rank)[values.size - rank]
-    return ranked
+@kernel
+def _measure(values: NDArray[np.float32], rank: int) -> tuple[float, float, int, float, float]:
+    """Sums of |x|^2 and |x|, sign changes of Re x, the ``rank``-th largest |x|^2 (1 is the largest) and the largest."""
+    peaks = np.empty(-(-(values.size // 2) // _BLOCK), np.float32)
+    power_sum, amplitude_sum, crossings = _scan(values, peaks)
+    high = _power_of_rank(values, peaks, rank)
+    peak = np.float32(0.0)
+    for block in range(peaks.size):
+        peak = max(peak, peaks[block])
+    return power_sum, amplitude_sum, crossings, high, float(peak)
 
 
 @kernel
@@ -123,6 +118,21 @@ def _scan(values: NDArray[np.float32], block_peaks: NDArray[np.float32]) -> tupl
 
 
 @kernel
+def _power_of_rank(values: NDArray[np.float32], block_peaks: NDArray[np.float32], rank: int) -> float:
+    """Return the ``rank``-th largest |x|^2.
+
+    At least ``rank`` values reach the ``rank``-th largest block peak, so the answer is not below it, and only
+    the fewer than ``rank`` blocks with a larger peak can hold a larger value.
+    """
+    bound = -1.0
+    if block_peaks.size >= rank:
+        bound = select_smallest(block_peaks.copy(), block_peaks.size - rank)
+    candidates = np.empty(min(rank, block_peaks.size) * _BLOCK, np.float32)
+    found = _collect_larger(values, block_peaks, np.float32(bound), candidates)
+    return bound if found < rank else select_smallest(candidates[:found], found - rank)
+
+
+@kernel
 def _collect_larger(
     values: NDArray[np.float32],
     block_peaks: NDArray[np.float32],
@@ -131,10 +141,13 @@ def _collect_larger(
 ) -> int:
     """Gather every |x|^2 above the bound, looking only into blocks whose peak is; return how many."""
     found = 0
+    powers = np.empty(_BLOCK, np.float32)
     for block in range(block_peaks.size):
         if block_peaks[block] > bound:
-            for i in range(block * _BLOCK, min((block + 1) * _BLOCK, values.size // 2)):
-                power = values[2 * i] * values[2 * i] + values[2 * i + 1] * values[2 * i + 1]
+            pairs = values[2 * block * _BLOCK : 2 * (block + 1) * _BLOCK]
+            for i in range(pairs.size // 2):
+                powers[i] = pairs[2 * i] * pairs[2 * i] + pairs[2 * i + 1] * pairs[2 * i + 1]
+            for power in powers[: pairs.size // 2]:
                 if power > bound:
                     candidates[found] = power
                     found += 1

@@ -6,11 +6,13 @@ from typing import NamedTuple
 
 import numpy as np
 import scipy.fft
+from numpy.typing import NDArray
 
 from extractor.features.band import TAIL, Band
 from extractor.features.baseband import Baseband
 from extractor.features.cycles import Cycles, count_cycles
 from extractor.features.spectrum import BIN_CORRELATION, Spectrum
+from extractor.kernel import kernel
 
 _TONE_BINS = 4.0
 # Of the band's power, within two bins of the peak of the whole chunk's spectrum: so much makes it a line.
@@ -120,13 +122,30 @@ def _strongest_line(baseband: Baseband) -> _Line:
     """
     count = int(scipy.fft.prev_fast_len(baseband.samples.size))
     lines = scipy.fft.fft(baseband.samples[:count], workers=1)
-    powers = lines.real**2 + lines.imag**2
-    peak = int(np.argmax(powers))
-    around = powers[np.arange(peak - _LINE_REACH, peak + _LINE_REACH + 1) % count]
+    peak, around = _peak(lines, _LINE_REACH)
     before, here, after = (complex(lines[(peak + step) % count]) for step in (-1, 0, 1))
     curvature = 2.0 * here - before - after
     step = ((before - after) / curvature).real if curvature else 0.0
     fraction = count / math.pi * math.atan(math.tan(math.pi / count) * max(-1.0, min(1.0, step)))
     cycles = (peak + fraction) / count
     frequency_hz = baseband.centre_hz + (cycles - round(cycles)) * baseband.sample_rate_hz
-    return _Line(frequency_hz, float(around.sum()) / count**2)
+    return _Line(frequency_hz, around / count**2)
+
+
+@kernel
+def _peak(lines: NDArray[np.complex64], reach: int) -> tuple[int, float]:
+    """Where the strongest line stands, the first of equal ones, and the power of the lines around it."""
+    powers = np.empty(lines.size, np.float32)
+    bits = powers.view(np.int32)
+    # Powers are not negative, so they order like their bits, and an integer maximum vectorises.
+    largest = np.int32(0)
+    for i in range(lines.size):
+        powers[i] = lines[i].real * lines[i].real + lines[i].imag * lines[i].imag
+        largest = max(largest, bits[i])
+    peak = 0
+    while bits[peak] != largest:
+        peak += 1
+    around = np.float32(0.0)
+    for step in range(-reach, reach + 1):
+        around += powers[(peak + step) % lines.size]
+    return peak, float(around)

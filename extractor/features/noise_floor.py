@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from extractor.features.order_statistic import select_smallest
 from extractor.features.power import POWER_FLOOR_MW
 from extractor.features.spectrum import Spectrum, expected_smoothing_sigma
 from extractor.kernel import kernel
@@ -15,6 +16,8 @@ BROAD = 45
 _OCCUPIED_SIGMAS = 3.5
 _GUARD_BINS = 12
 _START_QUANTILE = 0.1
+# Neighbours of the broadly smoothed spectrum say the same: so many of its bins are looked at.
+_START_VALUES = 128
 # Where the start quantile of the broadly smoothed noise lies, in its sigmas under the mean (normal distribution).
 _START_SIGMAS = 1.28
 _PASSES = 2
@@ -24,20 +27,27 @@ class NoiseFloor(NamedTuple):
     """The floor, and what stands above it.
 
     ``power`` is the noise power in the full bandwidth, mW. ``narrow`` and ``broad`` are the spectrum smoothed over 9
-    and 45 bins; ``sigma_narrow`` and ``sigma_broad`` their relative standard deviations in noise.
+    and 45 bins, ``narrow_peak`` and ``broad_peak`` their largest values; ``sigma_narrow`` and ``sigma_broad`` their
+    relative standard deviations in noise.
     """
 
     power: float
     narrow: NDArray[np.float64]
     broad: NDArray[np.float64]
+    narrow_peak: float
+    broad_peak: float
     sigma_narrow: float
     sigma_broad: float
 
-    def occupied(self, *, broad: bool) -> NDArray[np.bool_]:
-        """Bins whose smoothed power is 3.5 sigma above the floor, at one of the two scales."""
-        if broad:
-            return self.broad > self.power * (1.0 + _OCCUPIED_SIGMAS * self.sigma_broad)
-        return self.narrow > self.power * (1.0 + _OCCUPIED_SIGMAS * self.sigma_narrow)
+    @property
+    def narrow_limit(self) -> float:
+        """Where ``narrow`` is 3.5 sigma above the floor: a bin is occupied beyond it."""
+        return self.power * (1.0 + _OCCUPIED_SIGMAS * self.sigma_narrow)
+
+    @property
+    def broad_limit(self) -> float:
+        """The same of ``broad``."""
+        return self.power * (1.0 + _OCCUPIED_SIGMAS * self.sigma_broad)
 
 
 def measure_noise_floor(spectrum: Spectrum) -> NoiseFloor:
@@ -51,19 +61,45 @@ def measure_noise_floor(spectrum: Spectrum) -> NoiseFloor:
     sigma_broad = expected_smoothing_sigma(spectrum.averages, BROAD)
     narrow = np.empty_like(spectrum.psd)
     broad = np.empty_like(spectrum.psd)
-    _smooth(spectrum.psd, narrow, broad)
-    low = broad[:: max(1, broad.size // 128)]
-    rank = int(_START_QUANTILE * low.size)
-    start = float(np.partition(low, rank)[rank]) / max(0.2, 1.0 - _START_SIGMAS * sigma_broad)
-    power = _guarded_mean(
+    power, narrow_peak, broad_peak = _measure(
         spectrum.psd,
         narrow,
         broad,
         1.0 + _OCCUPIED_SIGMAS * sigma_narrow,
         1.0 + _OCCUPIED_SIGMAS * sigma_broad,
-        start,
+        max(0.2, 1.0 - _START_SIGMAS * sigma_broad),
     )
-    return NoiseFloor(max(power, POWER_FLOOR_MW), narrow, broad, sigma_narrow, sigma_broad)
+    return NoiseFloor(max(power, POWER_FLOOR_MW), narrow, broad, narrow_peak, broad_peak, sigma_narrow, sigma_broad)
+
+
+@kernel
+def _measure(
+    psd: NDArray[np.float64],
+    narrow: NDArray[np.float64],
+    broad: NDArray[np.float64],
+    narrow_ratio: float,
+    broad_ratio: float,
+    start_place: float,
+) -> tuple[float, float, float]:
+    """Smooth the spectrum; return the floor and the largest values of the two smoothed ones.
+
+    ``start_place`` is where the start quantile lies in noise, over the mean.
+    """
+    _smooth(psd, narrow, broad)
+    low = broad[:: max(1, broad.size // _START_VALUES)].copy()
+    start = select_smallest(low, int(_START_QUANTILE * low.size)) / start_place
+    power = _guarded_mean(psd, narrow, broad, narrow_ratio, broad_ratio, start)
+    return power, _largest(narrow), _largest(broad)
+
+
+@kernel
+def _largest(values: NDArray[np.float64]) -> float:
+    # Powers are not negative, so they order like their bits, and an integer maximum vectorises.
+    bits = values.view(np.int64)
+    largest = np.int64(0)
+    for i in range(bits.size):
+        largest = max(largest, bits[i])
+    return float(np.int64(largest).view(np.float64))
 
 
 @kernel

@@ -20,9 +20,9 @@ def snr_db(spectrum: Spectrum, floor: NoiseFloor, band: Band | None, mean_power:
     """
     bins = floor.narrow.size
     if band is None:
-        ratio = NARROW * (float(floor.narrow.max()) / floor.power - 1.0) / bins
+        ratio = NARROW * (floor.narrow_peak / floor.power - 1.0) / bins
     else:
         ratio = band.energy / bins
-        unseen = (mean_power - float(spectrum.psd.mean())) / floor.power
+        unseen = (mean_power - spectrum.mean_power) / floor.power
         ratio += unseen / (1.0 + ratio**-2)
     return max(SNR_FLOOR_DB, 10.0 * math.log10(max(ratio, 1e-30)))

@@ -31,6 +31,11 @@ class Spectrum(NamedTuple):
     bin_hz: float
 
     @property
+    def mean_power(self) -> float:
+        """Mean of the bins: the power of the samples, as Welch's windows see it."""
+        return float(np.add.reduce(self.psd)) / self.psd.size
+
+    @property
     def duration_s(self) -> float:
         """From the first segment's start to the last one's end."""
         return (int(self.segments.shape[0]) + 1) / (2.0 * self.bin_hz)
