@@ -28,7 +28,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from schemas import DatasetSpec, IQFrame
 
 ROOT = Path(__file__).resolve().parents[1]
 WHOLE = ("extraction", "its FFTs", "synthesis", "its noise and echoes")
@@ -39,8 +42,8 @@ RATIOS = {
 FUNCTIONS = {
     "schemas.iq_frame": ("IQFrame.samples",),
     "extractor.extract": (
-        "largest_component", "measure_envelope", "measure_spectrum", "measure_noise_floor", "measure_band", "to_baseband",
-        "measure_frequency", "measure_shape", "measure_delay", "aggregate",
+        "largest_component", "measure_envelope", "measure_spectrum", "measure_noise_floor", "measure_band",
+        "to_baseband", "measure_frequency", "measure_shape", "measure_delay", "aggregate",
     ),
     "scipy.fft": ("fft", "ifft", "irfft"),
     "producer.synthesize": (
@@ -83,15 +86,18 @@ class Kernels:
         from schemas import encode
 
         indices = range(number * self.per_round, (number + 1) * self.per_round)
-        with self._recorded("producer.angle", "AngleModulated.add_echoes") as angle:
-            with self._recorded("producer.linear", "LinearlyModulated.add_echoes") as linear:
-                with self._recorded("producer.synthesize", "add_noise", add_to=angle) as calls:
-                    frames = [encode(frame) for frame in self.synthesize(self.spec, indices)]
-        if linear or len(calls) < 2 * len(frames):
+        calls: list[Any] = []
+        with (
+            self._recorded("producer.angle", "AngleModulated.add_echoes", calls),
+            self._recorded("producer.synthesize", "add_noise", calls),
+        ):
+            frames = [encode(frame) for frame in self.synthesize(self.spec, indices)]
+        if len(calls) < 2 * len(frames):
             raise SystemExit("the echoes and the noise of synthesis are not where this benchmark looks for them")
-        with self._recorded("scipy.fft", "fft") as forward, self._recorded("scipy.fft", "ifft") as backward:
+        transformed: list[Any] = []
+        with self._recorded("scipy.fft", "fft", transformed), self._recorded("scipy.fft", "ifft", transformed):
             self.extract(frames)
-        transforms = [self._on_zeros(*call) for call in (*forward, *backward)]
+        transforms = [self._on_zeros(*call) for call in transformed]
         others = {
             name: partial(self.synthesize, msgspec.structs.replace(self.spec, **change), indices)
             for name, change in self.others.items()
@@ -107,12 +113,12 @@ class Kernels:
             **others,
         }
 
-    def synthesize(self, spec: Any, indices: range) -> list[Any]:
+    def synthesize(self, spec: "DatasetSpec", indices: range) -> "list[IQFrame]":
         from producer.synthesize import synthesize_sample
 
         return [frame for index in indices for frame in synthesize_sample(spec, index).frames]
 
-    def encode(self, frames: list[Any]) -> None:
+    def encode(self, frames: "list[IQFrame]") -> None:
         from schemas import encode
 
         for frame in frames:
@@ -150,7 +156,7 @@ class Kernels:
         spent: dict[str, int] = defaultdict(int)
 
         def timed(function: Callable[..., Any], name: str) -> Callable[..., Any]:
-            def call(*args: Any, **kwargs: Any) -> Any:
+            def call(*args: object, **kwargs: object) -> object:
                 began = time.perf_counter_ns()
                 try:
                     return function(*args, **kwargs)
@@ -173,18 +179,18 @@ class Kernels:
         return partial(function, self.np.zeros_like(args[0]), *args[1:], **kwargs)
 
     @contextmanager
-    def _recorded(self, module: str, name: str, *, add_to: list[Any] | None = None) -> Iterator[list[Any]]:
-        """Note the calls of a function while it goes on to do its work."""
+    def _recorded(self, module: str, name: str, calls: list[Any]) -> Iterator[None]:
+        """Add the calls of a function to a list while it goes on to do its work."""
         owner, attribute = _owner(module, name)
-        function, calls = getattr(owner, attribute), [] if add_to is None else add_to
+        function = getattr(owner, attribute)
 
-        def call(*args: Any, **kwargs: Any) -> Any:
+        def call(*args: object, **kwargs: object) -> object:
             calls.append((function, args, kwargs))
             return function(*args, **kwargs)
 
         setattr(owner, attribute, call)
         try:
-            yield calls
+            yield
         finally:
             setattr(owner, attribute, function)
 
@@ -244,11 +250,12 @@ class Checkout:
             text=True,
             cwd=root,
             env={**os.environ, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1"},
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
         )
+        os.sched_setaffinity(self._process.pid, {core})
 
     def ask(self, kind: str, number: int) -> dict[str, Any]:
-        assert self._process.stdin and self._process.stdout
+        assert self._process.stdin
+        assert self._process.stdout
         self._process.stdin.write(f"{kind} {number}\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
