@@ -9,7 +9,7 @@ from scipy import fft
 from producer.elementary import F32, U32, sine_cosine
 from producer.kernel import kernel
 from producer.philox import StreamKey, fill_normals
-from producer.spline import node_response
+from producer.spline import TILE, node_response
 
 AUDIO_RATE_HZ = 50_000.0
 """Nodes a second that carry the voice of a transmission."""
@@ -115,24 +115,60 @@ def speak(
     `audio` has the shape (nodes, parts), 1 part where it is real and 2 where it is complex.
     """
     nodes, parts = audio.shape
+    syllable, rise = np.empty(TILE, np.int64), np.empty(TILE, np.uint32)
+    sounds, weight = np.empty(TILE, np.bool_), np.empty(TILE, np.float32)
+    for start in range(0, nodes, TILE):
+        size = min(TILE, nodes - start)
+        _place(first, syllables_per_node, active_share, start, syllable[:size], rise[:size], sounds[:size])
+        _swell(rise[:size], weight[:size])
+        for j in range(size):
+            gain = loudness[syllable[j]] * F32(0.5) * weight[j] if sounds[j] else F32(0.0)
+            for part in range(parts):
+                audio[start + j, part] *= gain
+    squared = np.zeros(nodes, np.float32)
+    for part in range(parts):
+        _add_square(audio[:, part], squared[1:-1])
+    bits = squared.view(np.int32)
+    largest = np.int32(0)  # squares order like their bits, and an integer maximum vectorises
     for i in range(nodes):
-        position = first + i * syllables_per_node
-        syllable = int(position)
-        within = (position - syllable) / active_share
-        weight = F32(0.0)
-        if within < 1.0:
-            _, cosine = sine_cosine(U32(np.int64(within * 4294967295.0)))
-            weight = loudness[syllable] * F32(0.5) * (F32(1.0) - cosine)
-        for part in range(parts):
-            audio[i, part] *= weight
-    peak_squared = F32(0.0)
-    for i in range(1, nodes - 1):
-        squared = F32(0.0)
-        for part in range(parts):
-            value = (audio[i - 1, part] + F32(4.0) * audio[i, part] + audio[i + 1, part]) * F32(1 / 6)
-            squared += value * value
-        peak_squared = max(peak_squared, squared)
-    gain = F32(1.0) / np.sqrt(peak_squared)
+        largest = max(largest, bits[i])
+    gain = F32(1.0) / np.sqrt(np.int32(largest).view(np.float32))
     for i in range(nodes):
         for part in range(parts):
             audio[i, part] *= gain
+
+
+# Loops over slices of their own: so the compiler knows that no index is negative, and vectorises.
+@kernel
+def _place(
+    first: float,
+    syllables_per_node: float,
+    active_share: float,
+    start: int,
+    syllable: npt.NDArray[np.int64],
+    rise: npt.NDArray[np.uint32],
+    sounds: npt.NDArray[np.bool_],
+) -> None:
+    """In which syllable the nodes from `start` on lie, whether it sounds there, and how far on, 2^32 to the end."""
+    for j in range(rise.size):
+        position = first + (start + j) * syllables_per_node
+        whole = np.int64(np.int32(position))
+        within = (position - whole) / active_share
+        syllable[j] = whole
+        sounds[j] = within < 1.0
+        rise[j] = U32(np.int64(min(within, 1.0) * 4294967295.0))
+
+
+@kernel
+def _swell(rise: npt.NDArray[np.uint32], weight: npt.NDArray[np.float32]) -> None:
+    for j in range(rise.size):
+        _, cosine = sine_cosine(rise[j])
+        weight[j] = F32(1.0) - cosine
+
+
+@kernel
+def _add_square(values: npt.NDArray[np.float32], squared: npt.NDArray[np.float32]) -> None:
+    """Add the square of a spline at every node but the ends."""
+    for i in range(squared.size):
+        value = (values[i] + F32(4.0) * values[i + 1] + values[i + 2]) * F32(1 / 6)
+        squared[i] += value * value
