@@ -267,7 +267,7 @@ def _times(
     """When each capture began, and whether it goes on from the one ahead of it without a gap.
 
     A capture without `core:datetime` follows from the one ahead of it, by `core:global_index` where both have one. One
-    whose time is the expected one, within the last digit written, goes on without a gap.
+    whose time is the expected one, rounded or cut off at the last digit written, goes on without a gap.
     """
     times: list[tuple[int | None, bool]] = []
     expected: int | None = given.started_at_ns
@@ -290,7 +290,7 @@ def _times(
             if given.started_at_ns is not None:
                 shift_ns = given.started_at_ns - said if shift_ns is None else shift_ns
                 said += shift_ns
-            if number == 0 or expected is None or abs(said - expected) >= step_ns:
+            if number == 0 or expected is None or not said - step_ns / 2 <= expected < said + step_ns:
                 at, goes_on = said, False
             if number and expected is not None and at is not None and at < expected:
                 raise BadRecording(where, f"{place}, core:datetime", f"time goes back by {(expected - at) / 1e9:g} s")

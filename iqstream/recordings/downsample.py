@@ -1,0 +1,81 @@
+"""Fewer samples per second, without what would fold into the band. More per second is refused: it adds nothing."""
+
+import math
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+import numpy.typing as npt
+from scipy.signal import firwin, kaiserord, resample_poly
+
+from iqstream.recordings.windows import Window, samples_in
+
+PASS_SHARE = 0.4
+"""Of the new rate: within that distance of the centre nothing changes (by 0.01 dB at most)."""
+STOP_DB = 80.0
+"""Attenuation of what would fold: all beyond half the new rate. Signals between the two are weakened."""
+_DESIGN_DB = 86.0
+_MAX_DENOMINATOR = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Downsampling:
+    """`up` samples come out for `down` that go in."""
+
+    sample_rate_hz: float
+    """Of what goes in."""
+    up: int
+    down: int
+    taps: npt.NDArray[np.float64]
+    """Symmetric FIR filter at `up` times the rate that goes in."""
+
+    @property
+    def new_rate_hz(self) -> float:
+        """Exactly what comes out; the nearest to the wanted rate that a ratio of numbers up to 2000 has."""
+        return self.sample_rate_hz * self.up / self.down
+
+    @property
+    def context_samples(self) -> int:
+        """That have to stand on either side of a window: half the filter, in whole steps of `down`."""
+        half = math.ceil((len(self.taps) // 2) / self.up)
+        return -(-half // self.down) * self.down
+
+    def read(self, window: Window) -> npt.NDArray[np.complex64]:
+        """A window at the new rate, its first sample at the time of the window's first.
+
+        Returns floor(window length * new rate) samples. `windows_of(..., context_samples=...)` gives windows that have
+        the context.
+
+        Raises:
+            BadRecording: see `Storage.read`.
+            ValueError: the context is not within the file.
+        """
+        if self.up == self.down:
+            return window.read()
+        context = self.context_samples
+        iq = window.recording.read(window.first_sample - context, window.samples + 2 * context)
+        low: npt.NDArray[np.complex128] = resample_poly(iq.astype(np.complex128), self.up, self.down, window=self.taps)
+        first = context // self.down * self.up
+        count = samples_in(window.grid_ns, self.new_rate_hz)
+        return low[first : first + count].astype(np.complex64)
+
+
+def plan_downsampling(sample_rate_hz: float, wanted_hz: float) -> Downsampling:
+    """How to get from one rate to a lower one; nothing is filtered where they are the same.
+
+    Raises:
+        ValueError: the wanted rate is higher, or lower by more than 2000 times.
+    """
+    if not 0 < wanted_hz <= sample_rate_hz:
+        raise ValueError(f"{sample_rate_hz:g} Hz cannot become {wanted_hz:g} Hz: recordings are resampled down only")
+    ratio = Fraction(wanted_hz / sample_rate_hz).limit_denominator(_MAX_DENOMINATOR)
+    if ratio == 0:
+        raise ValueError(f"{wanted_hz:g} Hz is less than 1/{_MAX_DENOMINATOR} of {sample_rate_hz:g} Hz")
+    up, down = ratio.numerator, ratio.denominator
+    taps = np.ones(1)
+    if up != down:
+        # In units of half the filter's rate, which is `up` times the rate that goes in.
+        width = (0.5 - PASS_SHARE) * 2 / down
+        count, beta = kaiserord(_DESIGN_DB, width)
+        taps = firwin(count | 1, (0.5 + PASS_SHARE) / down, window=("kaiser", beta))
+    return Downsampling(sample_rate_hz=sample_rate_hz, up=up, down=down, taps=taps)
