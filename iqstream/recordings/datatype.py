@@ -32,10 +32,11 @@ class Datatype:
         An unsigned byte v becomes (v - 128)/128. The zero of an RTL2832 lies at 127.4 to 127.5, so what has no signal
         has a mean of about -0.5/128 in I and in Q: half a step, -45.2 dBFS in all. `levels.mean_of` measures it.
         """
-        values = raw.astype(np.float64)
-        values -= self.zero
-        values /= self.full_scale
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused as such
+        # What float32 cannot hold becomes infinite; NaN of any kind stays NaN. Both are refused by who reads.
+        with np.errstate(over="ignore", invalid="ignore"):
+            values = raw.astype(np.float64)
+            values -= self.zero
+            values /= self.full_scale
             return np.ascontiguousarray(values.astype(np.float32)).view(np.complex64)[:, 0]
 
 

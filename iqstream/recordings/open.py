@@ -81,6 +81,8 @@ def _files(paths: Iterable[Path], failures: list[BadRecording]) -> Iterator[Path
         for folder, _, names in os.walk(path, onerror=lambda error: failures.append(_unreadable(error))):
             found += [Path(folder, name) for name in names]
         wanted = [file for file in found if file.suffix.lower() in _READERS and not _is_link_elsewhere(path, file)]
+        if not wanted:
+            failures.append(BadRecording(path, "", f"no file whose name ends in one of {' '.join(_READERS)}"))
         yield from sorted(wanted, key=lambda file: (_ORDER[file.suffix.lower()], file))
 
 
@@ -89,4 +91,4 @@ def _unreadable(error: OSError) -> BadRecording:
 
 
 def _is_link_elsewhere(folder: Path, file: Path) -> bool:
-    return file.is_symlink() and not file.resolve().is_relative_to(folder.resolve())
+    return file.is_symlink() and not Path(os.path.realpath(file)).is_relative_to(os.path.realpath(folder))

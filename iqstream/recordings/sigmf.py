@@ -1,6 +1,7 @@
 """SigMF recordings: a pair of files, an archive, or a collection of pairs."""
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,10 @@ def open_collection(path: Path, given: Given) -> Iterator[Recording | BadRecordi
     Raises:
         BadRecording: the collection itself cannot be read.
     """
-    for number, stream in enumerate(parse_collection(path, _small_file(path))):
+    streams = parse_collection(path, _small_file(path))
+    if not streams:
+        raise BadRecording(path, "core:streams", "names no recordings")
+    for number, stream in enumerate(streams):
         place = f"stream {number}"
         try:
             meta_path = path.with_name(plain_name(path, place, stream.name) + META)
@@ -342,12 +346,7 @@ def _require_known(where: Path, extensions: list[Extension]) -> None:
 
 def _beside(path: Path, place: str, other: Path) -> Path:
     """A file in the same folder as another. Raises BadRecording where a link leads elsewhere."""
-    try:
-        leads_to = other.resolve().parent
-        inside = leads_to == path.parent.resolve()
-    except (OSError, RuntimeError) as error:
-        raise BadRecording(path, place, f"{printable(other.name)}: {error}") from None
-    if not inside:
+    if Path(os.path.realpath(other)).parent != Path(os.path.realpath(path.parent)):
         raise BadRecording(path, place, f"{printable(other.name)} is a link out of the folder")
     return other
 
@@ -356,4 +355,4 @@ def _small_file(path: Path) -> bytes:
     with open_file(path) as (file, state):
         if state.size_bytes > MAX_METADATA_BYTES:
             raise BadRecording(path, "", f"{state.size_bytes} bytes of metadata; up to {MAX_METADATA_BYTES} are read")
-        return file.read(MAX_METADATA_BYTES + 1)
+        return file.read(state.size_bytes)

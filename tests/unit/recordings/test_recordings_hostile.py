@@ -1,0 +1,272 @@
+"""Damaged and hostile files: one clear error each, no crash, no hang, no memory; the others are read."""
+
+import contextlib
+import json
+import os
+import random
+import re
+import struct
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from iqstream.recordings import BadRecording, Given, open_recordings
+from iqstream.recordings.windows import windows_of
+from tests.recording_files import (
+    CENTER_HZ,
+    RATE_HZ,
+    auxi_chunk,
+    capture_of,
+    chunk,
+    components,
+    fmt_chunk,
+    kiwi_stamps,
+    kiwi_wav,
+    metadata,
+    riff,
+    write_archive,
+    write_collection,
+    write_pair,
+)
+
+FILES = 1000
+LONGEST_S, LARGEST_BYTES = 5.0, 30 << 20
+FROM_CALLER = Given(sample_rate_hz=RATE_HZ, center_frequency_hz=CENTER_HZ)
+HOSTILE_JSON = [
+    "1e308", "-1", "0", "9223372036854775807", "-9223372036854775808", "1" + "0" * 400, "1e999", "NaN", "null", "true",
+    '"\\u0000"', '"../../../etc/passwd"', '"/dev/zero"', '"' + "A" * 5000 + '"', "[" * 3000 + "]" * 3000, "{}", "[]",
+    '"\\ud800"', "0.0", "1e-300", '"2017-13-45T99:99:99Z"', '"9999-12-31T23:59:59Z"',
+]  # fmt: skip
+
+
+def _pair(folder: Path) -> tuple[Path, Path]:
+    captures = [
+        capture_of(0, datetime="2017-11-27T10:41:56Z", global_index=0, header_bytes=4),
+        capture_of(300, datetime="2017-11-27T10:42:56Z", global_index=900, header_bytes=4),
+    ]
+    path = write_pair(folder, "a", bytes(8) + components("ci16_le", 600).tobytes(), metadata("ci16_le", captures))
+    return path, path
+
+
+def _archive(folder: Path) -> tuple[Path, Path]:
+    meta = json.dumps(metadata("cf32_be")).encode()
+    files = {"a" * 120 + "/b.sigmf-meta": meta, "a" * 120 + "/b.sigmf-data": components("cf32_be", 300).tobytes()}
+    path = write_archive(folder / "a.sigmf", files)
+    return path, path
+
+
+def _collection(folder: Path) -> tuple[Path, Path]:
+    pairs = [write_pair(folder, name, bytes(600), metadata("cu8")) for name in ("rxa", "rxb")]
+    path = write_collection(folder, "all", pairs)
+    return path, path
+
+
+def _npy(folder: Path) -> tuple[Path, Path]:
+    path = folder / "a.npy"
+    np.save(path, components("ci16_le", 300))
+    return path, path
+
+
+def _wav(folder: Path) -> tuple[Path, Path]:
+    raw = components("ci16_le", 300)
+    path = folder / "a.wav"
+    path.write_bytes(riff(fmt_chunk(raw, 48_000), auxi_chunk(), chunk(b"data", raw.tobytes())))
+    return path, path
+
+
+def _rf64(folder: Path) -> tuple[Path, Path]:
+    raw = components("cf32_le", 300)
+    path = folder / "a.wav"
+    ds64 = chunk(b"ds64", struct.pack("<QQQI", 0, raw.nbytes, 300, 0))
+    path.write_bytes(
+        riff(ds64, fmt_chunk(raw, 48_000), auxi_chunk(), b"data\xff\xff\xff\xff" + raw.tobytes(), kind=b"RF64")
+    )
+    return path, path
+
+
+def _kiwi(folder: Path) -> tuple[Path, Path]:
+    path = folder / "20171127T104156Z_77500_rxa_iq.wav"
+    path.write_bytes(kiwi_wav(components("ci16_le", 640), kiwi_stamps(20, 12_000, block=32), block=32))
+    return path, path
+
+
+def _raw(suffix: str) -> Callable[[Path], tuple[Path, Path]]:
+    def write(folder: Path) -> tuple[Path, Path]:
+        path = folder / f"rx_433.92M_250k.{suffix}"
+        path.write_bytes(components("cf32_le", 100).tobytes())
+        return path, path
+
+    return write
+
+
+FORMATS = {
+    "sigmf pair": _pair, "sigmf archive": _archive, "sigmf collection": _collection, "npy": _npy, "wav": _wav,
+    "wav rf64": _rf64, "wav kiwi": _kiwi, "cu8": _raw("cu8"), "cs8": _raw("cs8"), "cs16": _raw("cs16"),
+    "cf32": _raw("cf32"),
+}  # fmt: skip
+
+
+def mutated(content: bytes, rng: random.Random) -> bytes:
+    """One to four changes: bits, bytes of extreme values, a length, a cut, a copy, a hostile value in JSON."""
+    changed = bytearray(content)
+    for _ in range(rng.randint(1, 4)):
+        at = rng.randrange(max(len(changed), 1))
+        near = min(at, rng.randrange(200))  # where headers are
+        match rng.randrange(8):
+            case 0 if changed:
+                changed[near] ^= 1 << rng.randrange(8)
+            case 1:
+                changed[near : near + rng.choice([1, 2, 4, 8])] = rng.choice([b"\0", b"\xff", b"\x7f", b"\x80"]) * 4
+            case 2:
+                changed[near : near + 4] = struct.pack(rng.choice(["<I", ">I"]), rng.choice([0, 1, 2**31, 2**32 - 1]))
+            case 3:
+                del changed[at:]
+            case 4:
+                del changed[at : at + rng.randrange(64)]
+            case 5:
+                changed[at:at] = changed[near : near + rng.randrange(600)]
+            case 6:
+                changed[near:near] = rng.randbytes(rng.randrange(16))
+            case 7:
+                _spoil_json(changed, rng)
+    return bytes(changed)
+
+
+def _spoil_json(changed: bytearray, rng: random.Random) -> None:
+    values = list(re.finditer(rb": (\"[^\"]*\"|[-0-9.e+]+|\[|\{)", bytes(changed)))
+    if values:
+        value = rng.choice(values)
+        changed[value.start(1) : value.end(1)] = rng.choice(HOSTILE_JSON).encode()
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_mutated_file_is_read_or_named(tmp_path: Path, name: str) -> None:
+    opens, changes = FORMATS[name](tmp_path)
+    whole = changes.read_bytes()
+    said = FROM_CALLER if name == "npy" else None
+    assert open_recordings([opens], said).failures == ()
+    rng = random.Random(name)
+    failed = read = 0
+    tracemalloc.start()
+    try:
+        for number in range(FILES):
+            changes.write_bytes(mutated(whole, rng))
+            tracemalloc.reset_peak()
+            began = time.monotonic()
+            opened = open_recordings([opens], said)
+            assert opened.failures or opened.recordings, number
+            for error in opened.failures:
+                failed += 1
+                assert str(tmp_path) in str(error)
+                assert str(error).isprintable()
+            for recording in opened.recordings:
+                read += 1
+                assert recording.samples <= recording.storage.samples <= 4096
+                for window in windows_of(recording, 1_000_000_000):
+                    _read_or_named(window.read)
+                _read_or_named(lambda all_of=recording: all_of.read(0, all_of.storage.samples))
+            assert time.monotonic() - began < LONGEST_S, number
+            assert tracemalloc.get_traced_memory()[1] < LARGEST_BYTES, number
+    finally:
+        tracemalloc.stop()
+    assert failed
+    assert read
+
+
+def _read_or_named(read: Callable[[], np.ndarray]) -> None:
+    with contextlib.suppress(BadRecording):
+        assert np.isfinite(read()).all()
+
+
+def test_the_others_of_a_folder_are_read_and_nothing_outside_of_it(tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    (folder / "below").mkdir(parents=True)
+    outside = tmp_path / "outside_433.92M_250k.cu8"
+    outside.write_bytes(bytes(100))
+    (folder / "below" / "good_433.92M_250k.cu8").write_bytes(bytes(100))
+    (folder / "cut_433.92M_250k.cs16").write_bytes(bytes(7))
+    (folder / "link_433.92M_250k.cu8").symlink_to(outside)
+    (folder / "loop").symlink_to(folder)
+    (folder / "self.cu8").symlink_to(folder / "self.cu8")
+    os.mkfifo(folder / "pipe_433.92M_250k.cu8")
+    (folder / "notes.txt").write_text("not a recording")
+    opened = open_recordings([folder, tmp_path / "missing.cu8", outside])
+    assert [recording.rx_name for recording in opened.recordings] == ["good", "outside"]
+    places = sorted(error.path.name for error in opened.failures)
+    assert places == ["cut_433.92M_250k.cs16", "missing.cu8", "pipe_433.92M_250k.cu8", "self.cu8"]
+
+
+@pytest.mark.parametrize("name", ["../outside", "/outside", "..", "a/b", "a\\b", "a\0b", "link"])
+def test_a_collection_reaches_no_file_outside_of_its_folder(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    outside = write_pair(tmp_path, "outside", bytes(100), metadata("cu8"))
+    (folder / "link.sigmf-meta").symlink_to(outside)
+    path = write_collection(folder, "all", [outside])
+    stream = json.loads(path.read_text())
+    stream["collection"]["core:streams"][0]["name"] = name
+    path.write_text(json.dumps(stream))
+    opened = open_recordings([path])
+    assert opened.recordings == ()
+    (error,) = opened.failures
+    assert "stream 0" in str(error)
+
+
+@pytest.mark.parametrize("name", ["../a", "/a", "x/../a", "x//a", "a\\b"])
+def test_an_archive_with_names_that_leave_it_is_named(tmp_path: Path, name: str) -> None:
+    meta = json.dumps(metadata("cu8")).encode()
+    files = {f"{name}.sigmf-meta": meta, f"{name}.sigmf-data": bytes(100)}
+    files |= {"good/good.sigmf-meta": meta, "good/good.sigmf-data": bytes(100)}
+    opened = open_recordings([write_archive(tmp_path / "a.sigmf", files)])
+    assert [recording.rx_name for recording in opened.recordings] == ["good"]
+    assert "no plain name" in str(opened.failures[0])
+
+
+def test_a_folder_or_a_collection_without_recordings_is_named(tmp_path: Path) -> None:
+    (error,) = open_recordings([tmp_path]).failures
+    assert str(error).startswith(f"{tmp_path}: no file whose name ends in")
+    path = write_collection(tmp_path, "none", [])
+    (error,) = open_recordings([tmp_path]).failures
+    assert str(error) == f"{path}, core:streams: names no recordings"
+
+
+def test_metadata_nested_deeply_or_of_any_size_takes_no_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.sigmf-meta"
+    path.write_bytes(b'{"more":' + b"[" * 1_000_000)
+    (error,) = open_recordings([path]).failures
+    assert "nested too deeply" in str(error)
+    os.truncate(path, 50 << 30)
+    tracemalloc.start()
+    try:
+        (error,) = open_recordings([path]).failures
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+    assert "bytes of metadata" in str(error)
+
+
+@pytest.mark.parametrize("suffix", ["cu8", "cs16", "cf32"])
+def test_fifty_gigabytes_are_read_in_the_memory_of_a_window(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"rx_433.92M_2.4Msps.{suffix}"
+    path.touch()
+    os.truncate(path, 50 << 30)
+    tracemalloc.start()
+    try:
+        (recording,) = open_recordings([path]).recordings
+        peak = 0
+        for number, window in enumerate(windows_of(recording, 100_000_000)):
+            if number % 2000 == 0 or number > 500:
+                assert window.read().shape == (240_000,)
+            if number > 700:
+                break
+        last = recording.read(recording.storage.samples - 240_000, 240_000)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert last.shape == (240_000,)
+    assert peak < 20 << 20, f"{peak / 2**20:.1f} MiB"
