@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import firwin, kaiserord, resample_poly
 
-from iqstream.recordings.windows import Window, samples_in
+from iqstream.recordings.windows import Window
 
 PASS_SHARE = 0.4
 """Of the new rate: within that distance of the centre nothing changes (by 0.01 dB at most)."""
@@ -16,6 +16,7 @@ STOP_DB = 80.0
 """Attenuation of what would fold: all beyond half the new rate. Signals between the two are weakened."""
 _DESIGN_DB = 86.0
 _MAX_DENOMINATOR = 2000
+_RATIO_TOLERANCE = Fraction(1, 1000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -31,7 +32,7 @@ class Downsampling:
 
     @property
     def new_rate_hz(self) -> float:
-        """Exactly what comes out; the nearest to the wanted rate that a ratio of numbers up to 2000 has."""
+        """Exactly what comes out; within 0.1 % of the wanted rate."""
         return self.sample_rate_hz * self.up / self.down
 
     @property
@@ -43,7 +44,7 @@ class Downsampling:
     def read(self, window: Window) -> npt.NDArray[np.complex64]:
         """A window at the new rate, its first sample at the time of the window's first.
 
-        Returns floor(window length * new rate) samples. `windows_of(..., context_samples=...)` gives windows that have
+        Returns floor(window.samples * up / down) samples. `windows_of(..., context_samples=...)` gives windows that have
         the context.
 
         Raises:
@@ -56,21 +57,23 @@ class Downsampling:
         iq = window.recording.read(window.first_sample - context, window.samples + 2 * context)
         low: npt.NDArray[np.complex128] = resample_poly(iq.astype(np.complex128), self.up, self.down, window=self.taps)
         first = context // self.down * self.up
-        count = samples_in(window.grid_ns, self.new_rate_hz)
-        return low[first : first + count].astype(np.complex64)
+        return low[first : first + window.samples * self.up // self.down].astype(np.complex64)
 
 
 def plan_downsampling(sample_rate_hz: float, wanted_hz: float) -> Downsampling:
     """How to get from one rate to a lower one; nothing is filtered where they are the same.
 
     Raises:
-        ValueError: the wanted rate is higher, or lower by more than 2000 times.
+        ValueError: the wanted rate is higher, or much lower (by more than 2000 times).
     """
     if not 0 < wanted_hz <= sample_rate_hz:
         raise ValueError(f"{sample_rate_hz:g} Hz cannot become {wanted_hz:g} Hz: recordings are resampled down only")
-    ratio = Fraction(wanted_hz / sample_rate_hz).limit_denominator(_MAX_DENOMINATOR)
-    if ratio == 0:
-        raise ValueError(f"{wanted_hz:g} Hz is less than 1/{_MAX_DENOMINATOR} of {sample_rate_hz:g} Hz")
+    wanted = Fraction(wanted_hz) / Fraction(sample_rate_hz)
+    ratio = wanted.limit_denominator(_MAX_DENOMINATOR)
+    if abs(ratio - wanted) > wanted * _RATIO_TOLERANCE:
+        raise ValueError(
+            f"{sample_rate_hz:g} Hz cannot become {wanted_hz:g} Hz: no ratio of numbers to {_MAX_DENOMINATOR} is near"
+        )
     up, down = ratio.numerator, ratio.denominator
     taps = np.ones(1)
     if up != down:

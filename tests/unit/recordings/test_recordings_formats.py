@@ -378,3 +378,18 @@ def test_a_file_that_has_changed_since_it_was_opened_is_refused(tmp_path: Path) 
         file.truncate(500)
     with pytest.raises(BadRecording, match="has changed"):
         recording.read(0, 500)
+
+
+@pytest.mark.parametrize("ratio", [0.9, 0.985, 1.015, 2.0])
+def test_time_stamps_that_contradict_the_header_are_named(tmp_path: Path, ratio: float) -> None:
+    path = tmp_path / "20171127T104156Z_77500_rxa_iq.wav"
+    path.write_bytes(kiwi_wav(components("ci16_le", 5120), kiwi_stamps(10, 12_000 * ratio)))
+    assert "by the time stamps, but 12000 Hz by the fmt chunk" in failure(path)
+
+
+def test_time_that_goes_back_is_named(tmp_path: Path) -> None:
+    stamps = kiwi_stamps(10, 12_000)
+    stamps[5] = stamps[3]
+    path = tmp_path / "20171127T104156Z_77500_rxa_iq.wav"
+    path.write_bytes(kiwi_wav(components("ci16_le", 5120), stamps))
+    assert "sample 2560: time goes back by" in failure(path)
