@@ -44,8 +44,7 @@ class Downsampling:
     def read(self, window: Window) -> npt.NDArray[np.complex64]:
         """A window at the new rate, its first sample at the time of the window's first.
 
-        Returns floor(window.samples * up / down) samples. `windows_of(..., context_samples=...)` gives windows that have
-        the context.
+        Returns floor(window.samples * up / down) samples. `windows_of` gives windows that have the context.
 
         Raises:
             BadRecording: see `Storage.read`.

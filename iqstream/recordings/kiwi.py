@@ -63,9 +63,11 @@ def true_rate_and_segments(
         at = int(back[0]) + 1
         raise BadRecording(path, f"sample {first[at]}", f"time goes back by {-steps_ns[at - 1] / 1e9:g} s")
     gps_ns = stamps.gps_ns[0] + np.concatenate([np.zeros(1, np.int64), np.cumsum(steps_ns)])
+    rate_hz = header_rate_hz
     moved = (steps_ns > 0) & (sizes > 0)
-    rate_hz = float(np.median(sizes[moved] / steps_ns[moved])) * 1e9 if moved.any() else header_rate_hz
-    for _ in range(2):  # with the rate of the middle block, then with the measured one
+    if moved.sum() > 1:  # gaps make a block seem slower, so one of the faster ones is without
+        rate_hz = 1e9 * float(np.quantile(sizes[moved] / steps_ns[moved], 0.75, method="higher"))
+    for _ in range(2):  # with the rate of one block, then with the measured one
         starts = np.flatnonzero(np.abs(steps_ns - sizes * (1e9 / rate_hz)) > 0.5e9 / rate_hz) + 1
         bounds = [0, *starts.tolist(), len(first)]
         rate_hz = _rate(first, gps_ns, bounds) or rate_hz
