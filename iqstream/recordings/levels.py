@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from scipy.fft import fft
 
 from iqstream.recordings.datatype import Datatype
 from iqstream.recordings.recording import Recording
@@ -49,8 +50,8 @@ def level_of(recording: Recording) -> tuple[float, LevelReference]:
 
 def power_dbfs(iq: npt.NDArray[np.complex64]) -> float:
     """10 log10(mean |x|^2) of samples (n,), n > 0; -300 for zeros."""
-    wide = iq.astype(np.complex128)
-    return 10 * math.log10(max(float(np.vdot(wide, wide).real) / len(wide), _TINY))
+    squares = np.square(np.ascontiguousarray(iq).view(np.float32), dtype=np.float64)
+    return 10 * math.log10(max(2 * float(squares.mean()), _TINY))
 
 
 def mean_of(iq: npt.NDArray[np.complex64]) -> complex:
@@ -82,7 +83,7 @@ def find_doubts(raw: npt.NDArray[np.generic], datatype: Datatype) -> Doubts:
         clipped=clipped_share >= CLIPPED_SHARE,
         dc=dc,
         dc_dominates=abs(dc) ** 2 > DC_SHARE * power > _TINY,
-        agc_suspected=_agc_suspected(iq - dc),
+        agc_suspected=_agc_suspected(iq - np.complex64(dc)),
     )
 
 
@@ -92,7 +93,7 @@ def _agc_suspected(iq: npt.NDArray[np.complex64]) -> bool:
     if rows < 2:
         return False
     blocks = iq[: _AGC_BLOCKS * rows * _AGC_BINS].reshape(_AGC_BLOCKS, rows, _AGC_BINS)
-    spectrum = (np.abs(np.fft.fft(blocks * np.hanning(_AGC_BINS), axis=2)) ** 2).mean(axis=1)
+    spectrum = (np.abs(fft(blocks * np.hanning(_AGC_BINS).astype(np.float32), axis=2)) ** 2).mean(axis=1)
     floor_db = 10 * np.log10(np.median(spectrum, axis=1) + _TINY)
     over_floor_db = 10 * np.log10(spectrum.max(axis=1) + _TINY) - floor_db
     if np.ptp(floor_db) <= AGC_FLOOR_DB or np.ptp(over_floor_db) <= AGC_FLOOR_DB:
