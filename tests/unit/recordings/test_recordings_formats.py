@@ -393,3 +393,18 @@ def test_time_that_goes_back_is_named(tmp_path: Path) -> None:
     path = tmp_path / "20171127T104156Z_77500_rxa_iq.wav"
     path.write_bytes(kiwi_wav(components("ci16_le", 5120), stamps))
     assert "sample 2560: time goes back by" in failure(path)
+
+
+def test_the_example_of_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = Path("docs/recordings.md").read_text(encoding="utf-8")
+    example = page.split("```python\n")[1].split("```")[0]
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "recordings"
+    folder.mkdir()
+    for name in ("rxa", "rxb"):
+        captures = [capture_of(0, datetime="2017-11-27T10:41:56Z")]
+        write_pair(folder, name, components("ci8", 100_000).tobytes(), metadata("ci8", captures))
+    found: dict[str, object] = {}
+    exec(compile(example, "docs/recordings.md", "exec"), found)
+    assert len(found["aligned"].windows) == 2  # type: ignore[attr-defined]
+    assert found["iq"].shape == (48_000,)  # type: ignore[attr-defined]
