@@ -387,6 +387,19 @@ def test_time_stamps_that_contradict_the_header_are_named(tmp_path: Path, ratio:
     assert "by the time stamps, but 12000 Hz by the fmt chunk" in failure(path)
 
 
+@pytest.mark.parametrize(("lost_samples", "gaps"), [(0.3, 0), (1, 1), (2, 1), (300, 1)])
+def test_a_step_of_more_than_half_a_sample_is_a_gap(tmp_path: Path, lost_samples: float, gaps: int) -> None:
+    stamps = np.array(kiwi_stamps(40, 12_000))
+    stamps[20:] += round(lost_samples / 12_000 * 1e9)
+    path = tmp_path / "20171127T104156Z_77500_rxa_iq.wav"
+    path.write_bytes(kiwi_wav(components("ci16_le", 40 * 512), stamps.tolist()))
+    found = only(path).gaps
+    assert len(found) == gaps
+    for gap in found:
+        assert gap.before_sample == 20 * 512
+        assert gap.duration_ns == pytest.approx(lost_samples / 12_000 * 1e9, abs=2)
+
+
 def test_time_that_goes_back_is_named(tmp_path: Path) -> None:
     stamps = kiwi_stamps(10, 12_000)
     stamps[5] = stamps[3]

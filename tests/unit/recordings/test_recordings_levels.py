@@ -155,9 +155,10 @@ def test_gain_control_is_suspected_where_the_floor_falls_under_a_signal_and_not_
     keyed = np.where(np.arange(count) // (count // 4) % 2 == 1, 0.5, 0.0) * np.exp(2j * np.pi * 0.1 * np.arange(count))
     fixed = noise + keyed
     controlled = np.where(np.abs(keyed) > 0, 0.25, 1.0) * fixed
+    wide = np.where(np.abs(keyed) > 0, 2.0, 1.0) * noise + keyed  # a signal that raises the floor too
     kind = parse_datatype("cf32_le")
     suspected = [
         find_doubts(iq.astype(np.complex64).view(np.float32).reshape(-1, 2), kind).agc_suspected
-        for iq in (noise, fixed, controlled)
+        for iq in (noise, fixed, wide, controlled)
     ]
-    assert suspected == [False, False, True]
+    assert suspected == [False, False, False, True]
