@@ -18,6 +18,7 @@ from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.sample import VERDICTS, DatasetKey, SampleKey, Verdict
 from schemas.subject import Subject, subject_of
 from schemas.terrain import Terrain, TerrainTile
 
@@ -26,8 +27,10 @@ __all__ = [
     "FEATURE_TABLE",
     "SPEC_VERSION",
     "STATISTICS",
+    "VERDICTS",
     "Capture",
     "Channel",
+    "DatasetKey",
     "DatasetSpec",
     "FailureRecord",
     "Feature",
@@ -43,6 +46,7 @@ __all__ = [
     "Propagation",
     "Receiver",
     "ReceiverTruth",
+    "SampleKey",
     "Scenario",
     "SchemaError",
     "Subject",
@@ -52,6 +56,7 @@ __all__ = [
     "TransmitterTruth",
     "Truth",
     "UnknownSchema",
+    "Verdict",
     "decode",
     "encode",
     "failure_of_frame",

@@ -3,32 +3,12 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
-from schemas import FailureRecord, FeatureRecord
+from schemas import DatasetKey, FailureRecord, FeatureRecord, SampleKey
 
 MAX_OPEN_RECORDS = 8192
 """About 32 MB. Samples stand close together on a partition, so thousands of open ones mean lost records."""
-
-
-class DatasetKey(NamedTuple):
-    """One version of a dataset."""
-
-    dataset_id: str
-    dataset_version: int
-
-
-class SampleKey(NamedTuple):
-    """One sample of one version of a dataset."""
-
-    dataset_id: str
-    dataset_version: int
-    sample_idx: int
-
-    @property
-    def dataset(self) -> DatasetKey:
-        """The dataset version that the sample belongs to."""
-        return DatasetKey(self.dataset_id, self.dataset_version)
 
 
 Observation: TypeAlias = FeatureRecord | FailureRecord

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from sink.join import DatasetKey, SampleKey
-from sink.verdict import Outcome, Verdict
+from schemas import DatasetKey, SampleKey, Verdict
+from sink.verdict import Outcome
 
 Counts: TypeAlias = Counter[Verdict]
 

@@ -27,9 +27,9 @@ from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
-from schemas import DatasetSpec
+from schemas import DatasetKey, DatasetSpec, SampleKey
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
-from sink.join import DatasetKey, Join, JoinedSample, Observation, SampleKey, sample_of
+from sink.join import Join, JoinedSample, Observation, sample_of
 from sink.ledger import Ledger
 from sink.rows import MeasurementRow, measurement_row
 from sink.saver import announce

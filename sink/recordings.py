@@ -6,9 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from schemas import DatasetSpec, IQFrame, SchemaError, decode, frame_crc32
+from schemas import DatasetSpec, IQFrame, SampleKey, SchemaError, decode, frame_crc32
 from sink.frames import FrameReader
-from sink.join import SampleKey
 
 
 class SynthesizedSample(Protocol):

@@ -18,9 +18,8 @@ from iqstream.catalogue.postgres import (
     lock_datasets,
 )
 from iqstream.runtime.errors import IqstreamError
-from schemas import DatasetSpec
+from schemas import DatasetKey, DatasetSpec, SampleKey
 from sink.frames import FrameReader
-from sink.join import DatasetKey, SampleKey
 from sink.objects import ObjectStore
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
 from sink.storing import is_refusal

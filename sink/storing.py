@@ -18,7 +18,7 @@ from iqstream.catalogue.postgres import (
     write_ledger,
     write_rows,
 )
-from sink.join import DatasetKey, SampleKey
+from schemas import DatasetKey, SampleKey
 from sink.ledger import Change, Ledger
 from sink.rows import MeasurementRow
 from sink.verdict import refusals

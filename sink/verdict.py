@@ -2,14 +2,12 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
-from schemas import FailureRecord, Lineage
-from sink.join import JoinedSample, Observation, SampleKey
+from schemas import FailureRecord, Lineage, SampleKey, Verdict
+from sink.join import JoinedSample, Observation
 from sink.quality import Accepted, Figures, QualityLimits, assess
 
-Verdict: TypeAlias = Literal["accepted", "rejected", "failed"]
-VERDICTS: tuple[Verdict, ...] = ("accepted", "rejected", "failed")
 INCOMPLETE = "Incomplete"
 """Reason of a synthetic sample whose records never came, and of a live one without any recording."""
 

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import asyncpg
 
-from sink.verdict import Verdict
+from schemas import Verdict
 
 Place: TypeAlias = Literal["inside", "outside", "unknown"]
 

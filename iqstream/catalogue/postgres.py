@@ -22,9 +22,9 @@ from asyncpg.pool import PoolConnectionProxy
 from iqstream.catalogue.connection import NOT_CONNECTED, connect, no_connection
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, NoPosition
+from schemas import DatasetKey, SampleKey
 from sink.incoming import DeadLetter
 from sink.iq_choice import choose
-from sink.join import DatasetKey, SampleKey
 from sink.ledger import Counts, Entry, Ledger
 from sink.rows import MeasurementRow, json_text
 from sink.verdict import figures, lineage, storable

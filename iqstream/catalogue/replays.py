@@ -13,7 +13,7 @@ from iqstream.catalogue.datasets import Dataset, insert_dataset
 from iqstream.catalogue.postgres import Connection, Pool, lock_datasets
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
-from sink.join import DatasetKey
+from schemas import DatasetKey
 
 _COLUMNS = "dataset_id::text, dataset_version, generation, source_version, samples, lanes, started_at, finished_at"
 

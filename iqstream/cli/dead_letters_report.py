@@ -13,8 +13,7 @@ from iqstream.cli.console import Console
 from iqstream.cli.tables import print_whole
 from iqstream.dead_letters.letter import DeadLetter, Origin
 from iqstream.dead_letters.read import Retry
-from schemas import IQFrame, SchemaError, decode
-from sink.join import SampleKey
+from schemas import IQFrame, SampleKey, SchemaError, decode
 
 HEXDUMP_BYTES = 256
 _BYTES_PER_LINE = 16

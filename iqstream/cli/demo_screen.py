@@ -18,7 +18,7 @@ from iqstream.demo.results import DemoResults
 from iqstream.plot.truth import BANDS, QUANTITIES, Accuracy, RecordingErrors, accuracy
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE
 from iqstream.watch.watch import duration
-from sink.verdict import VERDICTS, Verdict
+from schemas import VERDICTS, Verdict
 
 _NONE = "-"
 _PLACES: tuple[Place, ...] = ("inside", "outside", "unknown")

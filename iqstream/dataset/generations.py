@@ -10,8 +10,8 @@ import asyncpg
 from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
+from schemas import SampleKey
 from schemas.dataset import MAX_RECEIVERS
-from sink.join import SampleKey
 
 
 @dataclass(slots=True)

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, Message, Place, Places, Recording, read_message
+from schemas import DatasetKey, SampleKey
 from schemas.dataset import MAX_RECEIVERS
-from sink.join import DatasetKey, SampleKey
 
 GIVEN_UP_AFTER_OFFSETS = 65_536
 """A sample that is not complete so many offsets after its first record has lost some: it is left out."""

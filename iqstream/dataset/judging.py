@@ -14,8 +14,7 @@ from iqstream.dataset.specs import Specs
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, Split, SplitBy, random_split, receiver_split, spatial_split
 from iqstream.dataset.verdicts import ACCEPTED, Verdicts, judge
 from iqstream.runtime.errors import UserError
-from schemas import Limits
-from sink.join import DatasetKey
+from schemas import DatasetKey, Limits
 
 _NAMES = np.array([*SPLITS, ""])
 """The last is NO_SPLIT's."""

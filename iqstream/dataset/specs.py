@@ -12,8 +12,7 @@ from iqstream.catalogue.datasets import Dataset, find_dataset, get_dataset, spli
 from iqstream.catalogue.postgres import Pool, create_pool
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.settings import Settings
-from schemas import DatasetSpec, Limits
-from sink.join import DatasetKey
+from schemas import DatasetKey, DatasetSpec, Limits
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,7 @@ from iqstream.dataset.splits import SPLITS, SPLITS_BY, Split, SplitBy
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.topics import FEATURES
-from schemas import Limits
-from sink.join import DatasetKey, SampleKey
+from schemas import DatasetKey, Limits, SampleKey
 
 logger = logging.getLogger(__name__)
 WINDOW_RECORDS = 1024

@@ -9,8 +9,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from iqstream.runtime.errors import UserError
-from schemas import failure_of_frame, failures_of_shard, subject_of
-from sink.join import SampleKey, sample_of
+from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
+from sink.join import sample_of
 
 _ORIGIN = re.compile(
     r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})(?:@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?"

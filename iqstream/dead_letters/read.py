@@ -16,7 +16,7 @@ from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import DEAD_LETTERS
-from sink.join import SampleKey
+from schemas import SampleKey
 
 POLL_MS = 200
 STALLED_AFTER_S = 30.0

@@ -18,7 +18,7 @@ from iqstream.replay.run import replay_and_show
 from iqstream.replay.sources import replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
-from sink.join import DatasetKey, SampleKey
+from schemas import DatasetKey, SampleKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

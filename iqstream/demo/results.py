@@ -21,9 +21,8 @@ from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.settings import DEFAULT_BUCKET, Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
 from iqstream.verify.feature_records import feature_records
-from schemas import DatasetSpec, FeatureRecord
+from schemas import DatasetSpec, FeatureRecord, Verdict
 from sink.objects import ObjectStore
-from sink.verdict import Verdict
 
 QUERIES: tuple[str, ...] = (
     "SELECT COUNT(*) FROM heimdall.measurement_features;",

@@ -16,7 +16,7 @@ from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.offsets import Ends
-from sink.join import SampleKey
+from schemas import SampleKey
 from sink.recordings import RecordedSample
 
 PAGE_SAMPLES = 2000

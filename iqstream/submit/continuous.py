@@ -19,8 +19,7 @@ from iqstream.submit.submission import (
     ShardPublisher,
     shard_publisher,
 )
-from schemas import DatasetSpec
-from sink.join import DatasetKey
+from schemas import DatasetKey, DatasetSpec
 
 TICK_S = 1.0
 BACKLOG_S = 20.0

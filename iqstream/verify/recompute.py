@@ -6,8 +6,8 @@ from typing import Any
 
 from extractor.service import feature_record
 from iqstream.catalogue.stored import COLUMNS, StoredOutcome, StoredRow
-from schemas import DatasetSpec, IQFrame, Lineage
-from sink.join import JoinedSample, SampleKey
+from schemas import DatasetSpec, IQFrame, Lineage, SampleKey
+from sink.join import JoinedSample
 from sink.rows import measurement_row
 from sink.verdict import Outcome, figures, judge
 

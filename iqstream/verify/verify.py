@@ -22,11 +22,10 @@ from iqstream.catalogue.stored import (
 from iqstream.runtime.errors import Failed
 from iqstream.verify.recompute import differences, recomputed
 from producer.version import GENERATOR_VERSION
+from schemas import VERDICTS, SampleKey
 from sink.frames import FrameReader
-from sink.join import SampleKey
 from sink.objects import ObjectStore, object_name
 from sink.recordings import RecordedSample, Recordings, Synthesize, look_for_recordings
-from sink.verdict import VERDICTS
 
 
 @dataclass(slots=True, kw_only=True)

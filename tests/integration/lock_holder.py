@@ -5,7 +5,7 @@ import sys
 
 import iqstream.catalogue.postgres
 from iqstream.catalogue.postgres import create_pool, lock_datasets
-from sink.join import DatasetKey
+from schemas import DatasetKey
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iqstream' AND wait_event_type = 'Lock'"
 

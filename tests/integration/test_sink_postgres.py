@@ -37,9 +37,9 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
+from schemas import DatasetKey
 from schemas.dataset import Limits
 from sink.dead_letters import copy_dead_letters
-from sink.join import DatasetKey
 from sink.partition import SinkPartition
 from sink.verdict import judge
 from tests.sink_samples import (

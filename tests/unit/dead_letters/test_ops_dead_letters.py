@@ -14,7 +14,7 @@ from iqstream.dead_letters.letter import NOT_SAID, Origin, named_origins, parse_
 from iqstream.dead_letters.read import Filter
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.records import dead_letter
-from sink.join import SampleKey
+from schemas import SampleKey
 
 ID = "00000000-0000-4000-8000-000000000001"
 TOPIC_ID, ANOTHER = UUID(int=1), UUID(int=2)

@@ -4,8 +4,8 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schemas import FeatureRecord
-from sink.join import DatasetKey, Join, sample_of
+from schemas import DatasetKey, FeatureRecord
+from sink.join import Join, sample_of
 from tests.sink_samples import failure_record, feature_record, make_spec, whole_sample
 from tests.strategies import SEEDED
 

@@ -5,7 +5,8 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sink.join import JoinedSample, SampleKey
+from schemas import SampleKey
+from sink.join import JoinedSample
 from sink.ledger import Entry, Ledger
 from sink.verdict import Outcome
 from tests.strategies import SEEDED
