@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from iqstream.catalogue.postgres import Pool, create_offsets
+from iqstream.catalogue.offsets import create_offsets
+from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.roles import grant_sink, grant_stage
 from iqstream.positions.first import FirstPositions, set_first_positions
 from iqstream.reach import ensure_bucket, postgres_pool

@@ -1,4 +1,4 @@
-"""The messages that stages exchange, and nothing else: no I/O, no clock, no randomness."""
+"""What stages exchange and store, and nothing else: no I/O, no clock, no randomness."""
 
 from schemas.dataset import (
     SPEC_VERSION,
@@ -18,6 +18,7 @@ from schemas.failures import failure_of_frame, failures_of_shard
 from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
+from schemas.measurement_row import MeasurementRow
 from schemas.sample import VERDICTS, DatasetKey, SampleKey, Verdict
 from schemas.subject import Subject, subject_of
 from schemas.terrain import Terrain, TerrainTile
@@ -43,6 +44,7 @@ __all__ = [
     "Lineage",
     "LinkTruth",
     "Malformed",
+    "MeasurementRow",
     "Propagation",
     "Receiver",
     "ReceiverTruth",

@@ -2,9 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 
-import asyncpg
-
-from iqstream.catalogue.postgres import QUERIES, Pool
+from iqstream.catalogue.dead_letters import DeadLetterRow, lock_dead_letters_to_copy, mark_dead_letters_copied
+from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.topics import DEAD_LETTERS
 
@@ -21,27 +20,26 @@ async def copy_dead_letters(pool: Pool, send: Callable[[Sequence[OutgoingRecord]
         send: returns once the records are committed.
     """
     async with pool.acquire() as connection, connection.transaction():
-        rows = await connection.fetch(QUERIES["lock_dead_letters_to_copy"], _AT_ONCE)
+        rows = await lock_dead_letters_to_copy(connection, _AT_ONCE)
         if rows:
             await send([_copy(row) for row in rows])
-            places = [(row["topic"], row["topic_id"], row["partition"], row["offset"]) for row in rows]
-            await connection.execute(QUERIES["mark_dead_letters_copied"], *zip(*places, strict=True))
+            await mark_dead_letters_copied(connection, rows)
     return len(rows)
 
 
-def _copy(row: asyncpg.Record) -> OutgoingRecord:
-    origin = f"{row['topic']}:{row['partition']}:{row['offset']}".encode()
+def _copy(row: DeadLetterRow) -> OutgoingRecord:
+    origin = str(row.origin).encode()
     return OutgoingRecord(
         topic=DEAD_LETTERS,
         key=origin,
-        value=row["value"],
+        value=row.value,
         headers=(
-            ("topic_id", str(row["topic_id"]).encode()),
+            ("topic_id", str(row.origin.topic_id).encode()),
             ("origin", origin),
-            ("stage", row["stage"].encode()),
-            ("error", row["error"].encode()),
-            ("message", row["message"][:2000].encode()),
-            ("key", row["key"] or b""),
-            *zip(row["header_names"], row["header_values"], strict=True),
+            ("stage", row.stage.encode()),
+            ("error", row.error.encode()),
+            ("message", row.message[:2000].encode()),
+            ("key", row.key or b""),
+            *row.headers,
         ),
     )

@@ -3,20 +3,11 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal
 
+from iqstream.catalogue.ledger import Counts, Entry
 from schemas import DatasetKey, SampleKey, Verdict
 from sink.verdict import Outcome
-
-Counts: TypeAlias = Counter[Verdict]
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A sample's line in the ledger as it stands in the database."""
-
-    verdict: Verdict
-    generation: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

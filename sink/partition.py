@@ -10,31 +10,24 @@ from uuid import UUID
 import msgspec
 from aiokafka import ConsumerRecord, TopicPartition
 
-from iqstream.catalogue.postgres import (
-    Claim,
-    Connection,
-    DatasetState,
-    Pool,
-    claim_partition,
-    lock_datasets,
-    read_ledger,
-    read_spec_text,
-    store_offset,
-    write_dead_letters,
-)
+from iqstream.catalogue.dead_letters import NewDeadLetter, Origin, write_dead_letters
+from iqstream.catalogue.ledger import read_ledger
+from iqstream.catalogue.locked import DatasetState, lock_datasets, read_spec_text
+from iqstream.catalogue.offsets import Claim, claim_partition, store_offset
+from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
-from schemas import DatasetKey, DatasetSpec, SampleKey
+from schemas import DatasetKey, DatasetSpec, MeasurementRow, SampleKey
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
 from sink.join import Join, JoinedSample, Observation, sample_of
 from sink.ledger import Ledger
-from sink.rows import MeasurementRow, measurement_row
+from sink.rows import measurement_row
 from sink.saver import announce
 from sink.storing import Stored, store
-from sink.verdict import judge, refusals
+from sink.verdict import judge, refusals, storable
 
 log = logging.getLogger(__name__)
 
@@ -174,7 +167,7 @@ class SinkPartition:
             # 1. Lock the datasets, everybody in the same order; this also reads their status.
             datasets = await lock_datasets(connection, {sample.dataset for sample in samples})
             # 2. What was decided of these samples before, and what their datasets ask for.
-            ledger = await read_ledger(connection, samples)
+            ledger = Ledger(await read_ledger(connection, samples))
             await self._read_specs(connection, datasets)
             # 3. Join and judge; off the event loop, since heartbeats must not wait.
             judged_from = loop.time()
@@ -185,7 +178,7 @@ class SinkPartition:
             invalid = {letter.source.offset: letter.error for letter in batch.dead_letters}
             for sample, error in stored.refused.items():
                 batch.dead_letters += self._letters(sample, error)
-            await write_dead_letters(connection, batch.dead_letters, self._topic_id)
+            await write_dead_letters(connection, [_row(letter, self._topic_id) for letter in batch.dead_letters])
             # 5. The offset, if the partition is still ours.
             restart_offset = self._join.restart_offset(next_offset)
             await store_offset(connection, claim, restart_offset)
@@ -308,3 +301,15 @@ class SinkPartition:
         for letter in batch.dead_letters:
             log.warning("%s:%d:%d is kept as a dead letter: %s: %s", letter.source.topic, letter.source.partition,
                         letter.source.offset, type(letter.error).__name__, letter.error)  # fmt: skip
+
+
+def _row(letter: DeadLetter, topic_id: UUID) -> NewDeadLetter:
+    source = letter.source
+    return NewDeadLetter(
+        origin=Origin(source.topic, source.partition, source.offset, topic_id),
+        error=type(letter.error).__name__,
+        message=storable(str(letter.error)),
+        key=source.key,
+        value=source.value or b"",
+        headers=tuple((storable(name), value) for name, value in source.headers),
+    )

@@ -2,35 +2,12 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
-from schemas import STATISTICS, DatasetSpec, FeatureRecord, Truth
+from schemas import STATISTICS, DatasetSpec, FeatureRecord, MeasurementRow, Truth
 from sink.verdict import Outcome, lineage
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MeasurementRow:
-    """The columns by their names; JSON objects as text."""
-
-    recording_session_id: UUID
-    dataset_id: str
-    dataset_version: int
-    sample_idx: int
-    receiver_features: tuple[str, ...]
-    tx_latitude: float | None
-    tx_longitude: float | None
-    tx_altitude_m: float | None
-    """Of the ground at the transmitter."""
-    tx_known: bool
-    extraction_metadata: str
-    overall_confidence: float
-    mean_snr_db: float
-    num_receivers_detected: int
-    gdop: float | None
 
 
 def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) -> MeasurementRow:

@@ -4,19 +4,19 @@ import asyncio
 import logging
 from datetime import timedelta
 
-import asyncpg
 import msgspec
 from aiokafka.errors import KafkaError
 
-from iqstream.catalogue.postgres import (
-    IDLE_IN_TRANSACTION_MS,
-    QUERIES,
-    Completed,
-    Connection,
-    Pool,
-    complete_if_done,
-    lock_datasets,
+from iqstream.catalogue.iq_saves import (
+    ClaimedSave,
+    claim_iq_save,
+    end_long_wait,
+    forget_iq_save,
+    mark_iq_saved,
+    postpone_iq_save,
 )
+from iqstream.catalogue.locked import Completed, complete_if_done, lock_datasets
+from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.runtime.errors import IqstreamError
 from schemas import DatasetKey, DatasetSpec, SampleKey
 from sink.frames import FrameReader
@@ -73,14 +73,13 @@ class Saver:
         completed: Completed | None = None
         async with self._pool.acquire() as connection, connection.transaction():
             # 1. Claim: the row lock ends with this transaction, however we end.
-            await connection.execute(QUERIES["allow_long_wait"])
-            row = await connection.fetchrow(QUERIES["claim_iq_save"])
-            if row is None:
+            claimed = await claim_iq_save(connection)
+            if claimed is None:
                 return False
-            key, attempts = SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]), row["attempts"]
+            key, attempts = claimed.sample, claimed.attempts
             # 2. Fetch or make the recordings, and write them under the names that are theirs.
             try:
-                await self._store_objects(_recorded_sample(key, row))
+                await self._store_objects(_recorded_sample(claimed))
             except (IQUnavailable, msgspec.DecodeError) as error:
                 await _postpone(connection, key, error, _later_s(attempts))
                 return True
@@ -89,14 +88,14 @@ class Saver:
                 return False  # the next sample would fare no better
             # 3. Only now is it saved; the last one completes the dataset. From here on the dataset is locked, and
             #    everybody waits for us: frozen now, we lose the transaction as soon as any frozen worker does.
-            await connection.execute(QUERIES["end_long_wait"], str(IDLE_IN_TRANSACTION_MS))
+            await end_long_wait(connection)
             if await _deleted_meanwhile(connection, key):
-                await connection.execute(QUERIES["forget_iq_save"], *key)
+                await forget_iq_save(connection, key)
                 removed = key
             else:
                 try:
                     async with connection.transaction():
-                        await connection.execute(QUERIES["mark_iq_saved"], *key)
+                        await mark_iq_saved(connection, key)
                         completed = await complete_if_done(connection, key.dataset)
                 except Exception as error:
                     if not is_refusal(error):
@@ -132,12 +131,12 @@ def announce(completed: Completed) -> None:
     )
 
 
-def _recorded_sample(key: SampleKey, row: asyncpg.Record) -> RecordedSample:
+def _recorded_sample(claimed: ClaimedSave) -> RecordedSample:
     return RecordedSample(
-        key=key,
-        spec=msgspec.json.decode(row["spec"], type=DatasetSpec),
-        recorded=row["recorded"],
-        lineage=msgspec.json.decode(row["lineage"]),
+        key=claimed.sample,
+        spec=msgspec.json.decode(claimed.spec, type=DatasetSpec),
+        recorded=claimed.recorded,
+        lineage=msgspec.json.decode(claimed.lineage),
     )
 
 
@@ -149,7 +148,7 @@ async def _postpone(connection: Connection, key: SampleKey, error: Exception, se
     reason = f"{type(error).__name__}: {error}"
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
                 key.sample_idx, key.dataset_id, seconds, reason)  # fmt: skip
-    await connection.execute(QUERIES["postpone_iq_save"], *key, storable(reason[:2000]), timedelta(seconds=seconds))
+    await postpone_iq_save(connection, key, storable(reason[:2000]), timedelta(seconds=seconds))
 
 
 async def _deleted_meanwhile(connection: Connection, sample: SampleKey) -> bool:

@@ -9,21 +9,20 @@ from dataclasses import dataclass, field
 
 import asyncpg
 
-from iqstream.catalogue.postgres import (
-    Completed,
-    Connection,
-    DatasetState,
-    choose_iq,
-    complete_if_done,
-    write_ledger,
-    write_rows,
-)
-from schemas import DatasetKey, SampleKey
+from iqstream.catalogue.iq_saves import choose_iq, read_decided_from, store_choice
+from iqstream.catalogue.ledger import Line, move_counters, raise_generations, write_outcomes
+from iqstream.catalogue.locked import Completed, DatasetState, complete_if_done
+from iqstream.catalogue.postgres import Connection
+from iqstream.catalogue.rows import delete_rows, write_rows
+from schemas import DatasetKey, MeasurementRow, SampleKey
+from sink.iq_choice import choose
 from sink.ledger import Change, Ledger
-from sink.rows import MeasurementRow
-from sink.verdict import refusals
+from sink.rows import json_text
+from sink.verdict import figures, lineage, refusals
 
 log = logging.getLogger(__name__)
+
+_CHOICE_STEP = 256
 
 REFUSING_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
 """Of PostgreSQL's error codes: cardinality, data, integrity constraint, WITH CHECK OPTION, limits, raised by a trigger.
@@ -129,8 +128,26 @@ async def _refusal(connection: Connection, part: Ledger, rows: Mapping[SampleKey
 
 
 async def _write(connection: Connection, ledger: Ledger, rows: Mapping[SampleKey, MeasurementRow]) -> None:
-    await write_ledger(connection, ledger)
-    await write_rows(connection, [rows[one.outcome.sample] for one in ledger.changes() if one.row == "write"])
+    """Writes decisions, moves the counters by what they change, and writes or deletes the rows."""
+    changes = ledger.changes()
+    await write_outcomes(connection, [_line(change) for change in changes])
+    await raise_generations(connection, ledger.raised_generations())
+    await delete_rows(connection, [change.outcome.sample for change in changes if change.row == "delete"])
+    await move_counters(connection, ledger.count_changes())
+    await write_rows(connection, [rows[change.outcome.sample] for change in changes if change.row == "write"])
+
+
+def _line(change: Change) -> Line:
+    outcome = change.outcome
+    return Line(
+        sample=outcome.sample,
+        verdict=outcome.verdict,
+        reason=outcome.reason,
+        figures=json_text(figures(outcome)),
+        generation=outcome.generation,
+        first_verdict=change.first_verdict,
+        lineage=json_text(lineage(outcome.joined)),
+    )
 
 
 def _moved(changes: Sequence[Change], datasets: Mapping[DatasetKey, DatasetState]) -> list[DatasetState]:
@@ -139,7 +156,24 @@ def _moved(changes: Sequence[Change], datasets: Mapping[DatasetKey, DatasetState
 
 async def _follow(connection: Connection, dataset: DatasetState, stored: Stored) -> None:
     """With new decisions, whose IQ is kept is surer, and the dataset may be complete."""
-    stored.chosen += await choose_iq(connection, dataset)
+    stored.chosen += await _choose(connection, dataset)
     done = await complete_if_done(connection, dataset.key)
     if done is not None:
         stored.completed.append(done)
+
+
+async def _choose(connection: Connection, dataset: DatasetState) -> int:
+    """Chooses the samples whose IQ will certainly be kept; returns how many more there are. The dataset is locked."""
+    frontier, wanted = dataset.iq_frontier, dataset.iq_samples - dataset.iq_chosen
+    chosen: list[int] = []
+    stuck = wanted == 0
+    while not stuck:
+        decided = await read_decided_from(connection, dataset.key, frontier, _CHOICE_STEP)
+        step = choose(frontier, wanted - len(chosen), decided)
+        frontier = step.frontier
+        chosen += step.chosen
+        stuck = step.stuck or len(decided) < _CHOICE_STEP
+    await choose_iq(connection, dataset.key, chosen)
+    if frontier != dataset.iq_frontier:
+        await store_choice(connection, dataset.key, frontier=frontier, chosen=len(chosen))
+    return len(chosen)

@@ -10,7 +10,8 @@ import asyncpg
 import msgspec
 
 from iqstream.catalogue.datasets import Dataset, insert_dataset
-from iqstream.catalogue.postgres import Connection, Pool, lock_datasets
+from iqstream.catalogue.locked import lock_datasets
+from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from schemas import DatasetKey

@@ -89,15 +89,6 @@ async def recomputable_samples(connection: Connection, dataset_id: str, version:
     return int(found)
 
 
-async def samples_with_iq(pool: Pool | Connection, dataset_id: str) -> frozenset[int]:
-    """Samples whose IQ is stored, or about to be, for any version: all of them share the objects."""
-    rows = await pool.fetch(
-        "SELECT DISTINCT sample_idx FROM heimdall.iq_saves WHERE dataset_id = $1",
-        UUID(dataset_id),
-    )
-    return frozenset(row["sample_idx"] for row in rows)
-
-
 async def stored_sample(
     pool: Pool | Connection, dataset_id: str, version: int, sample_idx: int
 ) -> tuple[StoredOutcome, StoredRow | None] | None:

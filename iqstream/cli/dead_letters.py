@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
+from iqstream.catalogue.dead_letter_retries import Retry, retries_by_origin
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.dead_letters_report import (
@@ -28,7 +29,7 @@ from iqstream.dead_letters.purge import (
     remove_letters,
     state_of,
 )
-from iqstream.dead_letters.read import Filter, Retry, find_letter, read_letters, retries_by_origin
+from iqstream.dead_letters.read import Filter, find_letter, read_letters
 from iqstream.dead_letters.retry import Refused, Retried, retry_letters
 from iqstream.positions.target import parse_instant
 from iqstream.reach import postgres_pool

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
+from iqstream.catalogue.dead_letter_retries import Retry
+from iqstream.catalogue.dead_letters import Origin
 from iqstream.cli.console import Console
 from iqstream.cli.tables import print_whole
-from iqstream.dead_letters.letter import DeadLetter, Origin
-from iqstream.dead_letters.read import Retry
+from iqstream.dead_letters.letter import DeadLetter
 from schemas import IQFrame, SampleKey, SchemaError, decode
 
 HEXDUMP_BYTES = 256

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 from uuid import UUID
 
+from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.runtime.errors import UserError
 from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
 from sink.join import sample_of
@@ -17,25 +18,6 @@ _ORIGIN = re.compile(
 )
 _OURS = ("origin", "stage", "error", "message", "key")
 """The headers that were put before the record's own, behind `topic_id`."""
-NOT_SAID = UUID(int=0)
-"""The topic's id of letters that were kept before they said it."""
-
-
-class Origin(NamedTuple):
-    """Where the record stood. Topics of one name that were made one after another have the same offsets."""
-
-    topic: str
-    partition: int
-    offset: int
-    topic_id: UUID = NOT_SAID
-
-    def __str__(self) -> str:
-        return f"{self.topic}:{self.partition}:{self.offset}"
-
-    @property
-    def full(self) -> str:
-        """With the topic's id."""
-        return f"{self}@{self.topic_id}"
 
 
 class OriginName(NamedTuple):

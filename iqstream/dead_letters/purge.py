@@ -13,10 +13,10 @@ from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 from aiokafka.errors import KafkaError
 
+from iqstream.catalogue.dead_letters import Origin, forget_purges, purge_dead_letters, purged_origins
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.dead_letters_report import Line
-from iqstream.dead_letters.letter import Origin
-from iqstream.dead_letters.read import is_purged, purged_origins, records_on_topic
+from iqstream.dead_letters.read import is_purged, records_on_topic
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
@@ -84,20 +84,7 @@ async def remove_letters(settings: Settings, pool: Pool, removal: Removal) -> No
         Failed: Kafka refuses; the letters are not listed any more.
     """
     async with pool.acquire() as connection, connection.transaction():
-        places = [tuple(line.origin) for line in removal.lines]
-        for table in ("dead_letters", "dead_letter_retries"):
-            await connection.executemany(
-                f"DELETE FROM heimdall.{table} "  # noqa: S608  # our tables
-                'WHERE (topic, partition, "offset", topic_id) = ($1, $2, $3, $4)',
-                places,
-            )
-        # a copy that was just sent is older than this: the deletion has waited for it
-        await connection.executemany(
-            'INSERT INTO heimdall.dead_letter_purges (topic, partition, "offset", topic_id, purged_at) '
-            "VALUES ($1, $2, $3, $4, greatest(clock_timestamp(), $5)) "
-            'ON CONFLICT (topic, topic_id, partition, "offset") DO UPDATE SET purged_at = excluded.purged_at',
-            [(*line.origin, line.kept_at) for line in removal.lines],
-        )
+        await purge_dead_letters(connection, [(line.origin, line.kept_at) for line in removal.lines])
     try:
         async with admin_client(settings) as admin:
             if removal.before:
@@ -109,10 +96,7 @@ async def remove_letters(settings: Settings, pool: Pool, removal: Removal) -> No
             f"the letters are not listed any more, but Kafka does not delete their records ({type(error).__name__} "
             f"{error}): the next `iqstream dead-letters purge` tries it again"
         ) from None
-    await pool.executemany(
-        'DELETE FROM heimdall.dead_letter_purges WHERE (topic, partition, "offset", topic_id) = ($1, $2, $3, $4)',
-        [tuple(origin) for origin in removal.dropped],
-    )
+    await forget_purges(pool, removal.dropped)
 
 
 def removal_document(removal: Removal, *, executed: bool) -> dict[str, object]:

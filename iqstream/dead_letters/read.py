@@ -1,7 +1,6 @@
 """Reading all dead letters: the topic's, and the sink's rows that have no copy there yet."""
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -9,14 +8,14 @@ from datetime import UTC, datetime
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
 
+from iqstream.catalogue.dead_letters import Origin, dead_letters_without_copy, purged_origins
 from iqstream.catalogue.postgres import Pool
-from iqstream.dead_letters.letter import DeadLetter, Origin, OriginName, named_origins, read_letter
+from iqstream.dead_letters.letter import DeadLetter, OriginName, named_origins, read_letter
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import DEAD_LETTERS
-from schemas import SampleKey
 
 POLL_MS = 200
 STALLED_AFTER_S = 30.0
@@ -41,17 +40,6 @@ class Filter:
             and (self.since is None or letter.kept_at >= self.since)
             and (self.until is None or letter.kept_at < self.until)
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
-    """A replay of a dead letter's sample."""
-
-    sample: SampleKey
-    generation: int
-    retried_at: datetime
-    outcome: str | None
-    """How the sample stands now; None where it is not decided by this retry yet."""
 
 
 async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
@@ -85,34 +73,6 @@ async def find_letter(settings: Settings, pool: Pool, name: OriginName) -> DeadL
     found = {letter.origin: letter async for letter in read_letters(settings, pool) if name.means(letter.origin)}
     (origin,) = named_origins([name], found)
     return found[origin]
-
-
-async def retries_by_origin(pool: Pool) -> dict[Origin, list[Retry]]:
-    """What was retried, the latest last."""
-    rows = await pool.fetch(
-        'SELECT r.topic, r.partition, r."offset", r.topic_id, r.dataset_id::text, r.dataset_version, r.sample_idx, '
-        "r.generation, r.retried_at, o.outcome FROM heimdall.dead_letter_retries r "
-        "LEFT JOIN heimdall.sample_outcomes o "
-        "ON (o.dataset_id, o.dataset_version, o.sample_idx) = (r.dataset_id, r.dataset_version, r.sample_idx) "
-        "AND o.generation >= r.generation ORDER BY r.generation, r.sample_idx"
-    )
-    found: defaultdict[Origin, list[Retry]] = defaultdict(list)
-    for row in rows:
-        found[Origin(row["topic"], row["partition"], row["offset"], row["topic_id"])].append(
-            Retry(
-                sample=SampleKey(row["dataset_id"], row["dataset_version"], row["sample_idx"]),
-                generation=row["generation"],
-                retried_at=row["retried_at"],
-                outcome=row["outcome"],
-            )
-        )
-    return dict(found)
-
-
-async def purged_origins(pool: Pool) -> dict[Origin, datetime]:
-    """When letters were removed that Kafka may still have."""
-    rows = await pool.fetch('SELECT topic, partition, "offset", topic_id, purged_at FROM heimdall.dead_letter_purges')
-    return {Origin(*row[:4]): row["purged_at"] for row in rows}
 
 
 def is_purged(letter: DeadLetter, purged: Mapping[Origin, datetime]) -> bool:
@@ -162,17 +122,16 @@ async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, e
 
 
 async def _rows_without_copy(pool: Pool) -> list[DeadLetter]:
-    rows = await pool.fetch("SELECT * FROM heimdall.dead_letters WHERE copied_at IS NULL ORDER BY created_at")
     return [
         DeadLetter(
-            origin=Origin(row["topic"], row["partition"], row["offset"], row["topic_id"]),
-            stage=row["stage"],
-            error=row["error"],
-            message=row["message"],
-            key=row["key"] or b"",
-            headers=tuple(zip(row["header_names"], row["header_values"], strict=True)),
-            value=row["value"],
-            kept_at=row["created_at"],
+            origin=row.origin,
+            stage=row.stage,
+            error=row.error,
+            message=row.message,
+            key=row.key or b"",
+            headers=row.headers,
+            value=row.value,
+            kept_at=kept_at,
         )
-        for row in rows
+        for row, kept_at in await dead_letters_without_copy(pool)
     ]

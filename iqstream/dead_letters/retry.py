@@ -3,15 +3,15 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from iqstream.catalogue.datasets import Dataset, find_dataset
+from iqstream.catalogue.dead_letter_retries import mark_retries
+from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay, begin_replay
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.dead_letters_report import Line
 from iqstream.cli.replay_report import outcomes_of
-from iqstream.dead_letters.letter import Origin
 from iqstream.replay.job import feature_partitions
 from iqstream.replay.lane import LaneResult
 from iqstream.replay.run import replay_and_show
@@ -75,7 +75,7 @@ async def retry_letters(
         except UserError as error:
             refused.append(Refused(letters=_letters(samples, samples), reason=str(error)))
             continue
-        await _mark(pool, replay, samples)
+        await mark_retries(pool, replay.generation, samples)
         result = await replay_and_show(settings, pool, replay, source, workers=workers)
         outcomes = await outcomes_of(pool, replay)
         retried.append(Retried(source=source, replay=replay, result=result, outcomes=outcomes))
@@ -85,16 +85,3 @@ async def retry_letters(
 def _letters(origins: Mapping[SampleKey, Sequence[Origin]], samples: Iterable[SampleKey]) -> int:
     """How many letters some samples have."""
     return len({origin for sample in samples for origin in origins[sample]})
-
-
-async def _mark(pool: Pool, replay: Replay, samples: Mapping[SampleKey, Sequence[Origin]]) -> None:
-    await pool.executemany(
-        "INSERT INTO heimdall.dead_letter_retries "
-        '(topic, partition, "offset", topic_id, dataset_id, dataset_version, sample_idx, generation) '
-        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING",
-        [
-            (*origin, UUID(sample.dataset_id), sample.dataset_version, sample.sample_idx, replay.generation)
-            for sample, origins in samples.items()
-            for origin in origins
-        ],
-    )

@@ -9,7 +9,8 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.catalogue.postgres import Pool, claim_partition, store_offset
+from iqstream.catalogue.offsets import claim_partition, store_offset
+from iqstream.catalogue.postgres import Pool
 from iqstream.positions.plan import MovePlan
 from iqstream.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError

@@ -8,7 +8,8 @@ from uuid import UUID
 from aiokafka.errors import ProducerFenced
 
 from iqstream.catalogue.datasets import Dataset, decided_up_to, find_dataset, set_status
-from iqstream.catalogue.postgres import Pool, complete_if_done
+from iqstream.catalogue.locked import complete_if_done
+from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway

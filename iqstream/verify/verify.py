@@ -9,13 +9,13 @@ import numpy as np
 
 from extractor.version import EXTRACTOR_VERSION
 from iqstream.catalogue.datasets import Dataset, find_dataset
+from iqstream.catalogue.iq_saves import samples_with_iq
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.stored import (
     StoredLine,
     StoredOutcome,
     StoredRow,
     recomputable_samples,
-    samples_with_iq,
     stored_lines,
     stored_sample,
 )

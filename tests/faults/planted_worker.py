@@ -21,7 +21,6 @@ from iqstream.runtime import inbox, transactions
 from iqstream.runtime.worker import run_worker
 from producer.synthesize import synthesize_sample
 from sink.join import sample_of
-from sink.ledger import Ledger
 
 STALE_OFFSETS = 20
 FEW_RECORDS = 3
@@ -68,7 +67,7 @@ def no_ledger():
     """What was decided before is not asked."""
 
     async def read_ledger(_connection, _samples):
-        return Ledger({})
+        return {}
 
     sink.partition.read_ledger = read_ledger
 

@@ -3,8 +3,10 @@
 import asyncio
 import sys
 
+import iqstream.catalogue.locked
 import iqstream.catalogue.postgres
-from iqstream.catalogue.postgres import create_pool, lock_datasets
+from iqstream.catalogue.locked import lock_datasets
+from iqstream.catalogue.postgres import create_pool
 from schemas import DatasetKey
 
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iqstream' AND wait_event_type = 'Lock'"
@@ -13,7 +15,7 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'iqstr
 async def main() -> None:
     dsn, dataset_id, connections, idle_ms, lock_ms = sys.argv[1:]
     iqstream.catalogue.postgres.IDLE_IN_TRANSACTION_MS = int(idle_ms)
-    iqstream.catalogue.postgres.LOCK_TIMEOUT_MS = int(lock_ms)
+    iqstream.catalogue.locked.LOCK_TIMEOUT_MS = int(lock_ms)
 
     async def hold() -> None:
         async with pool.acquire() as connection, connection.transaction():

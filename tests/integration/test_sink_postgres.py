@@ -31,8 +31,10 @@ from iqstream.catalogue.datasets import (
     split_salt,
     version_under_way,
 )
+from iqstream.catalogue.locked import lock_datasets
 from iqstream.catalogue.migrations import migrate
-from iqstream.catalogue.postgres import StaleOwner, create_offsets, create_pool, lock_datasets
+from iqstream.catalogue.offsets import StaleOwner, create_offsets
+from iqstream.catalogue.postgres import create_pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.invalid_share import InvalidShare
@@ -875,7 +877,7 @@ async def test_a_frozen_worker_holds_a_dataset_for_one_timeout_however_many_of_i
     settings, monkeypatch
 ):
     monkeypatch.setattr("iqstream.catalogue.postgres.IDLE_IN_TRANSACTION_MS", 1000)
-    monkeypatch.setattr("iqstream.catalogue.postgres.LOCK_TIMEOUT_MS", 500)
+    monkeypatch.setattr("iqstream.catalogue.locked.LOCK_TIMEOUT_MS", 500)
     async with create_pool(settings.postgres_dsn, max_size=1) as pool:
         spec = make_spec()
         await create_dataset(pool, spec)

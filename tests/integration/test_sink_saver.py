@@ -14,7 +14,9 @@ from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
 from iqstream.catalogue.datasets import create_dataset, delete_dataset, get_dataset, set_status
-from iqstream.catalogue.postgres import create_offsets, create_pool, lock_datasets
+from iqstream.catalogue.locked import lock_datasets
+from iqstream.catalogue.offsets import create_offsets
+from iqstream.catalogue.postgres import create_pool
 from iqstream.reach import object_store
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare

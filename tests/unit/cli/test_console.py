@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from iqstream.catalogue.datasets import Dataset, OutcomeCount
+from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console, confirmed, say, say_json
@@ -27,7 +28,6 @@ from iqstream.cli.main import iqstream
 from iqstream.cli.positions_report import print_plan
 from iqstream.cli.stream import _write_arrow, _write_ndjson
 from iqstream.cli.tables import counts_table, datasets_table, failures_table, print_whole, result_table
-from iqstream.dead_letters.letter import Origin
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
 from iqstream.positions.read import STAGES, StagePosition

@@ -9,8 +9,9 @@ from aiokafka import ConsumerRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.cli.dead_letters_report import hexdump, letter_document, letter_lines
-from iqstream.dead_letters.letter import NOT_SAID, Origin, named_origins, parse_origin, read_letter
+from iqstream.dead_letters.letter import named_origins, parse_origin, read_letter
 from iqstream.dead_letters.read import Filter
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.records import dead_letter

@@ -5,9 +5,10 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from iqstream.catalogue.ledger import Entry
 from schemas import SampleKey
 from sink.join import JoinedSample
-from sink.ledger import Entry, Ledger
+from sink.ledger import Ledger
 from sink.verdict import Outcome
 from tests.strategies import SEEDED
 

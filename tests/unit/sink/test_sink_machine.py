@@ -6,9 +6,10 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from iqstream.catalogue.ledger import Entry
 from schemas import FeatureRecord
 from sink.join import Join, sample_of
-from sink.ledger import Entry, Ledger
+from sink.ledger import Ledger
 from sink.verdict import judge
 from tests.sink_samples import failure_record, feature_record, make_spec
 from tests.strategies import SEEDED
