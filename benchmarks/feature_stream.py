@@ -20,7 +20,8 @@ import uvloop
 from aiokafka import TopicPartition
 
 from extractor.service import feature_record
-from iqstream.catalogue.datasets import create_dataset, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.cli.generate import make_spec
 from iqstream.dataset import FeatureStream
 from iqstream.embedded import stack

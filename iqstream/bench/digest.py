@@ -3,26 +3,24 @@
 import contextlib
 import hashlib
 import json
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from iqstream.catalogue.connection import connect
+from iqstream.catalogue.stored import all_stored
 from iqstream.reach import object_store
 from iqstream.runtime.settings import Settings
 
 _LEFT_OUT = frozenset({"recording_session_id", "dataset_id", "created_at", "decided_at", "iq_saved_at"})
 _PLACES = frozenset({"topic", "partition", "offset"})
-_ROWS = "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1 ORDER BY sample_idx"
-_OUTCOMES = "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1 ORDER BY sample_idx"
 
 
 async def dataset_digest(settings: Settings, dataset_id: str) -> str:
     """SHA-256 of rows, outcomes and objects; ids, times and the places of frames left out, their crc32 counted."""
     connection = await connect(settings.postgres_dsn)
     try:
-        rows = [*await connection.fetch(_ROWS, UUID(dataset_id)), *await connection.fetch(_OUTCOMES, UUID(dataset_id))]
+        rows = await all_stored(connection, dataset_id)
     finally:
         await connection.close()
     digest = hashlib.sha256()

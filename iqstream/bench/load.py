@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import msgspec
 
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
-from iqstream.catalogue.datasets import create_dataset
+from iqstream.catalogue.counts import decided_of_all
+from iqstream.catalogue.datasets import create_dataset, get_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
@@ -19,8 +20,6 @@ from schemas import DatasetSpec
 
 POLL_S = 0.2
 STUCK_AFTER_S = 90.0
-_DECIDED = """SELECT COALESCE(sum(accepted + rejected + failed), 0) AS decided,
-    count(*) FILTER (WHERE status = 'complete') AS complete FROM heimdall.datasets WHERE id = ANY($1)"""
 
 
 class Load:
@@ -102,12 +101,12 @@ class Load:
     async def _figures(self) -> tuple[int, int] | None:
         """Samples decided and datasets complete; None while PostgreSQL is away."""
         with contextlib.suppress(*Away):
-            connection = await connect(self._settings().postgres_dsn, timeout_s=5)
+            connection = await connect(self._settings().postgres_dsn, timeout_s=5, command_timeout=5)
             try:
-                row = await connection.fetchrow(_DECIDED, [UUID(spec.dataset_id) for spec in self.specs], timeout=5)
+                found = await decided_of_all(connection, [spec.dataset_id for spec in self.specs])
             finally:
                 await connection.close(timeout=5)
-            return None if row is None else (int(row["decided"]), int(row["complete"]))
+            return found.samples, found.complete
         return None
 
 
@@ -122,7 +121,7 @@ async def submit_through_outages(settings: Callable[[], Settings], spec: Dataset
     while True:
         try:
             async with postgres_pool(settings()) as pool:
-                if not await pool.fetchval("SELECT true FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)):
+                if await get_dataset(pool, spec.dataset_id, spec.dataset_version) is None:
                     await create_dataset(pool, spec)
                 await resume(settings(), pool, spec)
         except Away:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import msgspec
 import psutil
@@ -17,12 +16,13 @@ from iqstream.bench.servers import bench_servers
 from iqstream.bench.stages import STAGES, StageName, Stages
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
+from iqstream.catalogue.counts import decided
 from iqstream.embedded.disk import require_free
 from iqstream.initialise import initialise
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
 from iqstream.submit.room import needed_bytes
-from schemas import Capture, DatasetSpec
+from schemas import Capture, DatasetKey, DatasetSpec
 
 IQ_SAMPLES = 100
 POLL_S = 0.5
@@ -103,9 +103,9 @@ async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -
             began_s = time.monotonic()
             marks = [_mark(stages, 0, 0.0)]
             for number in range(1, MARKS + 1):
-                decided = await _decided_at_least(servers.settings(), spec, stages, number * samples // MARKS)
-                marks.append(_mark(stages, decided, time.monotonic() - began_s))
-                tell(f"{decided} of {samples} samples decided")
+                reached = await _decided_at_least(servers.settings(), spec, stages, number * samples // MARKS)
+                marks.append(_mark(stages, reached, time.monotonic() - began_s))
+                tell(f"{reached} of {samples} samples decided")
     return LongRun(marks=marks)
 
 
@@ -116,13 +116,12 @@ async def _decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stage
     try:
         while True:
             with contextlib.suppress(*Away):
-                decided: int = await connection.fetchval(
-                    "SELECT accepted + rejected + failed FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)
-                )
-                if decided >= wanted:
-                    return decided
-                if decided != before:
-                    moved_s, before = clock(), decided
+                found = await decided(connection, DatasetKey(spec.dataset_id, spec.dataset_version))
+                samples = 0 if found is None else found.samples
+                if samples >= wanted:
+                    return samples
+                if samples != before:
+                    moved_s, before = clock(), samples
             if stages.unasked or clock() - moved_s > STUCK_AFTER_S:
                 problem = "; ".join(stages.unasked) or f"nothing decided in {STUCK_AFTER_S:.0f} s"
                 raise Failed(f"{problem}. The log, {stages.log_path}, ends:\n{stages.last_words()}")

@@ -2,9 +2,8 @@
 
 import asyncio
 import contextlib
-from uuid import UUID
+from collections.abc import AsyncIterator
 
-import asyncpg
 import msgspec
 
 from iqstream.bench.ground import GO_ON_DEADLINE_S, POLL_S, Fault, Ground, Recovery, gone_on, now_s
@@ -12,7 +11,9 @@ from iqstream.bench.load import new_dataset, submit_through_outages
 from iqstream.bench.servers import ServerName
 from iqstream.bench.stages import STAGES, StageName
 from iqstream.bench.watch import Away
-from iqstream.catalogue.connection import connect
+from iqstream.catalogue.connection import Session, connect
+from iqstream.catalogue.counts import iq_samples_saved
+from iqstream.catalogue.datasets import Dataset, get_dataset
 from iqstream.runtime.errors import Failed
 from schemas import Capture, DatasetSpec
 
@@ -72,10 +73,10 @@ async def refused_record(ground: Ground, fault: Fault) -> Recovery:
     )
     await submit_through_outages(ground.servers.settings, spec)
     async with asyncio.timeout(GO_ON_DEADLINE_S):
-        while (row := await _dataset(ground, spec)) is None or row["status"] != "complete":
+        while (row := await _dataset(ground, spec)) is None or row.status != "complete":
             await asyncio.sleep(POLL_S)
-    if row["failed"] != spec.samples:
-        raise Failed(f"{row['failed']} of {spec.samples} samples failed of which every frame is refused")
+    if row.failed != spec.samples:
+        raise Failed(f"{row.failed} of {spec.samples} samples failed of which every frame is refused")
     return Recovery(kind=fault.kind, down_s=0.0, recovery_s=now_s() - began_s)
 
 
@@ -91,28 +92,29 @@ async def _server_gone_on(name: ServerName, ground: Ground, fault: Fault, *, dow
 
 async def _something_saved(ground: Ground) -> None:
     """Waits until the IQ of one sample more is stored."""
-    saved = "SELECT COALESCE(sum(iq_samples_saved), 0) AS saved FROM heimdall.datasets"
     before = None
     async with asyncio.timeout(GO_ON_DEADLINE_S):
         while True:
             with contextlib.suppress(*Away):
-                row = await _fetch(ground, saved)
-                if row is not None:
-                    if before is not None and row["saved"] > before:
-                        return
-                    before = row["saved"] if before is None else before
+                async with _database(ground) as connection:
+                    saved = await iq_samples_saved(connection)
+                if before is not None and saved > before:
+                    return
+                before = saved if before is None else before
             await asyncio.sleep(POLL_S)
 
 
-async def _dataset(ground: Ground, spec: DatasetSpec) -> "asyncpg.Record | None":
+async def _dataset(ground: Ground, spec: DatasetSpec) -> Dataset | None:
     with contextlib.suppress(*Away):
-        return await _fetch(ground, "SELECT status, failed FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id))
+        async with _database(ground) as connection:
+            return await get_dataset(connection, spec.dataset_id, spec.dataset_version)
     return None
 
 
-async def _fetch(ground: Ground, query: str, *values: object) -> "asyncpg.Record | None":
-    connection = await connect(ground.servers.settings().postgres_dsn, timeout_s=5)
+@contextlib.asynccontextmanager
+async def _database(ground: Ground) -> AsyncIterator[Session]:
+    connection = await connect(ground.servers.settings().postgres_dsn, timeout_s=5, command_timeout=5)
     try:
-        return await connection.fetchrow(query, *values, timeout=5)
+        yield connection
     finally:
         connection.terminate()

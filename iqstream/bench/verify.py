@@ -2,19 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from iqstream.bench.digest import dataset_digest
 from iqstream.catalogue.connection import connect
+from iqstream.catalogue.counts import stored_counts
 from iqstream.runtime.settings import Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
 from iqstream.verify.feature_records import committed_records
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode
-
-_COUNTS = """SELECT d.requested, d.accepted,
-    (SELECT count(*) FROM heimdall.sample_outcomes o WHERE o.dataset_id = d.id) AS outcomes,
-    (SELECT count(*) FROM heimdall.measurement_features f WHERE f.dataset_id = d.id) AS rows
-    FROM heimdall.datasets d WHERE d.id = $1"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,15 +50,15 @@ async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: 
     connection = await connect(settings.postgres_dsn)
     try:
         for spec in specs:
-            row = await connection.fetchrow(_COUNTS, UUID(spec.dataset_id))
-            assert row is not None  # noqa: S101  # it is complete
+            stored = await stored_counts(connection, spec.dataset_id)
+            assert stored is not None  # noqa: S101  # it is complete
             counted = recordings[spec.dataset_id]
             found.append(
                 Completeness(
-                    requested=row["requested"],
-                    outcomes=row["outcomes"],
-                    accepted=row["accepted"],
-                    rows=row["rows"],
+                    requested=stored.requested,
+                    outcomes=stored.outcomes,
+                    accepted=stored.accepted,
+                    rows=stored.rows,
                     recordings_lost=counted.lost,
                     recordings_doubled=counted.doubled,
                 )

@@ -7,13 +7,13 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
-import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from iqstream.bench.stages import StageName
-from iqstream.catalogue.connection import connect
+from iqstream.catalogue.connection import Session, connect
+from iqstream.catalogue.offsets import stored_offsets
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
@@ -178,13 +178,11 @@ def _names(partitions: Collection[TopicPartition]) -> str:
     return ", ".join(sorted(f"{p.topic}-{p.partition}" for p in partitions))
 
 
-async def _read(admin: AIOKafkaAdminClient, database: "asyncpg.Connection[asyncpg.Record]") -> Reading:
+async def _read(admin: AIOKafkaAdminClient, database: Session) -> Reading:
     began_s = asyncio.get_running_loop().time()
     positions = await committed_offsets(admin, PRODUCER_GROUP)
     positions |= await committed_offsets(admin, EXTRACTOR_GROUP)
-    rows = await database.fetch(
-        'SELECT topic, partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1', SINK_GROUP
-    )
-    positions |= {TopicPartition(row["topic"], row["partition"]): row["next_offset"] for row in rows}
+    stored = await stored_offsets(database, group=SINK_GROUP, topic=FEATURES)
+    positions |= {TopicPartition(FEATURES, partition): offset for partition, offset in stored.items()}
     ends = await partition_ends(admin, await partition_leaders(admin, tuple(INPUTS.values())))
     return Reading(began_s, positions, {partition: end.end for partition, end in ends.items()})

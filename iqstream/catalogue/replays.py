@@ -9,12 +9,14 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from iqstream.catalogue.datasets import Dataset, insert_dataset
+from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.locked import lock_datasets
+from iqstream.catalogue.new_datasets import insert_dataset
+from iqstream.catalogue.outcomes import decided_among
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
-from schemas import DatasetKey
+from schemas import VERDICTS, DatasetKey
 
 _COLUMNS = "dataset_id::text, dataset_version, generation, source_version, samples, lanes, started_at, finished_at"
 
@@ -127,6 +129,35 @@ async def stored_samples(pool: Pool | Connection, replay: Replay) -> int:
         replay.generation,
     )
     return int(count)
+
+
+async def replay_outcomes(pool: Pool | Connection, replay: Replay) -> dict[str, int]:
+    """How the replay's samples stand now: how many are accepted, rejected and failed."""
+    rows = await pool.fetch(
+        "SELECT outcome, count(*) AS samples FROM heimdall.sample_outcomes WHERE dataset_id = $1 "
+        "AND dataset_version = $2 AND $3::int4multirange @> sample_idx GROUP BY outcome",
+        UUID(replay.dataset_id),
+        replay.dataset_version,
+        replay.samples.to_sql(),
+    )
+    none: dict[str, int] = dict.fromkeys(VERDICTS, 0)
+    return none | {row["outcome"]: row["samples"] for row in rows}
+
+
+async def replayable(pool: Pool, dataset: Dataset, samples: SampleRanges) -> SampleRanges:
+    """The samples that can be processed again: of recordings those that are decided, the others may yet come.
+
+    Raises:
+        UserError: there is none.
+    """
+    if not samples:
+        raise UserError(f"dataset {dataset.name!r}: none of its samples is submitted yet, so none can be replayed")
+    if not dataset.recorded:
+        return samples
+    decided = await decided_among(pool, DatasetKey(dataset.id, dataset.version), samples)
+    if not decided:
+        raise UserError(f"dataset {dataset.name!r}: none of these samples is decided yet, so none can be replayed")
+    return decided
 
 
 async def _make_version(

@@ -119,3 +119,14 @@ async def stored_sample(
     stored["receiver_features"] = [json.loads(text) for text in stored["receiver_features"]]
     stored["extraction_metadata"] = json.loads(stored["extraction_metadata"])
     return outcome, StoredRow(recording_session_id=row["recording_session_id"], sample_idx=sample_idx, columns=stored)
+
+
+async def all_stored(connection: Connection, dataset_id: str) -> list[Mapping[str, object]]:
+    """Every column, by name, of a dataset's rows of features and then of its outcomes; JSON as text."""
+    rows = await connection.fetch(
+        "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1 ORDER BY sample_idx", UUID(dataset_id)
+    )
+    outcomes = await connection.fetch(
+        "SELECT * FROM heimdall.sample_outcomes WHERE dataset_id = $1 ORDER BY sample_idx", UUID(dataset_id)
+    )
+    return [dict(row) for row in (*rows, *outcomes)]

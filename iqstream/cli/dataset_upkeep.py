@@ -14,6 +14,7 @@ import click
 import msgspec
 from aiokafka.errors import KafkaError
 
+from iqstream.catalogue.counts import deleted_rows
 from iqstream.catalogue.datasets import Dataset, find_dataset, list_datasets
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.console import confirmed, say, say_json
@@ -22,7 +23,7 @@ from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.settings import Settings, load_settings
-from iqstream.upkeep.cleanup import TopicPlan, delete_records, deleted_rows, old_datasets, plan_topics
+from iqstream.upkeep.cleanup import TopicPlan, delete_records, old_datasets, plan_topics
 from iqstream.upkeep.remove import Removed, remove_dataset
 from sink.frames import FrameReader
 from sink.objects import ObjectStore

@@ -8,18 +8,17 @@ from typing import Any, TypeVar
 import click
 import msgspec
 
+from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import (
     Dataset,
-    OutcomeCount,
     dataset_versions,
     find_dataset,
     held_of,
     list_datasets,
-    outcome_counts_by_reason,
-    set_status,
     version_under_way,
 )
 from iqstream.catalogue.failures import FailureCount, failure_counts
+from iqstream.catalogue.outcomes import OutcomeCount, outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.growing import Rate, grow_until_stopped, growth_ended

@@ -10,7 +10,8 @@ from uuid import uuid4
 import click
 import msgspec
 
-from iqstream.catalogue.datasets import Dataset, create_dataset, same_recordings
+from iqstream.catalogue.datasets import Dataset, same_recordings
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.cli.console import say
 from iqstream.cli.growing import Rate, grow_until_stopped
 from iqstream.cli.spec_limits import whole_number

@@ -2,28 +2,14 @@
 
 from collections.abc import Mapping
 from typing import Any
-from uuid import UUID
 
 from iqstream.catalogue.datasets import Dataset
-from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.replay.lane import LaneResult
 from iqstream.replay.sources import Plan
 
 MISSING_SHOWN = 20
-
-
-async def outcomes_of(pool: Pool, replay: Replay) -> dict[str, int]:
-    """How the replay's samples stand now: accepted, rejected, failed."""
-    rows = await pool.fetch(
-        "SELECT outcome, count(*) AS samples FROM heimdall.sample_outcomes WHERE dataset_id = $1 "
-        "AND dataset_version = $2 AND $3::int4multirange @> sample_idx GROUP BY outcome",
-        UUID(replay.dataset_id),
-        replay.dataset_version,
-        replay.samples.to_sql(),
-    )
-    return {"accepted": 0, "rejected": 0, "failed": 0} | {row["outcome"]: row["samples"] for row in rows}
 
 
 def plan_lines(source: Dataset, samples: SampleRanges, as_version: int | None, plan: Plan) -> list[str]:

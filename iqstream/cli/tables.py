@@ -6,8 +6,9 @@ import asyncpg
 from rich.measure import Measurement
 from rich.table import Table
 
-from iqstream.catalogue.datasets import Dataset, OutcomeCount
+from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.failures import FailureCount
+from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.cli.console import Console
 
 

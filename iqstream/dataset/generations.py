@@ -3,10 +3,9 @@
 from collections import defaultdict
 from collections.abc import AsyncIterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID
 
-import asyncpg
-
+from iqstream.catalogue.offsets import stored_offsets
+from iqstream.catalogue.outcomes import any_replayed
 from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, read_message
 from iqstream.runtime.topics import SINK_GROUP
@@ -69,14 +68,6 @@ async def surely_first(pool: Pool, topic: str, dataset_id: str | None) -> Mappin
     has read. Empty where something was replayed, or the sink reads another topic.
     """
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
-        rows: list[asyncpg.Record] = await connection.fetch(
-            'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
-            SINK_GROUP,
-            topic,
-        )
-        replayed = await connection.fetchval(
-            "SELECT EXISTS (SELECT 1 FROM heimdall.sample_outcomes "
-            "WHERE generation > 0 AND ($1::uuid IS NULL OR dataset_id = $1))",
-            None if dataset_id is None else UUID(dataset_id),
-        )
-    return {} if replayed else {row["partition"]: row["next_offset"] for row in rows}
+        stored = await stored_offsets(connection, group=SINK_GROUP, topic=topic)
+        replayed = await any_replayed(connection, dataset_id)
+    return {} if replayed else stored

@@ -8,14 +8,12 @@ from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.catalogue.dead_letter_retries import mark_retries
 from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import Replay, begin_replay
+from iqstream.catalogue.replays import Replay, begin_replay, replay_outcomes, replayable
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.dead_letters_report import Line
-from iqstream.cli.replay_report import outcomes_of
 from iqstream.replay.job import feature_partitions
 from iqstream.replay.lane import LaneResult
 from iqstream.replay.run import replay_and_show
-from iqstream.replay.sources import replayable
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from schemas import DatasetKey, SampleKey
@@ -77,7 +75,7 @@ async def retry_letters(
             continue
         await mark_retries(pool, replay.generation, samples)
         result = await replay_and_show(settings, pool, replay, source, workers=workers)
-        outcomes = await outcomes_of(pool, replay)
+        outcomes = await replay_outcomes(pool, replay)
         retried.append(Retried(source=source, replay=replay, result=result, outcomes=outcomes))
     return retried, refused
 

@@ -5,19 +5,19 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
-from uuid import UUID
 
-import asyncpg
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
+from iqstream.catalogue.counts import decided
+from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP
 from iqstream.runtime.worker import instance_id
-from schemas import DatasetSpec
+from schemas import DatasetKey, DatasetSpec
 
 KILL_AT_SHARE = 0.4
 """Of the samples, decided."""
@@ -51,9 +51,7 @@ class Workers:
         return (slots[1], self._processes[slots[1]]) if len(slots) > 1 else None
 
 
-async def kill_one(
-    settings: Settings, pool: "asyncpg.Pool[asyncpg.Record]", spec: DatasetSpec, workers: Workers
-) -> Kill | None:
+async def kill_one(settings: Settings, pool: Pool, spec: DatasetSpec, workers: Workers) -> Kill | None:
     """Kills the second extractor with signal 9 when 40 % of the samples are decided; None if it never comes to that.
 
     `Kill.back_s` is the time from the signal until an offset is seen committed by the process that takes its slot, on
@@ -64,11 +62,11 @@ async def kill_one(
     """
     kill_at = max(1, math.ceil(KILL_AT_SHARE * spec.samples))
     async with admin_client(settings) as admin:
-        decided = 0
-        while decided < kill_at:
+        samples = 0
+        while samples < kill_at:
             await asyncio.sleep(POLL_S)
-            decided, ended = await _decided(pool, spec)
-            if ended or decided >= spec.samples:
+            samples, ended = await _decided(pool, spec)
+            if ended or samples >= spec.samples:
                 return None
         found = workers.second()
         if found is None:
@@ -79,12 +77,12 @@ async def kill_one(
         process.kill()
         killed_at = asyncio.get_running_loop().time()
         back_at = await _back(admin, pool, spec, member, old)
-        return Kill(slot=slot, at_sample=decided, back_s=None if back_at is None else back_at - killed_at)
+        return Kill(slot=slot, at_sample=samples, back_s=None if back_at is None else back_at - killed_at)
 
 
 async def _back(
     admin: AIOKafkaAdminClient,
-    pool: "asyncpg.Pool[asyncpg.Record]",
+    pool: Pool,
     spec: DatasetSpec,
     member: str,
     old: str,
@@ -100,8 +98,8 @@ async def _back(
                 base = offsets
             elif any(offset > base.get(partition, offset) for partition, offset in offsets.items()):
                 return loop.time()
-        decided, ended = await _decided(pool, spec)
-        if ended or decided >= spec.samples:
+        samples, ended = await _decided(pool, spec)
+        if ended or samples >= spec.samples:
             return None
         await asyncio.sleep(POLL_S)
 
@@ -124,11 +122,7 @@ async def _member(admin: AIOKafkaAdminClient, client_id: str) -> tuple[str, list
     return "", []
 
 
-async def _decided(pool: "asyncpg.Pool[asyncpg.Record]", spec: DatasetSpec) -> tuple[int, bool]:
+async def _decided(pool: Pool, spec: DatasetSpec) -> tuple[int, bool]:
     """Samples decided, and whether the dataset was withdrawn."""
-    row = await pool.fetchrow(
-        "SELECT accepted + rejected + failed AS decided, status FROM heimdall.datasets WHERE id = $1 AND version = $2",
-        UUID(spec.dataset_id),
-        spec.dataset_version,
-    )
-    return (0, False) if row is None else (row["decided"], row["status"] in {"cancelled", "deleted"})
+    found = await decided(pool, DatasetKey(spec.dataset_id, spec.dataset_version))
+    return (0, False) if found is None else (found.samples, found.status in {"cancelled", "deleted"})

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID
 
 import asyncpg
 
+from iqstream.catalogue.counts import row_count
 from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.examples import example_answers
 from iqstream.catalogue.outcomes import Place, SampleOutcome, count_by_place, sample_outcomes
 from iqstream.demo.kill_worker import Kill
 from iqstream.embedded.disk import used_bytes
@@ -21,23 +22,8 @@ from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.settings import DEFAULT_BUCKET, Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
 from iqstream.verify.feature_records import feature_records
-from schemas import DatasetSpec, FeatureRecord, Verdict
+from schemas import DatasetKey, DatasetSpec, FeatureRecord, Verdict
 from sink.objects import ObjectStore
-
-QUERIES: tuple[str, ...] = (
-    "SELECT COUNT(*) FROM heimdall.measurement_features;",
-    (
-        "SELECT recording_session_id, array_length(receiver_features, 1) AS num_receivers, overall_confidence,\n"
-        "       mean_snr_db, num_receivers_detected, gdop\n"
-        "FROM heimdall.measurement_features LIMIT 5;"
-    ),
-    (
-        "SELECT receiver_features[1]->>'rx_id' AS rx_id, receiver_features[1]->'snr_db'->>'mean' AS snr_mean,\n"
-        "       receiver_features[1]->'rssi_dbm'->>'mean' AS rssi_mean\n"
-        "FROM heimdall.measurement_features LIMIT 1;"
-    ),
-)
-"""The queries that users of the stored rows know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +94,8 @@ async def demo_results(
     records = await _read_records(settings, dataset.spec)
     async with postgres_pool(settings) as pool:
         outcomes = await sample_outcomes(pool, dataset.id, dataset.version)
-        rows = await pool.fetchval(
-            "SELECT count(*) FROM heimdall.measurement_features WHERE dataset_id = $1 AND dataset_version = $2",
-            UUID(dataset.id),
-            dataset.version,
-        )
-        answers = [(query, await pool.fetch(query)) for query in QUERIES]
+        rows = await row_count(pool, DatasetKey(dataset.id, dataset.version))
+        answers = await example_answers(pool)
     backlogs = [group.total.backlog for group in (await read_lag(settings)).groups]
     store = object_store(settings)
     try:

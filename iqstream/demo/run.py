@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
-from iqstream.catalogue.datasets import get_dataset, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import get_dataset
 from iqstream.cli.console import Console
 from iqstream.demo.kill_worker import Workers, kill_one
 from iqstream.demo.results import DemoResults, demo_results

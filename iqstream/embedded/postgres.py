@@ -1,6 +1,5 @@
 """PostgreSQL 18 from a wheel's binaries: TCP on loopback, passwords by SCRAM, never as root."""
 
-import contextlib
 import importlib.util
 import os
 import re
@@ -13,6 +12,7 @@ from typing import ClassVar
 import asyncpg
 import psutil
 
+from iqstream.catalogue.database import ensure_database
 from iqstream.embedded.account import account_for
 from iqstream.embedded.ports import LOOPBACK
 from iqstream.embedded.processes import Account, run_once
@@ -136,9 +136,7 @@ class Postgres(Server):
         except DatabaseAway as error:
             raise NotReadyError(f"{type(error).__name__}: {error}") from error
         try:
-            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-                with contextlib.suppress(asyncpg.DuplicateDatabaseError):
-                    await connection.execute(f'CREATE DATABASE "{DATABASE}"')
+            await ensure_database(connection, DATABASE)
         finally:
             await connection.close(timeout=_PROBE_TIMEOUT_S)
 

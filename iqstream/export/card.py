@@ -6,7 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from iqstream.catalogue.datasets import Dataset, OutcomeCount
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.dataset.splits import SPLITS
 from iqstream.export.selection import BIN_KM, Selection
 from iqstream.export.table import Table

@@ -1,29 +1,21 @@
 """The rows of a dataset out of PostgreSQL, a batch at a time, from one moment of the database."""
 
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
-import asyncpg
 import numpy as np
 
 from iqstream.catalogue.datasets import Dataset, split_salt
+from iqstream.catalogue.exported import ExportedSample, exported_samples
 from iqstream.catalogue.postgres import Connection
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, random_split, receiver_split, spatial_split
 from iqstream.export.selection import Selection
 from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, Table
-from schemas import FEATURE_NAMES, STATISTICS
+from schemas import FEATURE_NAMES, STATISTICS, DatasetKey
 
 SAMPLES_AT_A_TIME = 256
-_QUERY = """
-SELECT o.sample_idx, o.outcome, o.reason, o.figures, m.receiver_features, m.tx_altitude_m, m.extraction_metadata
-FROM heimdall.sample_outcomes o
-LEFT JOIN heimdall.measurement_features m USING (dataset_id, dataset_version, sample_idx)
-WHERE o.dataset_id = $1 AND o.dataset_version = $2 AND (o.outcome = 'accepted' OR ($3 AND o.outcome = 'rejected'))
-ORDER BY o.sample_idx
-"""
 _FIGURES = ("mean_snr_db", "overall_confidence", "gdop", "tx_latitude", "tx_longitude")
+_INSIDE = {True: 1, False: 0, None: NO_SPLIT}
 _NO_VALUES = (np.nan,) * len(FEATURE_COLUMNS)
 _NO_FEATURE = dict.fromkeys(STATISTICS, np.nan)
 """Of a row that was stored before the feature was measured."""
@@ -39,11 +31,14 @@ async def export_tables(
     salt = await split_salt(connection, dataset.id)
     assert salt is not None  # noqa: S101  # the dataset is there
     tables = _Tables(dataset, selection, salt)
-    batch: list[asyncpg.Record] = []
-    async for record in connection.cursor(
-        _QUERY, UUID(dataset.id), dataset.version, include_rejected, prefetch=SAMPLES_AT_A_TIME
+    batch: list[ExportedSample] = []
+    async for sample in exported_samples(
+        connection,
+        DatasetKey(dataset.id, dataset.version),
+        include_rejected=include_rejected,
+        prefetch=SAMPLES_AT_A_TIME,
     ):
-        batch.append(record)
+        batch.append(sample)
         if len(batch) == SAMPLES_AT_A_TIME:
             yield len(batch), tables.table(batch)
             batch = []
@@ -61,8 +56,8 @@ class _Tables:
         self._receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
         self._receiver_split = receiver_split(list(self._receivers))
 
-    def table(self, records: Sequence[asyncpg.Record]) -> Table:
-        rows = [row for record in records for row in self._rows(record)]
+    def table(self, samples: Sequence[ExportedSample]) -> Table:
+        rows = [row for sample in samples for row in self._rows(sample)]
         values = np.array([row.pop("values") for row in rows]).reshape(len(rows), len(FEATURE_COLUMNS))
         columns: dict[str, Any] = {name: [row[name] for row in rows] for name in (rows[0] if rows else ())}
         index = np.array(columns["sample_idx"], np.int64)
@@ -74,27 +69,23 @@ class _Tables:
         columns |= {name: values[:, at] for at, name in enumerate(FEATURE_COLUMNS)}
         return {column.name: np.asarray(columns[column.name], column.dtype) for column in COLUMNS}
 
-    def _rows(self, record: asyncpg.Record) -> list[dict[str, Any]]:
-        figures = json.loads(record["figures"])
-        stored = (
-            None if record["receiver_features"] is None else [json.loads(one) for one in record["receiver_features"]]
-        )
-        metadata = json.loads(record["extraction_metadata"] or "{}")
-        sample = {
+    def _rows(self, sample: ExportedSample) -> list[dict[str, Any]]:
+        figures, stored = sample.figures, sample.receiver_features
+        columns = {
             "dataset_id": self._dataset.id,
             "dataset_version": self._dataset.version,
-            "sample_idx": record["sample_idx"],
-            "outcome": record["outcome"],
-            "reason": record["reason"] or "",
-            "captured_at_ns": metadata.get("captured_at_ns", 0),
-            "tx_altitude_m": _number(record["tx_altitude_m"]),
-            "inside_network": {True: 1, False: 0}.get(figures.get("inside_network"), NO_SPLIT),
+            "sample_idx": sample.sample_idx,
+            "outcome": sample.outcome,
+            "reason": sample.reason or "",
+            "captured_at_ns": sample.extraction_metadata.get("captured_at_ns", 0),
+            "tx_altitude_m": _number(sample.tx_altitude_m),
+            "inside_network": _INSIDE[figures.get("inside_network")],
             "num_receivers_detected": figures.get("num_receivers_detected", 0),
             **{name: _number(figures.get(name)) for name in _FIGURES},
         }
         detected = set(figures.get("detected", ()))
         heard = {one["rx_id"]: one for one in stored} if stored is not None else dict.fromkeys(self._receivers)
-        return [sample | self._receiver(rx_id, heard[rx_id], rx_id in detected) for rx_id in heard]
+        return [columns | self._receiver(rx_id, heard[rx_id], rx_id in detected) for rx_id in heard]
 
     def _receiver(self, rx_id: str, features: Mapping[str, Any] | None, detected: bool) -> dict[str, Any]:  # noqa: FBT001
         receiver = self._receivers[rx_id]

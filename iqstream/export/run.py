@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from iqstream.catalogue.datasets import Dataset, outcome_counts_by_reason
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS_BY

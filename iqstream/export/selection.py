@@ -1,29 +1,19 @@
 """What the quality filter did to a dataset: acceptance by distance, and the weights that undo it."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
 from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.exported import counts_by_distance
 from iqstream.catalogue.postgres import Connection
 from iqstream.dataset.splits import METRES_PER_DEGREE
+from schemas import DatasetKey
 
 BIN_KM = 20.0
 MOST_WEIGHT = 10.0
 KM_PER_DEGREE = METRES_PER_DEGREE / 1000
-_QUERY = """
-SELECT floor(distance_km / $5)::int AS bin, count(*) AS samples,
-       count(*) FILTER (WHERE outcome = 'accepted') AS accepted
-FROM (
-    SELECT outcome, $6 * sqrt(((figures->>'tx_latitude')::float8 - $3) ^ 2
-                            + (((figures->>'tx_longitude')::float8 - $4) * cosd($3)) ^ 2) AS distance_km
-    FROM heimdall.sample_outcomes
-    WHERE dataset_id = $1 AND dataset_version = $2 AND figures ? 'tx_latitude'
-) AS placed
-GROUP BY bin ORDER BY bin
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +55,15 @@ async def selection_of(connection: Connection, dataset: Dataset) -> Selection:
         float(np.mean([receiver.latitude for receiver in receivers])),
         float(np.mean([receiver.longitude for receiver in receivers])),
     )
-    rows = await connection.fetch(_QUERY, UUID(dataset.id), dataset.version, *centre, BIN_KM, KM_PER_DEGREE)
-    size = max((row["bin"] for row in rows), default=-1) + 1
+    found = await counts_by_distance(
+        connection,
+        DatasetKey(dataset.id, dataset.version),
+        centre=centre,
+        bin_km=BIN_KM,
+        km_per_degree=KM_PER_DEGREE,
+    )
+    size = max((one.bin for one in found), default=-1) + 1
     samples, accepted = np.zeros(size, np.int64), np.zeros(size, np.int64)
-    for row in rows:
-        samples[row["bin"]], accepted[row["bin"]] = row["samples"], row["accepted"]
+    for one in found:
+        samples[one.bin], accepted[one.bin] = one.samples, one.accepted
     return Selection(centre=centre, samples=samples, accepted=accepted)

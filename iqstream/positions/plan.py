@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
+from iqstream.catalogue.counts import samples_per_second
+from iqstream.catalogue.datasets import names_of
 from iqstream.catalogue.postgres import Pool
 from iqstream.positions.read import Stage, StagePosition, read_position
 from iqstream.positions.spans import SpanContents, read_spans, sample_start
@@ -16,8 +18,7 @@ from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
-
-_RATE_SAMPLES = 500
+from schemas import DatasetKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +117,7 @@ async def plan_move(
         position=position,
         moves=moves,
         datasets=await _datasets(pool, moves),
-        samples_per_second=await _samples_per_second(pool),
+        samples_per_second=await samples_per_second(pool),
     )
 
 
@@ -166,27 +167,14 @@ async def _datasets(pool: Pool, moves: Collection[PartitionMove]) -> tuple[Touch
     touched: Counter[tuple[str, int]] = Counter()
     for move in moves:
         touched += move.contents.samples
-    rows = await pool.fetch(
-        "SELECT id::text, version, name, status FROM heimdall.datasets WHERE id::text = ANY($1)",
-        [dataset_id for dataset_id, _version in touched],
-    )
-    known = {(row["id"], row["version"]): row for row in rows}
+    known = await names_of(pool, [dataset_id for dataset_id, _version in touched])
     return tuple(
         TouchedDataset(
-            dataset_id=key[0],
-            version=key[1],
-            name=known[key]["name"] if key in known else "",
-            status=known[key]["status"] if key in known else "unknown",
+            dataset_id=key.dataset_id,
+            version=key.dataset_version,
+            name=known[key].name if key in known else "",
+            status=known[key].status if key in known else "unknown",
             samples=samples,
         )
-        for key, samples in touched.most_common()
+        for key, samples in ((DatasetKey(*touched_key), samples) for touched_key, samples in touched.most_common())
     )
-
-
-async def _samples_per_second(pool: Pool) -> float | None:
-    row = await pool.fetchrow(
-        "SELECT count(*) AS samples, extract(epoch FROM max(decided_at) - min(decided_at))::float8 AS seconds FROM "
-        "(SELECT decided_at FROM heimdall.sample_outcomes ORDER BY decided_at DESC LIMIT $1) AS latest",
-        _RATE_SAMPLES,
-    )
-    return row["samples"] / row["seconds"] if row is not None and row["seconds"] else None

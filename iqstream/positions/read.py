@@ -7,6 +7,7 @@ from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
 
+from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
@@ -72,12 +73,8 @@ async def read_position(admin: AIOKafkaAdminClient, pool: Pool, stage: Stage) ->
 
 
 async def _stored_offsets(pool: Pool, stage: Stage) -> dict[TopicPartition, int]:
-    rows = await pool.fetch(
-        'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
-        stage.group,
-        stage.topic,
-    )
-    return {TopicPartition(stage.topic, row["partition"]): row["next_offset"] for row in rows}
+    stored = await stored_offsets(pool, group=stage.group, topic=stage.topic)
+    return {TopicPartition(stage.topic, partition): offset for partition, offset in stored.items()}
 
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> Sequence[str]:

@@ -7,14 +7,14 @@ from functools import partial
 from extractor.service import feature_record
 from iqstream.catalogue.datasets import Dataset, default_version, find_dataset
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import Replay, begin_replay
+from iqstream.catalogue.replays import Replay, begin_replay, replay_outcomes, replayable
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.replay_display import ReplayDisplay
-from iqstream.cli.replay_report import outcomes_of, plan_document, plan_lines, result_document, result_lines
+from iqstream.cli.replay_report import plan_document, plan_lines, result_document, result_lines
 from iqstream.replay.job import feature_partitions, frames_ends, run_replay
 from iqstream.replay.lane import LaneResult
-from iqstream.replay.sources import make_plan, replayable
+from iqstream.replay.sources import make_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from iqstream.submit.submission import submitted_samples
@@ -65,7 +65,7 @@ async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *
     )
     say(_beginning(source, replay, resumed=resumed), err=True)
     result = await replay_and_show(settings, pool, replay, source, workers=asked.workers)
-    outcomes = await outcomes_of(pool, replay)
+    outcomes = await replay_outcomes(pool, replay)
     if as_json:
         say_json(result_document(replay, result, outcomes))
     else:

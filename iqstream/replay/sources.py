@@ -6,17 +6,15 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, TypeAlias
-from uuid import UUID
 
-import msgspec
 from aiokafka import TopicPartition
 
 from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.outcomes import lineages
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import UserError
 from iqstream.runtime.offsets import Ends
-from schemas import SampleKey
+from schemas import DatasetKey, SampleKey
 from sink.recordings import RecordedSample
 
 PAGE_SAMPLES = 2000
@@ -62,39 +60,10 @@ def source_of(dataset: Dataset, sample_idx: int, lineage: Mapping[str, Mapping[s
     return GeneratedAgain(sample_idx=sample_idx)
 
 
-async def replayable(pool: Pool, dataset: Dataset, samples: SampleRanges) -> SampleRanges:
-    """The samples that can be processed again: of recordings those that are decided, the others may yet come.
-
-    Raises:
-        UserError: there is none.
-    """
-    if not samples:
-        raise UserError(f"dataset {dataset.name!r}: none of its samples is submitted yet, so none can be replayed")
-    if not dataset.recorded:
-        return samples
-    rows = await pool.fetch(
-        "SELECT sample_idx FROM heimdall.sample_outcomes WHERE dataset_id = $1 AND dataset_version = $2 "
-        "AND $3::int4multirange @> sample_idx",
-        UUID(dataset.id),
-        dataset.version,
-        samples.to_sql(),
-    )
-    if not rows:
-        raise UserError(f"dataset {dataset.name!r}: none of these samples is decided yet, so none can be replayed")
-    return SampleRanges.of(row["sample_idx"] for row in rows)
-
-
 async def read_sources(connection: Pool | Connection, dataset: Dataset, indices: Sequence[int]) -> list[Source]:
     """What some samples can be made of, as the ledger stands, in the order of `indices`."""
-    rows = await connection.fetch(
-        "SELECT sample_idx, lineage FROM heimdall.sample_outcomes "
-        "WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx = ANY($3)",
-        UUID(dataset.id),
-        dataset.version,
-        list(indices),
-    )
-    lineages = {row["sample_idx"]: msgspec.json.decode(row["lineage"]) for row in rows}
-    return [source_of(dataset, index, lineages.get(index)) for index in indices]
+    found = await lineages(connection, DatasetKey(dataset.id, dataset.version), indices)
+    return [source_of(dataset, index, found.get(index)) for index in indices]
 
 
 async def all_sources(pool: Pool, dataset: Dataset, samples: SampleRanges) -> AsyncIterator[Source]:

@@ -3,14 +3,13 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from uuid import UUID
 
 from aiokafka.errors import ProducerFenced
 
-from iqstream.catalogue.datasets import Dataset, decided_up_to, find_dataset, set_status
-from iqstream.catalogue.locked import complete_if_done
+from iqstream.catalogue.dataset_status import end_growing, set_status
+from iqstream.catalogue.datasets import Dataset, find_dataset
+from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
@@ -149,17 +148,7 @@ async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
     if samples == 0:
         await set_status(pool, spec.dataset_id, SUBMITTED_VERSION, "cancelled")
         return
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute(
-            "UPDATE heimdall.datasets SET grows = false, samples = $3, requested = heimdall.sample_count($3), "
-            "spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
-            "WHERE id = $1 AND version = $2 AND status = 'running' AND grows",
-            UUID(spec.dataset_id),
-            SUBMITTED_VERSION,
-            SampleRanges.first(samples).to_sql(),
-            samples,
-        )
-        await complete_if_done(connection, DatasetKey(spec.dataset_id, SUBMITTED_VERSION))
+    await end_growing(pool, DatasetKey(spec.dataset_id, SUBMITTED_VERSION), samples)
 
 
 async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:

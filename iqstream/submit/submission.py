@@ -7,7 +7,10 @@ from itertools import islice
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from iqstream.catalogue.datasets import Dataset, create_dataset, decided_up_to, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Unreachable

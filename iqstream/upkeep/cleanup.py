@@ -14,6 +14,7 @@ from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.datasets import OPEN, Dataset
+from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.offsets import Ends, committed_offsets, offsets_at, partition_ends, partition_leaders
@@ -142,12 +143,8 @@ async def _plan_topic(
 async def _positions(admin: AIOKafkaAdminClient, pool: Pool, topic: str) -> dict[TopicPartition, int]:
     if topic != FEATURES:
         return await committed_offsets(admin, GROUP_OF_TOPIC[topic])
-    rows = await pool.fetch(
-        'SELECT partition, next_offset FROM heimdall.stream_offsets WHERE "group" = $1 AND topic = $2',
-        SINK_GROUP,
-        topic,
-    )
-    return {TopicPartition(topic, row["partition"]): row["next_offset"] for row in rows}
+    stored = await stored_offsets(pool, group=SINK_GROUP, topic=topic)
+    return {TopicPartition(topic, partition): offset for partition, offset in stored.items()}
 
 
 async def delete_records(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan]) -> int:
@@ -163,14 +160,3 @@ async def delete_records(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan])
         except KafkaError as error:
             raise Failed(f"Kafka does not delete records: {type(error).__name__} {error}") from None
     return sum(plan.goes for plan in going.values())
-
-
-async def deleted_rows(pool: Pool) -> dict[str, int]:
-    """By id of a deleted dataset, rows and outcomes that are still there."""
-    rows = await pool.fetch(
-        "SELECT d.id::text, count(*) AS rows "
-        "FROM (SELECT DISTINCT id FROM heimdall.datasets WHERE status = 'deleted') d "
-        "JOIN (SELECT dataset_id FROM heimdall.measurement_features UNION ALL "
-        "SELECT dataset_id FROM heimdall.sample_outcomes) o ON o.dataset_id = d.id GROUP BY 1"
-    )
-    return {row["id"]: row["rows"] for row in rows}

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from iqstream.catalogue.datasets import delete_dataset
+from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.postgres import Pool
 from sink.objects import ObjectStore
 

@@ -4,10 +4,10 @@ Stages that do not run or have no position, transactions that do not end, IQ tha
 """
 
 from collections.abc import Collection, Sequence
-from uuid import UUID
 
 from aiokafka.admin import AIOKafkaAdminClient
 
+from iqstream.catalogue.iq_saves import unsaved_iq
 from iqstream.catalogue.postgres import Pool
 from iqstream.positions.read import STAGES, read_position
 from iqstream.runtime.errors import Failed
@@ -32,13 +32,9 @@ async def obstacles(
     ]
     found += await _missing_positions(pool, admin, waiting_stages)
     found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
-    unsaved = await pool.fetchrow(
-        "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
-        "WHERE dataset_id = $1 AND saved_at IS NULL AND error IS NOT NULL",
-        UUID(dataset_id),
-    )
-    if unsaved is not None and unsaved["samples"]:
-        found.append(f"the IQ of {unsaved['samples']} samples waits to be saved: {unsaved['error']}")
+    unsaved = await unsaved_iq(pool, dataset_id)
+    if unsaved.samples:
+        found.append(f"the IQ of {unsaved.samples} samples waits to be saved: {unsaved.error}")
     return tuple(found)
 
 

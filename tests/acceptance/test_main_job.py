@@ -11,7 +11,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from iqstream.demo.results import QUERIES
+from iqstream.catalogue.examples import EXAMPLES
 from iqstream.embedded.disk import used_bytes
 from iqstream.reach import object_store
 from iqstream.runtime.settings import load_settings
@@ -97,7 +97,7 @@ async def test_the_three_queries_answer_as_they_stand(bench, finished):
     dataset, _, _ = finished
     connection = await asyncpg.connect(settings_of(bench).postgres_dsn)
     try:
-        count, shown, one = [await connection.fetch(query) for query in QUERIES]
+        count, shown, one = [await connection.fetch(query) for query in EXAMPLES]
     finally:
         await connection.close()
     assert count[0]["count"] == dataset["accepted"]

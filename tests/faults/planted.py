@@ -10,7 +10,8 @@ from iqstream.bench import ground, load, server_faults, worker_faults
 from iqstream.bench.campaign import bench_spec, disturb
 from iqstream.bench.faults import KINDS, Kind
 from iqstream.bench.ground import Fault, Recovery, gone_on, now_s
-from iqstream.catalogue.datasets import list_datasets, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import list_datasets
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import SESSION_TIMEOUT_MS

@@ -64,7 +64,7 @@ async def complete(settings, spec):
 
 
 async def cancel(settings, spec):
-    from iqstream.catalogue.datasets import set_status
+    from iqstream.catalogue.dataset_status import set_status
 
     async with postgres_pool(settings) as pool:
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")

@@ -9,12 +9,11 @@ from aiokafka.admin import RecordsToDelete
 
 from extractor.service import feature_record
 from iqstream.catalogue.datasets import find_dataset
-from iqstream.catalogue.replays import Replay, begin_replay
+from iqstream.catalogue.replays import Replay, begin_replay, replayable
 from iqstream.reach import postgres_pool
 from iqstream.replay.job import feature_partitions, run_replay
 from iqstream.replay.lane import LaneResult
 from iqstream.replay.run import wanted_samples
-from iqstream.replay.sources import replayable
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP

@@ -11,7 +11,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from iqstream.catalogue.datasets import set_status
+from iqstream.catalogue.dataset_status import set_status
 from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import (
     admin_client,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.catalogue.datasets import create_dataset
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FRAMES
@@ -108,7 +108,7 @@ async def test_kill_9_of_a_worker_of_each_stage_changes_nothing(settings, pipeli
 
 
 async def test_a_cancelled_dataset_stops_and_the_next_one_goes_on(settings, pipeline):
-    from iqstream.catalogue.datasets import set_status
+    from iqstream.catalogue.dataset_status import set_status
 
     cancelled, following = small_spec(3_000), small_spec(10)
     await submit_dataset(settings, cancelled)

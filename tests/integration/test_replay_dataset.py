@@ -8,7 +8,9 @@ import sys
 import msgspec
 import pytest
 
-from iqstream.catalogue.datasets import create_dataset, find_dataset, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import find_dataset
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.replays import begin_replay
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.reach import postgres_pool

@@ -17,23 +17,21 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.dataset_status import delete_dataset, set_status
 from iqstream.catalogue.datasets import (
-    create_dataset,
     dataset_versions,
-    delete_dataset,
     find_dataset,
     get_dataset,
-    insert_dataset,
     list_datasets,
-    outcome_counts_by_reason,
     same_recordings,
-    set_status,
     split_salt,
     version_under_way,
 )
 from iqstream.catalogue.locked import lock_datasets
 from iqstream.catalogue.migrations import migrate
+from iqstream.catalogue.new_datasets import create_dataset, insert_dataset
 from iqstream.catalogue.offsets import StaleOwner, create_offsets
+from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import create_pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError

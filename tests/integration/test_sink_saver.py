@@ -13,8 +13,10 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import NewTopic, RecordsToDelete
 
-from iqstream.catalogue.datasets import create_dataset, delete_dataset, get_dataset, set_status
+from iqstream.catalogue.dataset_status import delete_dataset, set_status
+from iqstream.catalogue.datasets import get_dataset
 from iqstream.catalogue.locked import lock_datasets
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.offsets import create_offsets
 from iqstream.catalogue.postgres import create_pool
 from iqstream.reach import object_store

@@ -9,7 +9,9 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
-from iqstream.catalogue.datasets import create_dataset, get_dataset, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import get_dataset
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.postgres import create_pool
 from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.metrics import Metrics

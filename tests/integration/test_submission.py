@@ -2,7 +2,8 @@
 
 import pytest
 
-from iqstream.catalogue.datasets import get_dataset, set_status
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import get_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Unreachable
 from iqstream.submit import submission

@@ -17,9 +17,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from iqstream.catalogue.datasets import Dataset, OutcomeCount
+from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.failures import FailureCount
+from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console, confirmed, say, say_json
 from iqstream.cli.dead_letters_report import Line, Listing, letter_lines, print_listing

@@ -56,11 +56,11 @@ def test_the_python_runs(text):
 
 
 def test_the_queries_are_those_that_the_demo_and_the_acceptance_run():
-    from iqstream.demo.results import QUERIES
+    from iqstream.catalogue.examples import EXAMPLES
 
     queries = [query for text in blocks(Path("README.md"), "sql") for query in text.split(";") if query.strip()]
     told = [re.sub(r"\s+", " ", query).strip() for query in queries]
-    assert told == [re.sub(r"\s+", " ", query).strip(" ;") for query in QUERIES]
+    assert told == [re.sub(r"\s+", " ", query).strip(" ;") for query in EXAMPLES]
 
 
 def links():

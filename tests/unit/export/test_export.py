@@ -9,6 +9,7 @@ import pyarrow.parquet
 import pytest
 
 from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.exported import ExportedSample
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.export.card import Tally, dataset_card
 from iqstream.export.rows import _Tables
@@ -33,13 +34,13 @@ def dataset():
 
 
 def stored(dataset, *, without=()):
-    """The row of a sample as PostgreSQL gives it, of an extractor that did not know some features."""
+    """A sample as the catalogue gives it, of an extractor that did not know some features."""
     objects = [receiver_object(feature_record(dataset.spec, 0, receiver)) for receiver in range(3)]
     kept = [{name: value for name, value in one.items() if name not in without} for one in objects]
-    return {
-        "sample_idx": 0, "outcome": "accepted", "reason": None, "figures": '{"mean_snr_db": 20.0}',
-        "tx_altitude_m": 1.0, "extraction_metadata": "{}", "receiver_features": [json_text(one) for one in kept],
-    }  # fmt: skip
+    return ExportedSample(
+        sample_idx=0, outcome="accepted", reason=None, figures={"mean_snr_db": 20.0},
+        tx_altitude_m=1.0, extraction_metadata={}, receiver_features=[json.loads(json_text(one)) for one in kept],
+    )  # fmt: skip
 
 
 def table(**kept):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqstream.catalogue.datasets import check_name, check_text
+from iqstream.catalogue.dataset_names import check_name, check_text
 from iqstream.runtime.errors import UserError
 from tests.strategies import SEEDED
 
