@@ -29,7 +29,7 @@ from iqstream.dataset import FeatureStream
 from iqstream.initialise import initialise
 from iqstream.reach import postgres_pool
 from iqstream.runtime.settings import Settings
-from iqstream.submit.submission import published_samples
+from iqstream.shards import published_samples
 
 ONE_WORKER: Mapping[StageName, int] = dict.fromkeys(STAGES, 1)
 CAPTURE_MS = 200

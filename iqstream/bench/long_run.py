@@ -17,8 +17,8 @@ from iqstream.bench.stages import STAGES, StageName, Stages
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.counts import decided
-from iqstream.embedded.disk import require_free
 from iqstream.initialise import initialise
+from iqstream.runtime.disk import require_free
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
 from iqstream.submit.room import needed_bytes

@@ -28,8 +28,9 @@ from iqstream.cli.watching import watch_to_the_end
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
+from iqstream.shards import SUBMITTED_VERSION
 from iqstream.submit.continuous import end_growth
-from iqstream.submit.submission import SUBMITTED_VERSION, resume
+from iqstream.submit.submission import resume
 
 T = TypeVar("T")
 name_argument = click.argument("dataset", metavar="NAME-OR-ID")

@@ -4,23 +4,21 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.dead_letter_retries import Retry, retries_by_origin
 from iqstream.catalogue.postgres import Pool
+from iqstream.catalogue.replays import Replay
 from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.dead_letters_report import (
-    Listing,
-    letter_document,
-    letter_lines,
-    listing_document,
-    print_listing,
-)
+from iqstream.cli.dead_letters_report import letter_document, letter_lines, listing_document, print_listing
 from iqstream.cli.replay_report import result_document, result_lines
 from iqstream.dead_letters.letter import DeadLetter, named_origins, parse_origin
+from iqstream.dead_letters.listing import Listing
 from iqstream.dead_letters.purge import (
     Removal,
     plan_removal,
@@ -33,6 +31,9 @@ from iqstream.dead_letters.read import Filter, find_letter, read_letters
 from iqstream.dead_letters.retry import Refused, Retried, retry_letters
 from iqstream.positions.target import parse_instant
 from iqstream.reach import postgres_pool
+from iqstream.replay.job import feature_partitions
+from iqstream.replay.lane import LaneResult
+from iqstream.replay.run import replay_and_show
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.settings import Settings, load_settings
 
@@ -117,11 +118,15 @@ def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json
     wanted = [parse_origin(origin) for origin in origins]
     chosen = _filter(named)
 
-    async def run(settings: Settings, pool: Pool) -> tuple[list[Retried], list[Refused]]:
+    async def run(settings: Settings, pool: Pool) -> tuple[list[Retried[LaneResult]], list[Refused]]:
         listing = await _listing(settings, pool, chosen)
         meant = named_origins(wanted, (line.origin for line in listing.lines))
         lines = [line for line in listing.lines if (not line.retries if every else line.origin in meant)]
-        return await retry_letters(settings, pool, lines, workers=workers or os.cpu_count() or 1)
+
+        async def replay(replay: Replay, source: Dataset) -> LaneResult:
+            return await replay_and_show(settings, pool, replay, source, workers=workers or os.cpu_count() or 1)
+
+        return await retry_letters(pool, lines, lanes=partial(feature_partitions, settings), replay=replay)
 
     retried, refused = _with_pool(run)
     if as_json:
@@ -181,7 +186,7 @@ def purge(
         say("There are no such dead letters.")
 
 
-def _print_retried(retried: list[Retried], refused: list[Refused]) -> None:
+def _print_retried(retried: list[Retried[LaneResult]], refused: list[Refused]) -> None:
     for one in retried:
         say(*result_lines(one.source, one.replay, one.result, one.outcomes))
     for other in refused:
@@ -190,7 +195,7 @@ def _print_retried(retried: list[Retried], refused: list[Refused]) -> None:
         say("There is nothing to retry.")
 
 
-def _retry_document(retried: list[Retried], refused: list[Refused]) -> dict[str, Any]:
+def _retry_document(retried: list[Retried[LaneResult]], refused: list[Refused]) -> dict[str, Any]:
     return {
         "replays": [result_document(one.replay, one.result, one.outcomes) for one in retried],
         "refused": [{"letters": one.letters, "reason": one.reason} for one in refused],

@@ -1,8 +1,6 @@
 """Dead letters as tables for people and as documents for programs."""
 
-from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,65 +8,14 @@ import msgspec
 from rich.table import Table
 
 from iqstream.catalogue.dead_letter_retries import Retry
-from iqstream.catalogue.dead_letters import Origin
 from iqstream.cli.console import Console
 from iqstream.cli.tables import print_whole
 from iqstream.dead_letters.letter import DeadLetter
+from iqstream.dead_letters.listing import Line, Listing
 from schemas import IQFrame, SampleKey, SchemaError, decode
 
 HEXDUMP_BYTES = 256
 _BYTES_PER_LINE = 16
-_KIND = tuple[str, str, str]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """What a list says of one letter; its bytes are left out."""
-
-    origin: Origin
-    stage: str
-    error: str
-    message: str
-    size: int
-    kept_at: datetime
-    samples: tuple[SampleKey, ...]
-    retries: Sequence[Retry]
-
-    @property
-    def kind(self) -> _KIND:
-        """What letters are counted by."""
-        return self.stage, self.origin.topic, self.error
-
-
-@dataclass(slots=True)
-class Listing:
-    """The letters that were asked for."""
-
-    lines: list[Line] = field(default_factory=list)
-
-    def add(self, letter: DeadLetter, retries: Sequence[Retry]) -> None:
-        """Takes up a letter, without its bytes."""
-        self.lines.append(
-            Line(
-                origin=letter.origin,
-                stage=letter.stage,
-                error=letter.error,
-                message=letter.message,
-                size=len(letter.value),
-                kept_at=letter.kept_at,
-                samples=letter.samples(),
-                retries=retries,
-            )
-        )
-
-    def counts(self) -> Mapping[_KIND, int]:
-        """Letters by stage, topic and error, the most frequent first."""
-        return dict(Counter(line.kind for line in self.lines).most_common())
-
-    def places_of_several(self) -> set[str]:
-        """Where letters of several topics of one name stood: the topic's id tells them apart."""
-        places = Counter(str(line.origin) for line in self.lines)
-        return {place for place, letters in places.items() if letters > 1}
 
 
 def print_listing(console: Console, listing: Listing, limit: int) -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import click
 
 from iqstream.positions.offsets_file import read_offsets
-from iqstream.positions.read import STAGES, Stage
 from iqstream.positions.run import StageMove, move_stage, parse_scope
 from iqstream.positions.target import (
     ShiftBy,
@@ -28,6 +27,7 @@ from iqstream.reach import postgres_pool
 from iqstream.replay.run import DatasetReplay, check_version, replay_dataset, show_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
+from iqstream.stage_position import STAGES, Stage
 
 _TARGETS = (
     "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file",

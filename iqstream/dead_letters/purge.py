@@ -15,7 +15,7 @@ from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.dead_letters import Origin, forget_purges, purge_dead_letters, purged_origins
 from iqstream.catalogue.postgres import Pool
-from iqstream.cli.dead_letters_report import Line
+from iqstream.dead_letters.listing import Line
 from iqstream.dead_letters.read import is_purged, records_on_topic
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client

@@ -1,8 +1,9 @@
 """Trying dead letters again: their samples are replayed whole, and the letters marked with the replay."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.catalogue.dead_letter_retries import mark_retries
@@ -10,22 +11,21 @@ from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay, begin_replay, replay_outcomes, replayable
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.cli.dead_letters_report import Line
-from iqstream.replay.job import feature_partitions
-from iqstream.replay.lane import LaneResult
-from iqstream.replay.run import replay_and_show
+from iqstream.dead_letters.listing import Line
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.settings import Settings
 from schemas import DatasetKey, SampleKey
+
+Result = TypeVar("Result")
+"""What a replay says of itself when it is done."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Retried:
+class Retried(Generic[Result]):
     """The samples of some letters, of one dataset, replayed."""
 
     source: Dataset
     replay: Replay
-    result: LaneResult
+    result: Result
     outcomes: Mapping[str, int]
 
 
@@ -38,9 +38,19 @@ class Refused:
 
 
 async def retry_letters(
-    settings: Settings, pool: Pool, lines: Sequence[Line], *, workers: int
-) -> tuple[list[Retried], list[Refused]]:
+    pool: Pool,
+    lines: Sequence[Line],
+    *,
+    lanes: Callable[[], Awaitable[int]],
+    replay: Callable[[Replay, Dataset], Awaitable[Result]],
+) -> tuple[list[Retried[Result]], list[Refused]]:
     """Replays the samples of letters, dataset by dataset; letters that name none are refused.
+
+    Args:
+        pool: connections to PostgreSQL.
+        lines: the letters.
+        lanes: says how many lanes a new replay has.
+        replay: runs a replay of samples of a dataset to its end.
 
     Raises:
         Failed: a replay could not be finished; run again, it goes on.
@@ -63,20 +73,20 @@ async def retry_letters(
                 refused.append(Refused(letters=_letters(meant, strange), reason=reason))
             if not samples:
                 continue
-            replay, _resumed = await begin_replay(
+            begun, _resumed = await begin_replay(
                 pool,
                 source,
                 await replayable(pool, source, SampleRanges.of(sample.sample_idx for sample in samples)),
                 as_version=None,
-                lanes=await feature_partitions(settings),
+                lanes=await lanes(),
             )
         except UserError as error:
             refused.append(Refused(letters=_letters(samples, samples), reason=str(error)))
             continue
-        await mark_retries(pool, replay.generation, samples)
-        result = await replay_and_show(settings, pool, replay, source, workers=workers)
-        outcomes = await replay_outcomes(pool, replay)
-        retried.append(Retried(source=source, replay=replay, result=result, outcomes=outcomes))
+        await mark_retries(pool, begun.generation, samples)
+        result = await replay(begun, source)
+        outcomes = await replay_outcomes(pool, begun)
+        retried.append(Retried(source=source, replay=begun, result=result, outcomes=outcomes))
     return retried, refused
 
 

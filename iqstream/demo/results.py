@@ -14,11 +14,11 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.examples import example_answers
 from iqstream.catalogue.outcomes import Place, SampleOutcome, count_by_place, sample_outcomes
 from iqstream.demo.kill_worker import Kill
-from iqstream.embedded.disk import used_bytes
 from iqstream.lag.read import read_lag
 from iqstream.plot.picture import Link, Page, Recording, heard_link, save_picture
 from iqstream.plot.truth import RecordingErrors, recording_errors
 from iqstream.reach import object_store, postgres_pool
+from iqstream.runtime.disk import used_bytes
 from iqstream.runtime.settings import DEFAULT_BUCKET, Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
 from iqstream.verify.feature_records import feature_records

@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from iqstream.embedded import disk, processes
+from iqstream.embedded import processes
 from iqstream.embedded.jars import LOCK_FILE, cache_dir, ensure_jars, fetch_with_jgo, read_lock
 from iqstream.embedded.kafka import Kafka
 from iqstream.embedded.postgres import Postgres
@@ -25,6 +25,7 @@ from iqstream.embedded.state import (
     save_state,
     write_private,
 )
+from iqstream.runtime.disk import require_free, used_bytes
 from iqstream.runtime.errors import UserError
 
 DEFAULT_NEEDED_BYTES = 2 * 2**30
@@ -89,7 +90,7 @@ def up(
         state = load_state(path) or _first_state(path)
         kafka = Kafka(path, state)
         if kafka.running() is None:
-            disk.require_free(path, needed_bytes)
+            require_free(path, needed_bytes)
             jars = read_lock(LOCK_FILE.read_text())
             kafka = Kafka(path, state, ensure_jars(cache_dir(), jars, told, fetch_with_jgo))
         postgres, s3 = Postgres(path, state), S3(path, state)
@@ -226,6 +227,6 @@ def _status(server: Server) -> ServerStatus:
         endpoint=server.endpoint(ports) if ports else None,
         version=server.version(),
         memory_mib=processes.resident_mib(process) if process else 0.0,
-        disk_mib=disk.used_bytes(server.home) / 2**20,
+        disk_mib=used_bytes(server.home) / 2**20,
         log_path=server.log_path,
     )

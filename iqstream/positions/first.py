@@ -10,12 +10,12 @@ from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.postgres import Pool
 from iqstream.positions.move import move_group_offset
-from iqstream.positions.read import STAGES, Stage, read_position
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import OUTPUTS_OF_GROUP
+from iqstream.stage_position import STAGES, Stage, read_position
 
 TOLD_WITHIN_S = 30.0
 RETRY_S = 0.1

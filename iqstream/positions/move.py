@@ -12,13 +12,13 @@ from aiokafka.errors import KafkaError
 from iqstream.catalogue.offsets import claim_partition, store_offset
 from iqstream.catalogue.postgres import Pool
 from iqstream.positions.plan import MovePlan
-from iqstream.positions.read import Stage
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import started_producer, started_reader, transaction
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import OUTPUTS_OF_GROUP
 from iqstream.runtime.transactions import transactional_id
+from iqstream.stage_position import Stage
 
 ATTEMPTS = 5
 """A running owner that was fenced takes over again at once, and may fence us in turn."""

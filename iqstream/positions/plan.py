@@ -10,7 +10,6 @@ from aiokafka.admin import AIOKafkaAdminClient
 from iqstream.catalogue.counts import samples_per_second
 from iqstream.catalogue.datasets import names_of
 from iqstream.catalogue.postgres import Pool
-from iqstream.positions.read import Stage, StagePosition, read_position
 from iqstream.positions.spans import SpanContents, read_spans, sample_start
 from iqstream.positions.target import Target, ToOffsets, ToTime, Wanted, wanted_offset
 from iqstream.runtime.errors import UserError
@@ -18,6 +17,7 @@ from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
+from iqstream.stage_position import Stage, StagePosition, read_position
 from schemas import DatasetKey
 
 

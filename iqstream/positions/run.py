@@ -10,12 +10,12 @@ from iqstream.cli.positions_report import plan_document, print_plan
 from iqstream.positions.move import execute, refuse_active
 from iqstream.positions.offsets_file import write_offsets
 from iqstream.positions.plan import MovePlan, plan_move
-from iqstream.positions.read import Stage
 from iqstream.positions.target import Target
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
+from iqstream.stage_position import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
-from iqstream.submit.submission import shard_record
+from iqstream.shards import shard_record
 from schemas import (
     FailureRecord,
     FeatureRecord,

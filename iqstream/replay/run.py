@@ -17,7 +17,7 @@ from iqstream.replay.lane import LaneResult
 from iqstream.replay.sources import make_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
-from iqstream.submit.submission import submitted_samples
+from iqstream.shards import submitted_samples
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 

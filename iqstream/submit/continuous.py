@@ -13,12 +13,8 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
-from iqstream.submit.submission import (
-    SAMPLES_PER_SHARD,
-    SUBMITTED_VERSION,
-    ShardPublisher,
-    shard_publisher,
-)
+from iqstream.shards import SAMPLES_PER_SHARD, SUBMITTED_VERSION
+from iqstream.submit.submission import ShardPublisher, shard_publisher
 from schemas import DatasetKey, DatasetSpec
 
 TICK_S = 1.0

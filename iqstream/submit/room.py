@@ -1,6 +1,6 @@
 """How much disk a dataset takes, reckoned before it is made."""
 
-from iqstream.embedded.disk import require_free
+from iqstream.runtime.disk import require_free
 from iqstream.runtime.settings import Settings, read_env_file, state_directory
 from schemas import DatasetSpec
 

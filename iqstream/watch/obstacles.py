@@ -9,9 +9,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from iqstream.catalogue.iq_saves import unsaved_iq
 from iqstream.catalogue.postgres import Pool
-from iqstream.positions.read import STAGES, read_position
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.offsets import partition_ends, partition_leaders
+from iqstream.stage_position import STAGES, read_position
 
 
 async def obstacles(

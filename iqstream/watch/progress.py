@@ -14,13 +14,7 @@ from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
-from iqstream.submit.submission import (
-    SAMPLES_PER_SHARD,
-    SUBMISSION_PLACE,
-    SUBMITTED_VERSION,
-    submission_group,
-    submitted,
-)
+from iqstream.shards import SAMPLES_PER_SHARD, SUBMISSION_PLACE, SUBMITTED_VERSION, submission_group, submitted
 from iqstream.watch.obstacles import obstacles
 
 

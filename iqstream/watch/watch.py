@@ -15,7 +15,7 @@ from iqstream.cli.console import Console
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
-from iqstream.submit.submission import SUBMITTED_VERSION
+from iqstream.shards import SUBMITTED_VERSION
 from iqstream.watch.progress import Progress, progress_reader
 
 REFRESH_S = 0.5

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from iqstream.catalogue.examples import EXAMPLES
-from iqstream.embedded.disk import used_bytes
 from iqstream.reach import object_store
+from iqstream.runtime.disk import used_bytes
 from iqstream.runtime.settings import load_settings
 
 pytestmark = pytest.mark.acceptance

@@ -16,7 +16,7 @@ import pytest
 from iqstream.bench.servers import bench_servers
 from iqstream.bench.stages import environment_of
 from iqstream.initialise import initialise
-from iqstream.submit.submission import SAMPLES_PER_SHARD, published_samples
+from iqstream.shards import SAMPLES_PER_SHARD, published_samples
 from iqstream.watch.progress import progress_reader
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submitted_shards, wait_for_dataset
 

@@ -14,13 +14,13 @@ from click.testing import CliRunner
 from iqstream.cli.main import iqstream
 from iqstream.initialise import initialise
 from iqstream.positions.first import FirstPositions
-from iqstream.positions.read import STAGES
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.kafka_protocol import _Exact
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
+from iqstream.stage_position import STAGES
 from iqstream.watch.obstacles import obstacles
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, ends_of, fetch, offsets, records_by_generation, stored, wait_until

@@ -23,17 +23,18 @@ from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console, confirmed, say, say_json
-from iqstream.cli.dead_letters_report import Line, Listing, letter_lines, print_listing
+from iqstream.cli.dead_letters_report import letter_lines, print_listing
 from iqstream.cli.lag_table import lag_line, lag_summary, lag_tables
 from iqstream.cli.main import iqstream
 from iqstream.cli.positions_report import print_plan
 from iqstream.cli.stream import _write_arrow, _write_ndjson
 from iqstream.cli.tables import counts_table, datasets_table, failures_table, print_whole, result_table
+from iqstream.dead_letters.listing import Line, Listing
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
-from iqstream.positions.read import STAGES, StagePosition
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.terminal import OutputLost, _Output, _text
+from iqstream.stage_position import STAGES, StagePosition
 from iqstream.watch.progress import Progress
 from iqstream.watch.watch import LineDisplay, LiveDisplay, Rate, outcome_line
 from tests.sink_samples import make_spec

@@ -1,11 +1,10 @@
-"""Generated settings, logs, and the disk check: the parts without a server."""
+"""Generated settings and logs: the parts without a server."""
 
-import os
 from pathlib import Path
 
 import pytest
 
-from iqstream.embedded import account, disk
+from iqstream.embedded import account
 from iqstream.embedded.kafka import Kafka, broker_properties
 from iqstream.embedded.postgres import Postgres
 from iqstream.embedded.s3 import S3, weed_options
@@ -115,20 +114,6 @@ def test_the_tail_of_a_log_is_its_last_lines(tmp_path: Path) -> None:
     log.write_text("".join(f"{number}\n" for number in range(100_000)))
     assert tail(log, lines=2) == "  | 99998\n  | 99999"
     assert "empty" in tail(tmp_path / "none")
-
-
-def test_too_little_space_names_both_figures(tmp_path: Path) -> None:
-    disk.require_free(tmp_path, 1)
-    with pytest.raises(UserError, match=r"1048576\.0 GiB are needed"):
-        disk.require_free(tmp_path, 2**50)
-
-
-def test_used_bytes_count_blocks_and_not_holes(tmp_path: Path) -> None:
-    assert disk.used_bytes(tmp_path / "none") == 0
-    with (tmp_path / "sparse").open("wb") as stream:
-        stream.truncate(2**30)
-    (tmp_path / "full").write_bytes(os.urandom(2**20))
-    assert 2**20 <= disk.used_bytes(tmp_path) < 2**21
 
 
 def test_the_first_closed_directory_on_the_way_is_found(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.cli.generate import make_spec
-from iqstream.submit.submission import shards
+from iqstream.shards import shards
 
 
 @given(st.integers(1, 99))
