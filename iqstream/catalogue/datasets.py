@@ -63,6 +63,14 @@ class Dataset:
         return self.grows and self.status == "running"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameAndStatus:
+    """What a version is called, and its status."""
+
+    name: str
+    status: Status
+
+
 async def split_salt(pool: Pool | Connection, dataset_id: str) -> str | None:
     """What the random split of a dataset, in every version, is salted by (a UUID); None where there is no dataset."""
     return await pool.fetchval(  # type: ignore[no-any-return]  # a column of text
@@ -200,6 +208,17 @@ def _held_by_any(versions: Sequence[Dataset]) -> SampleRanges:
     return held
 
 
+async def names_of(pool: Pool | Connection, dataset_ids: Collection[str]) -> dict[DatasetKey, NameAndStatus]:
+    """Of all versions of some datasets; ids that are none, or unknown, are left out."""
+    rows = await pool.fetch(
+        "SELECT id::text, version, name, status FROM heimdall.datasets WHERE id::text = ANY($1)",
+        list(dataset_ids),
+    )
+    return {
+        DatasetKey(row["id"], row["version"]): NameAndStatus(name=row["name"], status=row["status"]) for row in rows
+    }
+
+
 def dataset_uuid(dataset_id: str) -> UUID:
     """The id as PostgreSQL's type.
 
@@ -217,22 +236,3 @@ def _dataset(row: asyncpg.Record) -> Dataset:
     values["spec"] = msgspec.json.decode(values["spec"], type=DatasetSpec)
     values["samples"] = SampleRanges.from_sql(values["samples"])
     return Dataset(**values)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NameAndStatus:
-    """What a version is called, and its status."""
-
-    name: str
-    status: Status
-
-
-async def names_of(pool: Pool | Connection, dataset_ids: Collection[str]) -> dict[DatasetKey, NameAndStatus]:
-    """Of all versions of some datasets; ids that are none, or unknown, are left out."""
-    rows = await pool.fetch(
-        "SELECT id::text, version, name, status FROM heimdall.datasets WHERE id::text = ANY($1)",
-        list(dataset_ids),
-    )
-    return {
-        DatasetKey(row["id"], row["version"]): NameAndStatus(name=row["name"], status=row["status"]) for row in rows
-    }

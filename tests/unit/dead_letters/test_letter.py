@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
-from iqstream.cli.dead_letters_report import hexdump, letter_document, letter_lines
+from iqstream.cli.dead_letters_report import letter_document, letter_lines
 from iqstream.dead_letters.letter import named_origins, parse_origin, read_letter
 from iqstream.dead_letters.read import Filter
 from iqstream.runtime.errors import UserError
@@ -88,9 +88,3 @@ def test_a_filters_until_is_left_out_and_its_since_is_not():
     one = letter("sink", b"", ())
     assert Filter(since=NOW).takes(one)
     assert not Filter(until=NOW).takes(one)
-
-
-def test_a_hexdump_shows_the_first_bytes_and_says_how_many_are_left():
-    lines = hexdump(bytes(range(32)) * 10)
-    assert lines[0] == "  00000000  00 01 02 03 04 05 06 07 08 09 0a 0b 0c 0d 0e 0f  |................|"
-    assert lines[-1] == "  and 64 more bytes: --raw FILE writes all"
