@@ -3,10 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-import asyncpg
-
-from iqstream.catalogue.postgres import Pool, create_pool
-from iqstream.runtime.errors import Unreachable
+from iqstream.catalogue.postgres import Pool, create_pool, tables_needed
 from iqstream.runtime.postgres_address import parse_dsn
 from iqstream.runtime.settings import Settings
 from sink.objects import ObjectStore
@@ -21,11 +18,8 @@ async def postgres_pool(settings: Settings) -> AsyncIterator[Pool]:
         UserError: the settings are wrong.
     """
     async with create_pool(settings.postgres_dsn, max_size=4) as pool:
-        try:
+        with tables_needed(f"PostgreSQL at {parse_dsn(settings.postgres_dsn)}"):
             yield pool
-        except asyncpg.UndefinedTableError:
-            place = parse_dsn(settings.postgres_dsn)
-            raise Unreachable(f"PostgreSQL at {place} has no tables of iqstream: run `iqstream init`.") from None
 
 
 def object_store(settings: Settings) -> ObjectStore:

@@ -17,12 +17,12 @@ from iqstream.catalogue.iq_saves import (
 )
 from iqstream.catalogue.locked import Completed, complete_if_done, lock_datasets
 from iqstream.catalogue.postgres import Connection, Pool
+from iqstream.catalogue.refusals import is_refusal
 from iqstream.runtime.errors import IqstreamError
 from schemas import DatasetKey, DatasetSpec, SampleKey
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
-from sink.storing import is_refusal
 from sink.verdict import storable
 
 log = logging.getLogger(__name__)

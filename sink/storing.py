@@ -7,12 +7,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import asyncpg
-
 from iqstream.catalogue.iq_saves import choose_iq, read_decided_from, store_choice
 from iqstream.catalogue.ledger import Line, move_counters, raise_generations, write_outcomes
 from iqstream.catalogue.locked import Completed, DatasetState, complete_if_done
 from iqstream.catalogue.postgres import Connection
+from iqstream.catalogue.refusals import is_refusal
 from iqstream.catalogue.rows import delete_rows, write_rows
 from schemas import DatasetKey, MeasurementRow, SampleKey
 from sink.iq_choice import choose
@@ -23,12 +22,6 @@ from sink.verdict import figures, lineage, refusals
 log = logging.getLogger(__name__)
 
 _CHOICE_STEP = 256
-
-REFUSING_CLASSES = frozenset({"21", "22", "23", "44", "54", "P0"})
-"""Of PostgreSQL's error codes: cardinality, data, integrity constraint, WITH CHECK OPTION, limits, raised by a trigger.
-
-The others say that the server is away, overloaded, set up otherwise or fenced us: there trying again helps, or nothing.
-"""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,13 +34,6 @@ class Stored:
     chosen: int = 0
     """Samples whose IQ is now to be saved."""
     completed: list[Completed] = field(default_factory=list)
-
-
-def is_refusal(error: Exception) -> bool:
-    """Whether the database, or its client, refuses what it was given: it will do so every time."""
-    if isinstance(error, asyncpg.PostgresError):
-        return (error.sqlstate or "")[:2] in REFUSING_CLASSES
-    return isinstance(error, ValueError | OverflowError) and not isinstance(error, asyncpg.InterfaceError)
 
 
 async def store(

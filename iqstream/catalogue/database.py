@@ -1,10 +1,21 @@
-"""A database of our own on a server, made where there is none."""
+"""A database of our own on a server of our own, made where there is none."""
 
 import contextlib
 
 import asyncpg
 
 from iqstream.catalogue.postgres import Connection
+
+
+async def server_connection(*, host: str, port: int, user: str, password: str, timeout_s: float) -> Connection:
+    """A connection to a server that may not have our database yet.
+
+    Raises:
+        OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError: there is none.
+    """
+    return await asyncpg.connect(
+        host=host, port=port, user=user, password=password, database="postgres", timeout=timeout_s, ssl=False
+    )
 
 
 async def ensure_database(connection: Connection, name: str) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import asyncpg
+from collections.abc import Mapping, Sequence
 
 from iqstream.catalogue.postgres import Connection, Pool
 
@@ -23,6 +21,6 @@ EXAMPLES: tuple[str, ...] = (
 )
 
 
-async def example_answers(pool: Pool | Connection) -> list[tuple[str, Sequence[asyncpg.Record]]]:
-    """Each query with its rows."""
-    return [(query, await pool.fetch(query)) for query in EXAMPLES]
+async def example_answers(pool: Pool | Connection) -> list[tuple[str, Sequence[Mapping[str, object]]]]:
+    """Each query with its rows, whose columns stand in the order of the query."""
+    return [(query, [dict(row) for row in await pool.fetch(query)]) for query in EXAMPLES]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from iqstream.catalogue.connection import NOT_CONNECTED, connect, no_connection
+from iqstream.runtime.errors import Unreachable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -80,3 +81,16 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+@contextmanager
+def tables_needed(where: str) -> Iterator[None]:
+    """Says what to do about a database without our tables.
+
+    Raises:
+        Unreachable: something within the context has met none; names `where`.
+    """
+    try:
+        yield
+    except asyncpg.UndefinedTableError:
+        raise Unreachable(f"{where} has no tables of iqstream: run `iqstream init`.") from None

@@ -1,8 +1,7 @@
 """Tables of what is stored, for people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-import asyncpg
 from rich.measure import Measurement
 from rich.table import Table
 
@@ -28,10 +27,10 @@ def counts_table(dataset: Dataset, outcomes: Sequence[OutcomeCount]) -> Table:
     return table
 
 
-def result_table(rows: Sequence[asyncpg.Record]) -> Table:
+def result_table(rows: Sequence[Mapping[str, object]]) -> Table:
     """A query's result."""
     table = Table(box=None, pad_edge=False)
-    for column in rows[0].keys() if rows else ():  # a record is iterated by value
+    for column in rows[0] if rows else ():
         table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(f"{value:.4g}" if isinstance(value, float) else str(value) for value in row.values()))

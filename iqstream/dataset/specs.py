@@ -6,11 +6,9 @@ import logging
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 
-import asyncpg
-
 from iqstream.catalogue.datasets import Dataset, find_dataset, get_dataset, split_salt
-from iqstream.catalogue.postgres import Pool, create_pool
-from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.catalogue.postgres import Pool, create_pool, tables_needed
+from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from schemas import DatasetKey, DatasetSpec, Limits
 
@@ -25,10 +23,8 @@ async def dataset_pool(settings: Settings) -> AsyncIterator[Pool]:
         Unreachable: no server, or it has none of our tables.
     """
     async with create_pool(settings.postgres_dsn, max_size=2) as pool:
-        try:
+        with tables_needed("the database"):
             yield pool
-        except asyncpg.UndefinedTableError:
-            raise Unreachable("the database has no tables of iqstream: run `iqstream init`.") from None
 
 
 class Specs:

@@ -7,8 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
-
 from iqstream.catalogue.counts import row_count
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.examples import example_answers
@@ -65,7 +63,7 @@ class DemoResults:
     kill: Kill | None
     completeness: Completeness
     errors: Sequence[RecordingErrors]
-    answers: Sequence[tuple[str, Sequence[asyncpg.Record]]]
+    answers: Sequence[tuple[str, Sequence[Mapping[str, object]]]]
     objects: Sequence[str]
     bucket: str = DEFAULT_BUCKET
     """Where they are."""

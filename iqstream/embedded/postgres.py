@@ -9,10 +9,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
-import asyncpg
 import psutil
 
-from iqstream.catalogue.database import ensure_database
+from iqstream.catalogue.database import ensure_database, server_connection
 from iqstream.embedded.account import account_for
 from iqstream.embedded.ports import LOOPBACK
 from iqstream.embedded.processes import Account, run_once
@@ -129,10 +128,13 @@ class Postgres(Server):
     async def probe(self, ports: Mapping[str, int]) -> None:
         """Connect with the password; make our database if it is not there."""
         try:
-            connection = await asyncpg.connect(
-                host=LOOPBACK, port=ports["client"], user=USER, password=self.state.postgres_password,
-                database="postgres", timeout=_PROBE_TIMEOUT_S, ssl=False,
-            )  # fmt: skip
+            connection = await server_connection(
+                host=LOOPBACK,
+                port=ports["client"],
+                user=USER,
+                password=self.state.postgres_password,
+                timeout_s=_PROBE_TIMEOUT_S,
+            )
         except DatabaseAway as error:
             raise NotReadyError(f"{type(error).__name__}: {error}") from error
         try:
