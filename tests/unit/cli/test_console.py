@@ -38,7 +38,7 @@ from iqstream.stage_position import STAGES, StagePosition
 from iqstream.watch.progress import Progress
 from iqstream.watch.watch import LineDisplay, LiveDisplay, Rate, outcome_line
 from tests.sink_samples import make_spec
-from tests.unit.dead_letters.test_ops_dead_letters import FRAME, letter
+from tests.unit.dead_letters.test_letter import FRAME, letter
 from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
