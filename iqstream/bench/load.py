@@ -11,7 +11,8 @@ import msgspec
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.counts import decided_of_all
-from iqstream.catalogue.datasets import create_dataset, get_dataset
+from iqstream.catalogue.datasets import get_dataset
+from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
