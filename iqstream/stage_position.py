@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import for_code
 
 from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 
@@ -79,9 +79,4 @@ async def _stored_offsets(pool: Pool, stage: Stage) -> dict[TopicPartition, int]
 
 async def _members(admin: AIOKafkaAdminClient, group: str) -> Sequence[str]:
     """Client ids, which our members' instance ids are."""
-    (response,) = await admin.describe_consumer_groups([group])
-    for error, _group, _state, _kind, _protocol, members, *_ in response.groups:
-        if error:
-            raise for_code(error)(f"members of group {group}")
-        return [client_id for _member_id, client_id, *_ in members]
-    return []
+    return [member.client_id for member in (await describe_group(admin, group)).members]

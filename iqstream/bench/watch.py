@@ -5,16 +5,15 @@ import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from io import BytesIO
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from iqstream.bench.stages import StageName
 from iqstream.catalogue.connection import Session, connect
 from iqstream.catalogue.offsets import stored_offsets
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.outages import ServersAway
@@ -128,12 +127,8 @@ class Watch:
     async def members(self, stage: StageName) -> dict[str, list[TopicPartition]]:
         """The stage's partitions by the client id (the static instance id) of their owner."""
         async with admin_client(self._settings()) as admin:
-            responses = await admin.describe_consumer_groups([GROUPS[stage]])
-        members = {}
-        for _member_id, client_id, _host, _metadata, assignment in responses[0].groups[0][5]:
-            assigned = ConsumerProtocolMemberAssignment.decode(BytesIO(assignment)) if assignment else None
-            members[client_id] = list(assigned.partitions()) if assigned else []
-        return members
+            group = await describe_group(admin, GROUPS[stage])
+        return {member.client_id: list(member.assigned) for member in group.members}
 
     def partitions(self, stage: StageName) -> list[TopicPartition]:
         """All input partitions of a stage."""

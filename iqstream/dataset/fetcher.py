@@ -5,13 +5,17 @@ import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
-from aiokafka.client import AIOKafkaClient
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, OffsetOutOfRangeError, for_code
-from aiokafka.protocol.fetch import FetchRequest
-from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
-from aiokafka.structs import TopicPartition
 
 from iqstream.dataset.record_batches import Batches, Records
+from iqstream.runtime.aiokafka_internals import (
+    AIOKafkaClient,
+    FetchRequest,
+    OffsetRequest,
+    OffsetResetStrategy,
+    fields_of,
+)
 
 log = logging.getLogger(__name__)
 
@@ -128,16 +132,16 @@ class Fetcher:
             CONSUMER, READ_COMMITTED, [(self._topic, [(partition, when) for partition in partitions])]
         )
         try:
-            response = await self._client.send(node, request)
+            response = fields_of(await self._client.send(node, request))
         except KafkaError as error:
             if not error.retriable:
                 raise
             return {}
         return {
-            partition: offset
-            for _topic, answers in response.topics
-            for partition, code, _timestamp, offset in answers
-            if not code or not self._excused(partition, code, when)
+            answer["partition"]: answer["offset"]
+            for topic in response["topics"]
+            for answer in topic["partitions"]
+            if not (code := answer["error_code"]) or not self._excused(answer["partition"], code, when)
         }
 
     def _ask(self, partitions: Collection[int]) -> None:
@@ -167,7 +171,7 @@ class Fetcher:
             [(self._topic, [(partition, offset, self._partition_bytes) for partition, offset in offsets.items()])],
         )
         try:
-            response = await self._client.send(node, request)
+            response = fields_of(await self._client.send(node, request))
         except KafkaError as error:
             if not error.retriable:
                 raise
@@ -175,12 +179,13 @@ class Fetcher:
             return {}
         landed: dict[int, Batches] = {}
         lost = False
-        for _topic, answers in response.topics:
-            for partition, code, _high, _stable, _start, aborted, *_replica, data in answers:
-                if code:
-                    lost = self._excused(partition, code, offsets[partition]) or lost
-                elif data:
-                    landed[partition] = Batches(data, aborted or (), offsets[partition])
+        for answer in (answer for topic in response["topics"] for answer in topic["partitions"]):
+            partition, data = answer["partition"], answer["message_set"]
+            if code := answer["error_code"]:
+                lost = self._excused(partition, code, offsets[partition]) or lost
+            elif data:
+                aborted = [(a["producer_id"], a["first_offset"]) for a in answer["aborted_transactions"] or ()]
+                landed[partition] = Batches(data, aborted, offsets[partition])
         if lost and not landed:
             await self._look_again()
         return landed

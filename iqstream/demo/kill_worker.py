@@ -4,14 +4,13 @@ import asyncio
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from io import BytesIO
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment
 
 from iqstream.catalogue.counts import decided
 from iqstream.catalogue.postgres import Pool
+from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets
 from iqstream.runtime.settings import Settings
@@ -114,11 +113,9 @@ async def _member(admin: AIOKafkaAdminClient, client_id: str) -> tuple[str, list
 
     Our members' client ids are their static instance ids; a process that takes a slot over gets a new identity.
     """
-    responses = await admin.describe_consumer_groups([EXTRACTOR_GROUP])
-    for member_id, its_client_id, _host, _metadata, assignment in responses[0].groups[0][5]:
-        if its_client_id == client_id:
-            assigned = ConsumerProtocolMemberAssignment.decode(BytesIO(assignment)) if assignment else None
-            return member_id, list(assigned.partitions()) if assigned else []
+    for member in (await describe_group(admin, EXTRACTOR_GROUP)).members:
+        if member.client_id == client_id:
+            return member.member_id, list(member.assigned)
     return "", []
 
 

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
-from aiokafka.errors import for_code
+
+from iqstream.runtime.group_members import describe_group
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,22 +26,10 @@ async def membership(admin: AIOKafkaAdminClient, group: str, *, exists: bool) ->
     Raises:
         KafkaError: the coordinator does not answer for the group.
     """
-    (answer,) = await admin.describe_consumer_groups([group])
-    error, _group, state, _type, _protocol, members, *_ = answer.groups[0]
-    if error:
-        raise for_code(error)(f"members of group {group}")
-    if state == "Dead" and exists:
+    described = await describe_group(admin, group)
+    if described.state == "Dead" and exists:
         return NOT_KNOWN
-    subscribed = [_subscription(metadata) for *_, metadata, _assignment in members]
-    topics = [topic for one in subscribed if one is not None for topic in one]
-    told = bool(members) and state == "Stable" and None not in subscribed
-    return Membership(members=len(members), topics=frozenset(topics) if told else None)
-
-
-def _subscription(metadata: bytes) -> list[str] | None:
-    """The topics of a member of a consumer group; None where its bytes do not say."""
-    try:
-        decoded = ConsumerProtocolMemberMetadata.decode(metadata)
-    except ValueError:
-        return None
-    return decoded.subscription or None
+    members = described.members
+    told = bool(members) and described.state == "Stable" and all(member.subscribed for member in members)
+    topics = frozenset(topic for member in members for topic in member.subscribed or ())
+    return Membership(members=len(members), topics=topics if told else None)

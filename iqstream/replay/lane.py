@@ -13,12 +13,12 @@ from typing import TypeAlias
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import ProducerFenced
-from aiokafka.partitioner import murmur2
 
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.replays import Replay
 from iqstream.replay.sources import GeneratedAgain, Gone, Source, read_sources
+from iqstream.runtime.aiokafka_internals import murmur2
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import reader_consumer, started_producer, stored_position, transaction
 from iqstream.runtime.outages import ServersAway

@@ -1,16 +1,15 @@
 """What the client hands out of an answer: every record, and in the place of what cannot be read a record that says so.
 
 The client itself raises for such a record, again at every attempt, and does not say where it stands. It has no hook for
-another way of reading; `kafka.py` puts these two classes in the place of its own (ADR 0058).
+another way of reading; `kafka.py` puts `FetchedRecords` in the place of its own class (ADR 0058).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aiokafka import ConsumerRecord
-from aiokafka.consumer.fetcher import PartitionRecords
-from aiokafka.record.default_records import DefaultRecordBatch
 
+from iqstream.runtime.aiokafka_internals import DefaultRecordBatch, PartitionAnswer
 from iqstream.runtime.record_batches import (
     MALFORMED,
     Batch,
@@ -39,28 +38,13 @@ def offset_after(record: ConsumerRecord) -> int:
     return record.next_offset if isinstance(record, UnreadableRecord) else int(record.offset) + 1
 
 
-class Answer:
-    """The bytes for one partition, as the client's own reader of them is asked."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-
-    def has_next(self) -> bool:
-        return bool(self.data)
-
-    def size_in_bytes(self) -> int:
-        return len(self.data)
-
-
-class FetchedRecords(PartitionRecords):
+class FetchedRecords(PartitionAnswer):
     """The records of an answer, in order."""
 
-    next_fetch_offset: int
-    """Of the client's: where reading goes on."""
-
-    def _unpack_records(self) -> Iterator[ConsumerRecord]:
-        transactions = Transactions(self._aborted_transactions)
-        for batch in whole_batches(self._records.data, self.next_fetch_offset):
+    def records(self) -> Iterator[ConsumerRecord]:
+        """The records, and what stands for those that cannot be read."""
+        transactions = Transactions(self.aborted_transactions)
+        for batch in whole_batches(self.data, self.next_fetch_offset):
             if isinstance(batch, Unreadable):
                 yield self._unreadable(batch)
             else:
@@ -74,20 +58,20 @@ class FetchedRecords(PartitionRecords):
             for record in DefaultRecordBatch(batch.plain()):
                 if record.offset >= self.next_fetch_offset:
                     self.next_fetch_offset = record.offset + 1
-                    yield self._consumer_record(self._tp, record)
+                    yield self.consumer_record(record)
         except MALFORMED:
             for found in records_one_by_one(batch, self.next_fetch_offset):
                 if isinstance(found, Unreadable):
                     yield self._unreadable(found)
                 else:
                     self.next_fetch_offset = found.offset + 1
-                    yield self._consumer_record(self._tp, found)
+                    yield self.consumer_record(found)
 
     def _unreadable(self, found: Unreadable) -> UnreadableRecord:
         self.next_fetch_offset = found.next_offset
         return UnreadableRecord(
-            topic=self._tp.topic,
-            partition=self._tp.partition,
+            topic=self.partition.topic,
+            partition=self.partition.partition,
             offset=found.offset,
             timestamp=_NO_TIMESTAMP,
             timestamp_type=_NO_TIMESTAMP,

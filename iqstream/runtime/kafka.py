@@ -8,12 +8,11 @@ from typing import Any, Literal, TypeAlias
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
-from aiokafka.consumer import fetcher
 from aiokafka.errors import KafkaError
 
+from iqstream.runtime.aiokafka_internals import AIOKafkaClient, read_answers_with
 from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
-from iqstream.runtime.fetched import Answer, FetchedRecords
+from iqstream.runtime.fetched import FetchedRecords
 from iqstream.runtime.kafka_protocol import committed_offset
 from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
@@ -32,8 +31,7 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 FETCH_PARTITION_BYTES = 4 * 1024 * 1024
 
 IsolationLevel: TypeAlias = Literal["read_committed", "read_uncommitted"]
-fetcher.MemoryRecords, fetcher.PartitionRecords = Answer, FetchedRecords
-"""So that no record stops a partition."""
+read_answers_with(FetchedRecords)  # no record stops a partition
 
 
 def security(settings: Settings) -> dict[str, Any]:

@@ -8,12 +8,10 @@ from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NotCoordinatorForGroupError, UnknownTopicOrPartitionError, for_code
-from aiokafka.protocol.api import RequestStruct, Response
-from aiokafka.protocol.metadata import MetadataRequest
-from aiokafka.protocol.offset import OffsetRequest
-from aiokafka.protocol.types import (
+
+from iqstream.runtime.aiokafka_internals import (
+    AIOKafkaClient,
     Array,
     Boolean,
     CompactArray,
@@ -21,9 +19,21 @@ from aiokafka.protocol.types import (
     Int16,
     Int32,
     Int64,
+    MetadataRequest,
+    OffsetRequest,
+    RequestStruct,
+    Response,
     Schema,
     String,
     TaggedFields,
+    ask_as_member,
+    ask_coordinator,
+    fields_of,
+    forget_coordinator,
+    group_of,
+    member_of,
+    requests_of,
+    send_struct,
 )
 
 READ_UNCOMMITTED = 0
@@ -219,16 +229,6 @@ class OffsetFetchRequestV7(RequestStruct):
     )
 
 
-class _Exact:
-    """Hands one request structure to a connection as it is, without negotiating a version."""
-
-    def __init__(self, struct: RequestStruct) -> None:
-        self.struct = struct
-
-    def prepare(self, _versions: object) -> RequestStruct:
-        return self.struct
-
-
 async def topic_id_of(client: AIOKafkaConsumer, topic: str) -> UUID:
     """The id of a topic, which another one of its name has not.
 
@@ -243,11 +243,11 @@ async def topic_id_of(client: AIOKafkaConsumer, topic: str) -> UUID:
 
 async def topic_ids(client: AIOKafkaAdminClient | AIOKafkaConsumer, topics: list[str]) -> tuple[str, dict[str, UUID]]:
     """The cluster's id and the ids of those topics that exist. `client` is started."""
-    kafka = client._client  # noqa: SLF001  # the library has no public way to send a request
+    kafka = requests_of(client)
     request = MetadataRequestV12([(UUID(int=0), name, {}) for name in topics], False, False, {})  # noqa: FBT003
-    response = await kafka.send(kafka.get_random_node(), _Exact(request))
-    found = {name: topic_id for error, name, topic_id, *_ in response.topics if error == 0}
-    return response.cluster_id, found
+    response = await send_struct(kafka, kafka.get_random_node(), request)
+    found = {topic["name"]: topic["topic_id"] for topic in response["topics"] if topic["error_code"] == 0}
+    return response["cluster_id"], found
 
 
 async def partition_leaders(client: AIOKafkaClient, topics: Sequence[str]) -> dict[str, dict[int, int]]:
@@ -259,7 +259,7 @@ async def partition_leaders(client: AIOKafkaClient, topics: Sequence[str]) -> di
     if not topics:
         return {}
     request = MetadataRequest(list(topics), allow_auto_topic_creation=False)
-    response = (await client.send(client.get_random_node(), request)).to_object()
+    response = fields_of(await client.send(client.get_random_node(), request))
     leaders: dict[str, dict[int, int]] = {}
     for topic in response["topics"]:
         if topic["error_code"] == UnknownTopicOrPartitionError.errno:
@@ -288,11 +288,11 @@ async def list_offsets(
         asked[leaders[topic][partition]][topic].append((partition, wanted))
     found: dict[TopicPartition, int] = {}
     for leader, by_topic in asked.items():
-        response = await client.send(leader, OffsetRequest(_CONSUMER, isolation_level, list(by_topic.items())))
-        for topic, answers in response.topics:
-            for partition, error, _timestamp, offset in answers:
-                if not error:
-                    found[TopicPartition(topic, partition)] = offset
+        request = OffsetRequest(_CONSUMER, isolation_level, list(by_topic.items()))
+        for topic in fields_of(await client.send(leader, request))["topics"]:
+            for answer in topic["partitions"]:
+                if not answer["error_code"]:
+                    found[TopicPartition(topic["topic"], answer["partition"])] = answer["offset"]
     return found
 
 
@@ -302,18 +302,11 @@ async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
     Raises:
         KafkaError: it is not (expired, fenced, or a rebalance is on its way), or nobody answers.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001  # holds generation and member id; nothing public does
-    request = HeartbeatRequestV3(
-        coordinator.group_id,
-        coordinator.generation,
-        coordinator.member_id,
-        coordinator._group_instance_id,  # noqa: SLF001
-    )
-    await coordinator.ensure_coordinator_known()
-    response = await coordinator._client.send(coordinator.coordinator_id, _Exact(request))  # noqa: SLF001
-    error = for_code(response.error_code)
-    if response.error_code:
-        raise error(f"not a member of the current generation of {coordinator.group_id}")
+    member = member_of(consumer)
+    request = HeartbeatRequestV3(member.group, member.generation, member.member_id, member.instance_id)
+    response = await ask_as_member(consumer, request)
+    if code := response["error_code"]:
+        raise for_code(code)(f"not a member of the current generation of {member.group}")
 
 
 async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
@@ -325,26 +318,25 @@ async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition
     Raises:
         KafkaError: the coordinator does not answer for the group, or not yet.
     """
-    coordinator = consumer._coordinator  # noqa: SLF001
+    group = group_of(consumer)
     request = OffsetFetchRequestV7(
-        coordinator.group_id,
+        group,
         [(partition.topic, [partition.partition], {})],
         True,  # noqa: FBT003  # require_stable
         {},
     )
     while True:
-        await coordinator.ensure_coordinator_known()
-        response = await coordinator._send_req(_Exact(request))  # noqa: SLF001
-        answers = [answer for _topic, partitions, _tags in response.topics for answer in partitions]
-        code = response.error_code or next((error for *_, error, _tags in answers), 0)
+        response = await ask_coordinator(consumer, request)
+        answers = [answer for topic in response["topics"] for answer in topic["partitions"]]
+        code = response["error_code"] or next((answer["error_code"] for answer in answers), 0)
         if code != _UNSTABLE:
             break
         await asyncio.sleep(_UNSTABLE_FOR_S)
     if code:
         if code == NotCoordinatorForGroupError.errno:
-            coordinator.coordinator_dead()  # it is looked up again
-        raise for_code(code)(f"offset of {coordinator.group_id} on {partition.topic}-{partition.partition}")
-    return next((offset for _partition, offset, *_ in answers if offset >= 0), None)
+            forget_coordinator(consumer)
+        raise for_code(code)(f"offset of {group} on {partition.topic}-{partition.partition}")
+    return next((answer["offset"] for answer in answers if answer["offset"] >= 0), None)
 
 
 async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: list[str]) -> None:
@@ -355,10 +347,9 @@ async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: lis
     Raises:
         KafkaError: the coordinator refuses.
     """
-    kafka = client._client  # noqa: SLF001
     request = LeaveGroupRequestV3(group, [("", instance_id) for instance_id in instance_ids])
-    response = await kafka.send(await client.find_coordinator(group), _Exact(request))
+    response = await send_struct(requests_of(client), await client.find_coordinator(group), request)
     unknown_member = 25
-    for error_code in (response.error_code, *(member[-1] for member in response.members)):
+    for error_code in (response["error_code"], *(member["error_code"] for member in response["members"])):
         if error_code not in {0, unknown_member}:
             raise for_code(error_code)(f"{group}: members {', '.join(instance_ids)} cannot leave")

@@ -4,8 +4,9 @@ import asyncio
 import ssl
 from typing import Any
 
-from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.errors import IllegalSaslStateError, KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
+
+from iqstream.runtime.aiokafka_internals import collect_hosts, connect_once
 
 ATTEMPT_TIMEOUT_S = 5.0
 
@@ -20,12 +21,10 @@ async def refusal(bootstrap: str, security: dict[str, Any]) -> str | None:
     for host, port, _family in collect_hosts(bootstrap, randomize=False):
         try:
             async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                connection = await create_conn(host, port, **security)
+                await connect_once(host, port, security)
         except (OSError, TimeoutError, KafkaError) as error:
             if (reason := _in_words(error, security)) is not None:
                 return reason
-        else:
-            connection.close()
     return None
 
 

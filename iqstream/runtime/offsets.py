@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import for_code
-from aiokafka.protocol.commit import OffsetFetchRequest
-from aiokafka.protocol.offset import OffsetResetStrategy
 
 from iqstream.runtime import kafka_protocol
+from iqstream.runtime.aiokafka_internals import OffsetFetchRequest, OffsetResetStrategy, fields_of, requests_of
 from iqstream.runtime.kafka_protocol import NO_LEADER, READ_COMMITTED, READ_UNCOMMITTED
 
 
@@ -38,16 +37,14 @@ async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[Topi
         KafkaError: the coordinator does not answer for the group (still loading, or it may not).
     """
     coordinator = await admin.find_coordinator(group)
-    response = await admin._send_request(OffsetFetchRequest(group, None), coordinator)  # noqa: SLF001
-    entries = [
-        (TopicPartition(topic, partition), offset, error)
-        for topic, partitions in response.topics
-        for partition, offset, _metadata, error in partitions
-    ]
-    for error in (response.error_code, *(error for *_, error in entries)):
-        if error:
-            raise for_code(error)(f"offsets of group {group}")
-    return {partition: offset for partition, offset, _ in entries if offset >= 0}
+    response = fields_of(await requests_of(admin).send(coordinator, OffsetFetchRequest(group, None)))
+    entries = [(topic["topic"], entry) for topic in response["topics"] for entry in topic["partitions"]]
+    for code in (response["error_code"], *(entry["error_code"] for _, entry in entries)):
+        if code:
+            raise for_code(code)(f"offsets of group {group}")
+    return {
+        TopicPartition(topic, entry["partition"]): entry["offset"] for topic, entry in entries if entry["offset"] >= 0
+    }
 
 
 async def partition_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> dict[str, dict[int, int]]:
@@ -56,7 +53,7 @@ async def partition_leaders(admin: AIOKafkaAdminClient, topics: Sequence[str]) -
     Raises:
         KafkaError: a topic may not be seen.
     """
-    return await kafka_protocol.partition_leaders(admin._client, topics)  # noqa: SLF001
+    return await kafka_protocol.partition_leaders(requests_of(admin), topics)
 
 
 async def partition_ends(
@@ -75,7 +72,7 @@ async def partition_ends(
 
     async def ask(isolation_level: int, which: int) -> dict[TopicPartition, int]:
         wanted = dict.fromkeys(everywhere, which)
-        return await kafka_protocol.list_offsets(admin._client, leaders, isolation_level, wanted)  # noqa: SLF001
+        return await kafka_protocol.list_offsets(requests_of(admin), leaders, isolation_level, wanted)
 
     starts = await ask(READ_COMMITTED, OffsetResetStrategy.EARLIEST)
     ends = await ask(READ_COMMITTED, OffsetResetStrategy.LATEST)
@@ -98,5 +95,5 @@ async def offsets_at(
         for partition, at in times_ms.items()
         if leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER) != NO_LEADER
     }
-    found = await kafka_protocol.list_offsets(admin._client, leaders, READ_COMMITTED, reachable)  # noqa: SLF001
+    found = await kafka_protocol.list_offsets(requests_of(admin), leaders, READ_COMMITTED, reachable)
     return {partition: None if offset < 0 else offset for partition, offset in found.items()}

@@ -10,9 +10,8 @@ from typing import NamedTuple
 
 import cramjam
 from aiokafka.errors import CorruptRecordException, UnsupportedCodecError
-from aiokafka.record.default_records import DefaultRecordBatch
-from aiokafka.record.util import decode_varint
 
+from iqstream.runtime.aiokafka_internals import DefaultRecordBatch, decode_varint
 from iqstream.runtime.topics import DEAD_LETTER_LIMIT_BYTES
 
 UNCOMPRESSED_LIMIT_BYTES = DEAD_LETTER_LIMIT_BYTES - 1024 * 1024

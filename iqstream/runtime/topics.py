@@ -9,6 +9,7 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
+from iqstream.runtime.aiokafka_internals import fields_of
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka_protocol import topic_ids
 from iqstream.runtime.settings import Settings
@@ -137,9 +138,10 @@ async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], replic
     response = await admin.create_topics(
         [NewTopic(spec.name, spec.partitions, replication_factor, topic_configs=dict(spec.config)) for spec in specs]
     )
-    for name, code, *message in response.topic_errors:
-        if code not in {0, TopicAlreadyExistsError.errno}:
-            raise Failed(f"topic {name} cannot be made: {for_code(code).__name__} {' '.join(message)}")
+    for topic in fields_of(response)["topic_errors"]:
+        if (code := topic["error_code"]) not in {0, TopicAlreadyExistsError.errno}:
+            why = f"{for_code(code).__name__} {topic.get('error_message') or ''}"
+            raise Failed(f"topic {topic['topic']} cannot be made: {why}")
 
 
 async def _partition_counts(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, int]:
@@ -171,8 +173,10 @@ async def topic_configs(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> di
     resources = [ConfigResource(ConfigResourceType.TOPIC, topic) for topic in topics]
     configs: dict[str, dict[str, str]] = {}
     for response in await admin.describe_configs(resources):
-        for error, message, _kind, name, entries in response.resources:
-            if error:
-                raise Failed(f"settings of topic {name} cannot be read: {for_code(error).__name__} {message}")
-            configs[name] = {entry[0]: entry[1] for entry in entries}
+        for resource in fields_of(response)["resources"]:
+            name = resource["resource_name"]
+            if code := resource["error_code"]:
+                why = f"{for_code(code).__name__} {resource['error_message']}"
+                raise Failed(f"settings of topic {name} cannot be read: {why}")
+            configs[name] = {entry["config_names"]: entry["config_value"] for entry in resource["config_entries"]}
     return configs

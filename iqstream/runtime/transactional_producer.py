@@ -11,14 +11,19 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from aiokafka import AIOKafkaProducer, TopicPartition
-from aiokafka.client import ConnectionGroup, CoordinationType
-from aiokafka.conn import AIOKafkaConnection
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError, ProducerFenced, for_code
-from aiokafka.protocol.api import Request, Response
-from aiokafka.protocol.offset import OffsetResetStrategy
-from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
 
+from iqstream.runtime.aiokafka_internals import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    AIOKafkaConnection,
+    EndTxnRequest,
+    Fields,
+    OffsetResetStrategy,
+    OpenProducer,
+    Request,
+)
 from iqstream.runtime.kafka_protocol import (
     NO_LEADER,
     READ_COMMITTED,
@@ -38,7 +43,7 @@ _MOVED = frozenset({15, 16})
 _FENCED = frozenset({47, 90})
 
 
-class TransactionalProducer(AIOKafkaProducer):
+class TransactionalProducer(OpenProducer):
     """Says commits again that may have been forgotten: its predecessor's when it starts, its own after an outage."""
 
     def __init__(self, *, transactional_id: str, outputs: Sequence[str], group: str | None, **client: object) -> None:
@@ -51,7 +56,6 @@ class TransactionalProducer(AIOKafkaProducer):
             client: the client's own arguments.
         """
         super().__init__(transactional_id=transactional_id, **client)
-        self._id = transactional_id
         self._outputs = outputs
         self._group = group
         self._connections: set[AIOKafkaConnection] = set()
@@ -83,7 +87,7 @@ class TransactionalProducer(AIOKafkaProducer):
         """
         if not all(connection.connected() for connection in self._connections):
             await self.commit_again()
-        self._connections |= set(self._connected())
+        self._connections |= set(self.connected())
 
     async def commit_again(self) -> None:
         """Commits an empty transaction to the group's offsets, and to all partitions where one stands open.
@@ -94,25 +98,25 @@ class TransactionalProducer(AIOKafkaProducer):
         Raises:
             KafkaError, TimeoutError: as `start`.
         """
-        connections = set(self._connected())
+        connections = set(self.connected())
         async with asyncio.timeout(COMMIT_DEADLINE_S):
             if self._group is not None:
                 # Accepted once the markers of the transaction before are written, or forgotten.
-                await self._ask(AddOffsetsToTxnRequest(*self._identity(), self._group))
+                await self._ask(AddOffsetsToTxnRequest(*self.identity(), self._group))
             if partitions := await self._open_partitions():
-                await self._ask(AddPartitionsToTxnRequest(*self._identity(), _by_topic(partitions)))
+                await self._ask(AddPartitionsToTxnRequest(*self.identity(), _by_topic(partitions)))
             if self._group is not None or partitions:
-                await self._ask(EndTxnRequest(*self._identity(), transaction_result=True))
-        self._connections = connections | set(self._connected())
+                await self._ask(EndTxnRequest(*self.identity(), transaction_result=True))
+        self._connections = connections | set(self.connected())
 
     async def let_go(self) -> None:
         """Ends it within seconds, also with its broker away, committing and aborting nothing.
 
         What it has not sent is given up; what its tasks and connections still say is of no consequence.
         """
-        self._closed = True
+        self.refuse_more()
         await self._close_connections()  # whatever waits for an answer fails by that
-        sender = self._sender.sender_task
+        sender = self.sending
         while sender is not None and not sender.done():
             sender.cancel()  # and once more, where it still waits for a coordinator
             await asyncio.wait({sender}, timeout=LET_GO_AGAIN_S)
@@ -122,12 +126,6 @@ class TransactionalProducer(AIOKafkaProducer):
         closing = asyncio.ensure_future(self.client.close())
         await asyncio.wait({closing}, timeout=LET_GO_AGAIN_S)
         closing.cancel()  # a broker that stands still takes no last words
-
-    def _identity(self) -> tuple[str, int, int]:
-        return self._id, self._txn_manager.producer_id, self._txn_manager.producer_epoch
-
-    def _connected(self) -> Iterable[AIOKafkaConnection]:
-        return (connection for connection in self.client._conns.values() if connection.connected())  # noqa: SLF001
 
     async def _open_partitions(self) -> list[TopicPartition]:
         """Partitions of the outputs with records behind the last stable offset, whoever's they are.
@@ -151,25 +149,23 @@ class TransactionalProducer(AIOKafkaProducer):
 
     async def _ask(self, request: Request[Any]) -> None:
         """Sends a request to the transaction's coordinator, again and again while it is busy or away."""
-        sender = self._sender
         while True:
-            coordinator = await sender._find_coordinator(CoordinationType.TRANSACTION, self._id)  # noqa: SLF001
             try:
-                response = await self.client.send(coordinator, request, group=ConnectionGroup.COORDINATION)
+                answer = await self.ask_transaction_coordinator(request)
             except KafkaError as error:
                 if not error.retriable:
                     raise
                 codes = set(_MOVED)
             else:
-                codes = _error_codes(response)
+                codes = _error_codes(answer)
             if not codes:
                 return
             if codes & _MOVED:
-                sender._coordinator_dead(CoordinationType.TRANSACTION)  # noqa: SLF001
+                self.forget_transaction_coordinator()
             elif codes & _FENCED:
                 raise ProducerFenced
             elif refused := codes - _BUSY:
-                raise for_code(min(refused))(f"{type(request).__name__} of {self._id}")
+                raise for_code(min(refused))(f"{type(request).__name__} of {self.identity()[0]}")
             await asyncio.sleep(RETRY_S)
 
 
@@ -177,9 +173,8 @@ def _by_topic(partitions: Iterable[TopicPartition]) -> list[tuple[str, list[int]
     return [(topic, [p.partition for p in some]) for topic, some in groupby(sorted(partitions), lambda p: p.topic)]
 
 
-def _error_codes(response: Response) -> set[int]:
+def _error_codes(answer: Fields) -> set[int]:
     """All that are not 0, whichever of the three answers it is."""
-    errors = getattr(response, "errors", None)
-    if errors is None:
-        return {response.error_code} - {0}
-    return {code for _topic, partitions in errors for _partition, code in partitions} - {0}
+    if "errors" not in answer:
+        return {answer["error_code"]} - {0}
+    return {partition["error_code"] for topic in answer["errors"] for partition in topic["partition_errors"]} - {0}

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Mapping
 
 import msgspec
-from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
+from iqstream.runtime.aiokafka_internals import DefaultRecordBatchBuilder
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import MAX_REQUEST_BYTES, admin_client
 from iqstream.runtime.settings import Settings

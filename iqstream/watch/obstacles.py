@@ -10,6 +10,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from iqstream.catalogue.iq_saves import unsaved_iq
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.stage_position import STAGES, read_position
 
@@ -28,7 +29,7 @@ async def obstacles(
     found = [
         f"no {stage} is running: start one with `iqstream {stage}`"
         for stage in waiting_stages
-        if not await _has_members(admin, STAGES[stage].group)
+        if not (await describe_group(admin, STAGES[stage].group)).members
     ]
     found += await _missing_positions(pool, admin, waiting_stages)
     found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
@@ -63,11 +64,3 @@ async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) 
         for (topic, partition), end in sorted(ends.items())
         if end.end < end.high_watermark
     ]
-
-
-async def _has_members(admin: AIOKafkaAdminClient, group: str) -> bool:
-    """Whether anybody is in a group; the client can read the answer on one group only."""
-    _error, _group, _state, _protocol_type, _protocol, members, *_ = (await admin.describe_consumer_groups([group]))[
-        0
-    ].groups[0]
-    return bool(members)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from iqstream.dataset.record_batches import Batches
 from iqstream.runtime import record_batches as limits
-from iqstream.runtime.fetched import Answer, FetchedRecords, UnreadableRecord, offset_after
+from iqstream.runtime.aiokafka_internals import Answer
+from iqstream.runtime.fetched import FetchedRecords, UnreadableRecord, offset_after
 from tests.record_batches import (
     ABORT,
     CODECS,

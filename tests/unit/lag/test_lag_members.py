@@ -1,19 +1,18 @@
 """Who is in a group and what they read, from a coordinator's description; what it does not say is not known."""
 
-from types import SimpleNamespace
-
 import pytest
 from aiokafka import TopicPartition
-from aiokafka.coordinator.protocol import ConsumerProtocolMemberMetadata
 from aiokafka.errors import (
     GroupAuthorizationFailedError,
     OffsetOutOfRangeError,
     TopicAuthorizationFailedError,
     UnknownError,
 )
+from aiokafka.protocol.admin import DescribeGroupsResponse_v1
 
 from iqstream.lag.members import NOT_KNOWN, Membership, membership
 from iqstream.lag.probe import _without_answer
+from iqstream.runtime.aiokafka_internals import ConsumerProtocolMemberMetadata
 
 
 def subscription(*topics):
@@ -24,7 +23,7 @@ async def described(state, *metadata, error=0, exists=True):
     class Admin:
         async def describe_consumer_groups(self, groups):
             members = [("id", "client", "/host", one, b"") for one in metadata]
-            return [SimpleNamespace(groups=[(error, groups[0], state, "consumer", "range", members)])]
+            return [DescribeGroupsResponse_v1(0, [(error, groups[0], state, "consumer", "range", members)])]
 
     return await membership(Admin(), "theirs", exists=exists)
 
