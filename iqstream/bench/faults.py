@@ -17,7 +17,6 @@ from iqstream.bench.stages import STAGES, StageName
 from iqstream.bench.worker_faults import freeze_worker, kill_stage, kill_worker, restart_stage, scale_stage
 
 Inject = Callable[[Ground, Fault], Awaitable[Recovery]]
-InjectStage = Callable[[StageName, Ground, Fault], Awaitable[Recovery]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,6 @@ from iqstream.bench.ground import Fault
 
 TOGETHER_SHARE = 0.12
 """Of the steps: two faults of different kinds at once."""
-PAUSE_S = (0.0, 0.5)
 
 Step = tuple[Fault, ...]
 

@@ -21,8 +21,9 @@ from iqstream.catalogue.failures import FailureCount, failure_counts
 from iqstream.catalogue.outcomes import OutcomeCount, outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.growing import Rate, grow_until_stopped, growth_ended
+from iqstream.cli.growing import MAX_SAMPLES_PER_S, grow_until_stopped, growth_ended
 from iqstream.cli.lazy import LazyGroup
+from iqstream.cli.rate import Rate
 from iqstream.cli.tables import counts_table, datasets_table, failures_table, print_whole
 from iqstream.cli.watching import watch_to_the_end
 from iqstream.reach import postgres_pool
@@ -124,7 +125,12 @@ def cancel(dataset: str, version: int | None) -> None:
 
 @datasets.command("resume", epilog="Example: iqstream datasets resume 'Test IQ Generation'")
 @name_argument
-@click.option("--rate", type=Rate(), metavar="N/s", help="Of a dataset that grows: go on at this rate until Ctrl-C.")
+@click.option(
+    "--rate",
+    type=Rate(MAX_SAMPLES_PER_S),
+    metavar="N/s",
+    help="Of a dataset that grows: go on at this rate until Ctrl-C.",
+)
 @json_option
 def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # noqa: FBT001
     """Submit the rest of a dataset whose submission was interrupted, or go on with one that grows.

@@ -13,7 +13,8 @@ import msgspec
 from iqstream.catalogue.datasets import Dataset, same_recordings
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.cli.console import say
-from iqstream.cli.growing import Rate, grow_until_stopped
+from iqstream.cli.growing import MAX_SAMPLES_PER_S, grow_until_stopped
+from iqstream.cli.rate import Rate
 from iqstream.cli.spec_limits import whole_number
 from iqstream.cli.submission_lines import SubmissionLines
 from iqstream.cli.watching import watch_to_the_end
@@ -110,7 +111,9 @@ class Frequency(click.ParamType[float]):
 @click.option(
     "--continuous", is_flag=True, help="Submit at --rate until Ctrl-C, held back while the stages lag behind."
 )
-@click.option("--rate", type=Rate(), metavar="N/s", help="Samples per second, with --continuous: 5/s, 0.5/s.")
+@click.option(
+    "--rate", type=Rate(MAX_SAMPLES_PER_S), metavar="N/s", help="Samples per second, with --continuous: 5/s, 0.5/s."
+)
 @click.option(
     "--json",
     "as_json",

@@ -4,7 +4,6 @@ import asyncio
 import signal
 import time
 
-import click
 import msgspec
 
 from iqstream.catalogue.datasets import Dataset
@@ -14,25 +13,8 @@ from iqstream.runtime.settings import Settings
 from iqstream.submit.continuous import Tick, grow
 from schemas import DatasetSpec
 
-MAX_RATE_PER_S = 10_000.0
+MAX_SAMPLES_PER_S = 10_000.0
 LINE_EVERY_S = 5.0
-
-
-class Rate(click.ParamType[float]):
-    """`5/s` or `5`, per second."""
-
-    name = "rate"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Samples per second of the text."""
-        text = str(value).removesuffix("/s").strip()
-        try:
-            rate = float(text)
-        except ValueError:
-            rate = 0.0
-        if not 0 < rate <= MAX_RATE_PER_S:
-            self.fail(f"{value!r} is not a rate: write 5/s, more than 0 and at most {MAX_RATE_PER_S:g}", param, ctx)
-        return rate
 
 
 def grow_until_stopped(settings: Settings, spec: DatasetSpec, rate_per_s: float, *, as_json: bool) -> None:

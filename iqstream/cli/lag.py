@@ -7,8 +7,9 @@ import click
 from rich.live import Live
 
 from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.lag_advice import Rate, print_advice
+from iqstream.cli.lag_advice import MAX_SAMPLES_PER_S, print_advice
 from iqstream.cli.lag_table import lag_line, lag_tables, lag_view
+from iqstream.cli.rate import Rate
 from iqstream.lag.document import lag_document
 from iqstream.lag.exporter import LastReading, keep_reading, serve_lag
 from iqstream.lag.figures import ClusterLag
@@ -61,7 +62,7 @@ Examples:
 @click.option(
     "--advise",
     "advised_rate",
-    type=Rate(),
+    type=Rate(MAX_SAMPLES_PER_S),
     metavar="RATE",
     help="Print how many workers hold RATE (samples/s, as 20/s), and YAML that scales them; with --json one document.",
 )

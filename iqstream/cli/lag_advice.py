@@ -6,8 +6,6 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 
-import click
-
 from iqstream.cli.console import say, say_json
 from iqstream.lag.advise import (
     ADVISED_STAGES,
@@ -30,22 +28,7 @@ from iqstream.runtime.settings import Settings
 from schemas.dataset import ITALY_NORTH_WEST
 
 METRICS_TIMEOUT_S = 10.0
-
-
-class Rate(click.ParamType[float]):
-    """`20/s` or `20`, samples per second."""
-
-    name = "rate"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Samples per second of the text."""
-        try:
-            rate = float(str(value).removesuffix("/s"))
-        except ValueError:
-            rate = 0.0
-        if not 0 < rate < 1e9:
-            self.fail(f"{value!r} is no rate: write 20/s (samples per second)", param, ctx)
-        return rate
+MAX_SAMPLES_PER_S = 1e9
 
 
 def print_advice(

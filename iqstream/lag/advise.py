@@ -1,9 +1,10 @@
 """How many workers of a stage hold a rate, by what a recording costs them, and the autoscaling that follows. Pure."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
@@ -209,27 +210,6 @@ def hpa_scaler(advice: Advice) -> Mapping[str, object]:
 
 
 def scaler_yaml(value: Mapping[str, object]) -> str:
-    """YAML of maps, lists, numbers and plain text, quoted where it must be."""
-    return "\n".join(_lines(value, 0)) + "\n"
-
-
-def _lines(value: object, depth: int) -> Iterable[str]:
-    indent = "  " * depth
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if isinstance(inner, Mapping | list):
-                yield f"{indent}{key}:"
-                yield from _lines(inner, depth + 1)
-            else:
-                yield f"{indent}{key}: {_scalar(inner)}"
-    elif isinstance(value, list):
-        for inner in value:
-            first, *rest = _lines(inner, depth + 1)
-            yield f"{indent}- {first.lstrip()}"
-            yield from rest
-
-
-def _scalar(value: object) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return '"' + str(value).replace("\\", "\\\\").replace('"', '\\"') + '"'
+    """Returns a scaler as YAML, its keys in the order of Kubernetes' own examples."""
+    text: str = yaml.safe_dump(value, sort_keys=False)
+    return text

@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -49,7 +49,6 @@ class Slot:
     lock_fd: int
     process: asyncio.subprocess.Process | None = None
     short_lives: int = 0
-    restarts: int = field(default=0)
 
 
 async def supervise(
@@ -238,7 +237,6 @@ async def _keep(fleet: Fleet, slot: Slot, stop: asyncio.Event, kill: asyncio.Eve
         if process.returncode in _NEEDS_A_PERSON and reason:
             kind = UserError if process.returncode == UserError.exit_code else Failed
             raise kind(f"{stage} worker {slot.number} has stopped: {reason}")
-        slot.restarts += 1
         code = process.returncode or 0
         if code == Unreachable.exit_code:  # nothing is wrong with the worker: it waits for as long as it takes
             if reason != waits_for:
