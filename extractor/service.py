@@ -16,8 +16,9 @@ from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.shell import StageShell
+from iqstream.runtime.stages import EXTRACTOR
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, OUTPUTS_OF_GROUP
+from iqstream.runtime.topics import FEATURES, FRAMES
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.worker import Worker
 from schemas import (
@@ -39,7 +40,7 @@ FRAMES_PER_TRANSACTION = 14
 class FrameToFeatures:
     """What the extractor does with one record of `iq.frames`."""
 
-    stage = "extractor"
+    stage = EXTRACTOR.name
 
     def __init__(self, withdrawn: Container[tuple[str, int]]) -> None:
         self._withdrawn = withdrawn
@@ -64,7 +65,7 @@ class FrameToFeatures:
 
     def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
         """The failure of one receiver's frame, where the record says whose it was."""
-        failure = failure_of_frame(record, stage="extractor", error=error)
+        failure = failure_of_frame(record, stage=self.stage, error=error)
         if failure is None:
             return []
         key = sample_key(failure.dataset_id, failure.sample_idx)
@@ -110,14 +111,14 @@ async def serve(worker: Worker) -> None:
     async with AsyncExitStack() as resources:
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="extraction"))
-        consumer = member_consumer(settings, group=EXTRACTOR_GROUP, instance_id=worker.instance_id(EXTRACTOR_GROUP))
+        consumer = member_consumer(settings, group=EXTRACTOR.group, instance_id=worker.instance_id(EXTRACTOR.group))
         shell = StageShell(
             consumer=consumer,
             topic=FRAMES,
             own=transactional_ownerships(
                 settings=settings,
-                group=EXTRACTOR_GROUP,
-                outputs=OUTPUTS_OF_GROUP[EXTRACTOR_GROUP],
+                group=EXTRACTOR.group,
+                outputs=EXTRACTOR.outputs,
                 transform=FrameToFeatures(withdrawn),
                 consumer=consumer,
                 executor=executor,
@@ -125,6 +126,6 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=FRAMES_PER_TRANSACTION,
             metrics=worker.metrics,
-            beside=lambda: watch_topics(settings, (FRAMES, *OUTPUTS_OF_GROUP[EXTRACTOR_GROUP])),
+            beside=lambda: watch_topics(settings, (FRAMES, *EXTRACTOR.outputs)),
         )
         await shell.run(worker.stop)

@@ -9,9 +9,10 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.roles import grant_sink, grant_stage
 from iqstream.positions.first import FirstPositions, set_first_positions
 from iqstream.reach import ensure_bucket, postgres_pool
+from iqstream.runtime.cluster_topics import TopicsReport, ensure_topics
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import FEATURES, SINK_GROUP, TopicsReport, ensure_topics
+from iqstream.runtime.topics import FEATURES, SINK_GROUP
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

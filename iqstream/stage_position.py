@@ -11,31 +11,7 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
-    """A stage by what it reads, and as whom."""
-
-    name: str
-    topic: str
-    group: str
-
-    @property
-    def keeps_offsets_in_postgres(self) -> bool:
-        """The sink's position is a row beside its results; Kafka's is a copy of it."""
-        return self.group == SINK_GROUP
-
-
-STAGES = {
-    stage.name: stage
-    for stage in (
-        Stage(name="producer", topic=JOBS, group=PRODUCER_GROUP),
-        Stage(name="extractor", topic=FRAMES, group=EXTRACTOR_GROUP),
-        Stage(name="sink", topic=FEATURES, group=SINK_GROUP),
-    )
-}
+from iqstream.runtime.stages import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

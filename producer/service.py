@@ -13,16 +13,9 @@ from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.shell import StageShell
+from iqstream.runtime.stages import EXTRACTOR, PRODUCER
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import (
-    EXTRACTOR_GROUP,
-    FEATURES,
-    FRAME_LIMIT_BYTES,
-    FRAMES,
-    JOBS,
-    OUTPUTS_OF_GROUP,
-    PRODUCER_GROUP,
-)
+from iqstream.runtime.topics import FEATURES, FRAME_LIMIT_BYTES, FRAMES, JOBS
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.worker import Worker
 from producer.synthesize import synthesize_sample
@@ -47,7 +40,7 @@ SHARDS_PER_TRANSACTION = 1
 class ShardToFrames:
     """What the producer does with one record of `iq.jobs`."""
 
-    stage = "producer"
+    stage = PRODUCER.name
 
     def __init__(self, withdrawn: Container[tuple[str, int]], tiles: Tiles) -> None:
         self._withdrawn = withdrawn
@@ -69,7 +62,7 @@ class ShardToFrames:
                 value=encode(failure),
                 headers=headers(failure),
             )
-            for failure in failures_of_shard(record, stage="producer", error=error)
+            for failure in failures_of_shard(record, stage=self.stage, error=error)
         ]
 
 
@@ -105,20 +98,20 @@ async def serve(worker: Worker) -> None:
             admin=admin,
             reader=reader,
             topic=FRAMES,
-            group=EXTRACTOR_GROUP,
+            group=EXTRACTOR.group,
             record_bytes=FRAME_LIMIT_BYTES,
             metrics=metrics,
         )
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="synthesis"))
-        consumer = member_consumer(settings, group=PRODUCER_GROUP, instance_id=worker.instance_id(PRODUCER_GROUP))
+        consumer = member_consumer(settings, group=PRODUCER.group, instance_id=worker.instance_id(PRODUCER.group))
         shell = StageShell(
             consumer=consumer,
             topic=JOBS,
             own=transactional_ownerships(
                 settings=settings,
-                group=PRODUCER_GROUP,
-                outputs=OUTPUTS_OF_GROUP[PRODUCER_GROUP],
+                group=PRODUCER.group,
+                outputs=PRODUCER.outputs,
                 transform=ShardToFrames(withdrawn, tiles_in(settings.terrain_dir)),
                 consumer=consumer,
                 executor=executor,
@@ -126,7 +119,7 @@ async def serve(worker: Worker) -> None:
             ),
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
-            beside=lambda: watch_topics(settings, (JOBS, *OUTPUTS_OF_GROUP[PRODUCER_GROUP])),
+            beside=lambda: watch_topics(settings, (JOBS, *PRODUCER.outputs)),
             gate=await resources.enter_async_context(gate.watching()),
         )
         await shell.run(worker.stop)

@@ -1,7 +1,7 @@
 """What the extractor says of a frame: its features, or why there are none."""
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 import numpy as np
@@ -109,7 +109,8 @@ class FailureRecord(msgspec.Struct, frozen=True, kw_only=True):
     generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     rx_id: ReceiverId | None
     """None: the whole sample."""
-    stage: Literal["producer", "extractor", "sink"]
+    stage: Name
+    """Which of the stream's stages gave it up; a stage that a later version adds is read as well."""
     error: Name
     """The error's class."""
     message: Annotated[str, Meta(max_length=2000, pattern=TEXT)]

@@ -26,8 +26,9 @@ from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.shell import StageShell
+from iqstream.runtime.stages import SINK
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, OUTPUTS_OF_GROUP, SINK_GROUP
+from iqstream.runtime.topics import DEAD_LETTERS, FEATURES
 from iqstream.runtime.worker import Worker
 from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
@@ -75,12 +76,12 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
         resources.callback(store.close)
         frames = await resources.enter_async_context(FrameReader(lambda: reader_consumer(settings)))
         saver = Saver(pool=pool, store=store, frames=frames, synthesize=synthesize, wake=chosen)
-        consumer = member_consumer(settings, group=SINK_GROUP, instance_id=worker.instance_id(SINK_GROUP))
+        consumer = member_consumer(settings, group=SINK.group, instance_id=worker.instance_id(SINK.group))
 
         def own(partition: TopicPartition) -> SinkPartition:
             return SinkPartition(
                 partition=partition,
-                group=SINK_GROUP,
+                group=SINK.group,
                 cluster_id=cluster_id,
                 topic_id=topic_id,
                 pool=pool,
@@ -139,11 +140,11 @@ async def _through_outages(what: str, work: Callable[[], Awaitable[None]]) -> No
 
 
 async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
-    transactional_id = worker.instance_id(f"{SINK_GROUP}-dead-letters")
+    transactional_id = worker.instance_id(f"{SINK.group}-dead-letters")
 
     async def send(records: Sequence[OutgoingRecord]) -> None:
         async with (
-            started_producer(worker.settings, transactional_id, outputs=OUTPUTS_OF_GROUP[SINK_GROUP]) as producer,
+            started_producer(worker.settings, transactional_id, outputs=SINK.outputs) as producer,
             transaction(producer),
         ):
             await send_all(producer, records)

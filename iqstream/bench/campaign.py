@@ -13,12 +13,13 @@ from iqstream.bench.ground import Fault, Ground, Recovery
 from iqstream.bench.load import Load
 from iqstream.bench.plan import Step
 from iqstream.bench.servers import BenchServers, bench_servers
-from iqstream.bench.stages import COMMAND, STAGES, Stages
+from iqstream.bench.stages import COMMAND, Stages
 from iqstream.bench.verify import Verdict, verify
 from iqstream.bench.watch import Watch
 from iqstream.initialise import initialise
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.stages import STAGES
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec
 

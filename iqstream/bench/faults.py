@@ -13,8 +13,8 @@ from iqstream.bench.server_faults import (
     silent_connections,
     slow_connections,
 )
-from iqstream.bench.stages import STAGES, StageName
 from iqstream.bench.worker_faults import freeze_worker, kill_stage, kill_worker, restart_stage, scale_stage
+from iqstream.runtime.stages import STAGES
 
 Inject = Callable[[Ground, Fault], Awaitable[Recovery]]
 
@@ -32,7 +32,7 @@ def _of_each_stage(
     what: str,
     weight: float,
     hold_s: tuple[float, float],
-    inject: Callable[[StageName, Ground, Fault], Awaitable[Recovery]],
+    inject: Callable[[str, Ground, Fault], Awaitable[Recovery]],
 ) -> dict[str, Kind]:
     return {f"{stage} {what}": Kind(weight=weight, hold_s=hold_s, inject=partial(inject, stage)) for stage in STAGES}
 

@@ -13,7 +13,7 @@ import psutil
 from iqstream.bench.campaign import WORKERS, bench_spec
 from iqstream.bench.load import new_dataset, submit_through_outages
 from iqstream.bench.servers import bench_servers
-from iqstream.bench.stages import STAGES, StageName, Stages
+from iqstream.bench.stages import Stages
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.counts import decided
@@ -21,6 +21,7 @@ from iqstream.initialise import initialise
 from iqstream.runtime.disk import require_free
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.stages import STAGES
 from iqstream.submit.room import needed_bytes
 from schemas import Capture, DatasetKey, DatasetSpec
 
@@ -36,9 +37,9 @@ class Mark:
 
     samples: int
     seconds: float
-    cpu_s: Mapping[StageName, float]
+    cpu_s: Mapping[str, float]
     """Spent by a stage's workers since they started."""
-    memory_mib: Mapping[StageName, float]
+    memory_mib: Mapping[str, float]
     """Resident, of the stage's largest worker."""
 
 
@@ -48,7 +49,7 @@ class LongRun:
 
     marks: Sequence[Mark]
 
-    def cpu_ms_per_sample(self, number: int, stage: StageName) -> float:
+    def cpu_ms_per_sample(self, number: int, stage: str) -> float:
         """Between the mark before `number` and that one."""
         before, mark = self.marks[number - 1], self.marks[number]
         return 1000 * (mark.cpu_s[stage] - before.cpu_s[stage]) / (mark.samples - before.samples)
@@ -131,8 +132,8 @@ async def _decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stage
 
 
 def _mark(stages: Stages, samples: int, seconds: float) -> Mark:
-    cpu_s: dict[StageName, float] = {}
-    memory: dict[StageName, float] = {}
+    cpu_s: dict[str, float] = {}
+    memory: dict[str, float] = {}
     for stage in STAGES:
         cpu_s[stage], memory[stage] = 0.0, 0.0
         for worker in stages.of(stage).worker_processes().values():

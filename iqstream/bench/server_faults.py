@@ -9,12 +9,12 @@ import msgspec
 from iqstream.bench.ground import GO_ON_DEADLINE_S, POLL_S, Fault, Ground, Recovery, gone_on, now_s
 from iqstream.bench.load import new_dataset, submit_through_outages
 from iqstream.bench.servers import ServerName
-from iqstream.bench.stages import STAGES, StageName
 from iqstream.bench.watch import Away
 from iqstream.catalogue.connection import Session, connect
 from iqstream.catalogue.counts import iq_samples_saved
 from iqstream.catalogue.datasets import Dataset, get_dataset
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.stages import SINK, STAGES
 from schemas import Capture, DatasetSpec
 
 FULL_BYTES = 256 * 1024
@@ -85,7 +85,7 @@ async def _server_gone_on(name: ServerName, ground: Ground, fault: Fault, *, dow
         began_s = now_s()
         await _something_saved(ground)
         return Recovery(kind=fault.kind, down_s=down_s, recovery_s=now_s() - began_s)
-    concerned: tuple[StageName, ...] = STAGES if name == "kafka" else ("sink",)
+    concerned = tuple(STAGES) if name == "kafka" else (SINK.name,)
     partitions = [partition for stage in concerned for partition in ground.watch.partitions(stage)]
     return await gone_on(ground, fault, partitions, down_s=down_s, idle_counts=name == "kafka")
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Literal, Self, TypeAlias
+from typing import IO, Self
 
 import psutil
 
@@ -18,8 +18,6 @@ from iqstream.embedded.server_log import tail
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.settings import PREFIX, Settings
 
-StageName: TypeAlias = Literal["producer", "extractor", "sink"]
-STAGES: tuple[StageName, ...] = ("producer", "extractor", "sink")
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "iqstream")
 RESTART_AFTER_S = 1.0
 STOP_DEADLINE_S = 60.0
@@ -40,7 +38,7 @@ def environment_of(settings: Settings) -> dict[str, str]:
 class Service:
     """One `iqstream STAGE --workers N`."""
 
-    stage: StageName
+    stage: str
     workers: int
     process: subprocess.Popen[bytes]
     wanted: bool = True
@@ -68,7 +66,7 @@ class Stages:
         self,
         settings: Settings,
         log_path: Path,
-        workers: Mapping[StageName, int],
+        workers: Mapping[str, int],
         command: Sequence[str] = COMMAND,
     ) -> None:
         self.log_path = log_path
@@ -104,7 +102,7 @@ class Stages:
             if self._log is not None:
                 self._log.close()
 
-    def start(self, stage: StageName, workers: int | None = None) -> Service:
+    def start(self, stage: str, workers: int | None = None) -> Service:
         """Another service of a stage, with the stage's usual number of workers unless another is given."""
         count = workers or self._workers[stage]
         service = Service(stage=stage, workers=count, process=self._spawn(stage, count))
@@ -127,11 +125,11 @@ class Stages:
         self._services.remove(service)
         return code
 
-    def of(self, stage: StageName) -> Service:
+    def of(self, stage: str) -> Service:
         """The stage's first service."""
         return next(service for service in self._services if service.stage == stage)
 
-    def kill_service(self, stage: StageName) -> Service:
+    def kill_service(self, stage: str) -> Service:
         """Kill -9 of a stage's service and all its workers at once, and a new one."""
         service = self.of(stage)
         service.wanted = False
@@ -153,7 +151,7 @@ class Stages:
                     service.wanted = False
                     self.unasked.append(f"the {service.stage} ended with exit code {code}")
 
-    def _spawn(self, stage: StageName, workers: int) -> subprocess.Popen[bytes]:
+    def _spawn(self, stage: str, workers: int) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [*self._command, stage, "--workers", str(workers)],
             env=self._environment,

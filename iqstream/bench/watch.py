@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 
-from iqstream.bench.stages import StageName
 from iqstream.catalogue.connection import Session, connect
 from iqstream.catalogue.offsets import stored_offsets
 from iqstream.runtime.errors import Failed, Unreachable
@@ -18,15 +17,12 @@ from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
+from iqstream.runtime.stages import STAGES
 
 POLL_S = 0.05
 ASK_DEADLINE_S = 5.0
 Away: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
 """What a server that is away looks like to us."""
-
-GROUPS: Mapping[StageName, str] = {"producer": PRODUCER_GROUP, "extractor": EXTRACTOR_GROUP, "sink": SINK_GROUP}
-INPUTS: Mapping[StageName, str] = {"producer": JOBS, "extractor": FRAMES, "sink": FEATURES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,15 +120,15 @@ class Watch:
             raise Failed(f"nothing moves in {deadline_s:.0f} s on {_names(waiting)}") from None
         return WentOn(reading.at_s, idle_until_s)
 
-    async def members(self, stage: StageName) -> dict[str, list[TopicPartition]]:
+    async def members(self, stage: str) -> dict[str, list[TopicPartition]]:
         """The stage's partitions by the client id (the static instance id) of their owner."""
         async with admin_client(self._settings()) as admin:
-            group = await describe_group(admin, GROUPS[stage])
+            group = await describe_group(admin, STAGES[stage].group)
         return {member.client_id: list(member.assigned) for member in group.members}
 
-    def partitions(self, stage: StageName) -> list[TopicPartition]:
+    def partitions(self, stage: str) -> list[TopicPartition]:
         """All input partitions of a stage."""
-        return [partition for partition in self.reading.positions if partition.topic == INPUTS[stage]]
+        return [partition for partition in self.reading.positions if partition.topic == STAGES[stage].topic]
 
     async def _run(self) -> None:
         try:
@@ -175,9 +171,12 @@ def _names(partitions: Collection[TopicPartition]) -> str:
 
 async def _read(admin: AIOKafkaAdminClient, database: Session) -> Reading:
     began_s = asyncio.get_running_loop().time()
-    positions = await committed_offsets(admin, PRODUCER_GROUP)
-    positions |= await committed_offsets(admin, EXTRACTOR_GROUP)
-    stored = await stored_offsets(database, group=SINK_GROUP, topic=FEATURES)
-    positions |= {TopicPartition(FEATURES, partition): offset for partition, offset in stored.items()}
-    ends = await partition_ends(admin, await partition_leaders(admin, tuple(INPUTS.values())))
+    positions: dict[TopicPartition, int] = {}
+    for stage in STAGES.values():
+        if stage.keeps_offsets_in_postgres:
+            stored = await stored_offsets(database, group=stage.group, topic=stage.topic)
+            positions |= {TopicPartition(stage.topic, partition): offset for partition, offset in stored.items()}
+        else:
+            positions |= await committed_offsets(admin, stage.group)
+    ends = await partition_ends(admin, await partition_leaders(admin, [stage.topic for stage in STAGES.values()]))
     return Reading(began_s, positions, {partition: end.end for partition, end in ends.items()})

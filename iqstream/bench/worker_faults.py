@@ -8,14 +8,14 @@ import psutil
 from aiokafka import TopicPartition
 
 from iqstream.bench.ground import GO_ON_DEADLINE_S, POLL_S, Fault, Ground, Recovery, gone_on, longest_pause, now_s
-from iqstream.bench.stages import StageName
-from iqstream.bench.watch import GROUPS, Away
+from iqstream.bench.watch import Away
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import SESSION_TIMEOUT_MS
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.worker import instance_id
 
 
-async def kill_worker(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
+async def kill_worker(stage: str, ground: Ground, fault: Fault) -> Recovery:
     """Kill -9 of one worker process that has something to do."""
     slot, process = await _worker(ground, stage, fault.pick)
     own, others = await _split(ground, stage, slot)
@@ -25,7 +25,7 @@ async def kill_worker(stage: StageName, ground: Ground, fault: Fault) -> Recover
         return await gone_on(ground, fault, own, paused=paused)
 
 
-async def freeze_worker(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
+async def freeze_worker(stage: str, ground: Ground, fault: Fault) -> Recovery:
     """SIGSTOP past the session timeout, so that others take over; then SIGCONT: a zombie that believes it is alive."""
     slot, process = await _worker(ground, stage, fault.pick)
     own, others = await _split(ground, stage, slot)
@@ -43,14 +43,14 @@ async def freeze_worker(stage: StageName, ground: Ground, fault: Fault) -> Recov
     return recovery
 
 
-async def kill_stage(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
+async def kill_stage(stage: str, ground: Ground, fault: Fault) -> Recovery:
     """Kill -9 of a stage's service and all its workers at once; a new service is started at once."""
     await ground.watch.has_work(ground.watch.partitions(stage), deadline_s=GO_ON_DEADLINE_S)
     ground.stages.kill_service(stage)
     return await gone_on(ground, fault, ground.watch.partitions(stage))
 
 
-async def scale_stage(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
+async def scale_stage(stage: str, ground: Ground, fault: Fault) -> Recovery:
     """A second service of one worker joins and leaves again: two rebalances."""
     began_s = now_s()
     async with longest_pause(ground.watch, ground.watch.partitions(stage)) as paused:
@@ -65,7 +65,7 @@ async def scale_stage(stage: StageName, ground: Ground, fault: Fault) -> Recover
     return Recovery(kind=fault.kind, down_s=now_s() - began_s, recovery_s=paused.longest_s)
 
 
-async def restart_stage(stage: StageName, ground: Ground, fault: Fault) -> Recovery:
+async def restart_stage(stage: str, ground: Ground, fault: Fault) -> Recovery:
     """SIGTERM to a stage's service, which must end with exit code 0, and a new one."""
     began_s = now_s()
     code = await ground.stages.stop(ground.stages.of(stage))
@@ -75,7 +75,7 @@ async def restart_stage(stage: StageName, ground: Ground, fault: Fault) -> Recov
     return await gone_on(ground, fault, ground.watch.partitions(stage), down_s=now_s() - began_s)
 
 
-async def _worker(ground: Ground, stage: StageName, pick: float) -> tuple[int, psutil.Process]:
+async def _worker(ground: Ground, stage: str, pick: float) -> tuple[int, psutil.Process]:
     async with asyncio.timeout(GO_ON_DEADLINE_S):
         while not (workers := ground.stages.of(stage).worker_processes()):
             await asyncio.sleep(POLL_S)
@@ -85,7 +85,7 @@ async def _worker(ground: Ground, stage: StageName, pick: float) -> tuple[int, p
 
 
 async def _split(
-    ground: Ground, stage: StageName, slot: int
+    ground: Ground, stage: str, slot: int
 ) -> tuple[Collection[TopicPartition], Collection[TopicPartition]]:
     """The partitions of a worker, and those of the others; all are its where the broker cannot say."""
     everything = ground.watch.partitions(stage)
@@ -94,5 +94,5 @@ async def _split(
             owners = await ground.watch.members(stage)
     except Away:
         return everything, ()
-    own = owners.get(instance_id(ground.servers.settings(), GROUPS[stage], slot), ())
+    own = owners.get(instance_id(ground.servers.settings(), STAGES[stage].group, slot), ())
     return (own, [p for p in everything if p not in own]) if own else (everything, ())

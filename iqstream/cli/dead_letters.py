@@ -36,6 +36,7 @@ from iqstream.replay.lane import LaneResult
 from iqstream.replay.run import replay_and_show
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.stages import STAGES
 
 T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
@@ -45,7 +46,7 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     """The options that say which letters are meant."""
     for option in reversed(
         (
-            click.option("--stage", type=click.Choice(["producer", "extractor", "sink"]), help="Kept by this stage."),
+            click.option("--stage", type=click.Choice(list(STAGES)), help="Kept by this stage."),
             click.option("--topic", metavar="NAME", help="Records of this topic."),
             click.option("--error", metavar="CLASS", help="Of this error, as the list names it."),
             click.option("--since", metavar="T", help="Kept at this time or later: 2026-11-25T14:30:00Z."),

@@ -10,7 +10,6 @@ from iqstream.cli.console import say, say_json
 from iqstream.lag.advise import (
     ADVISED_STAGES,
     Advice,
-    AdvisedStage,
     WorkerFigures,
     advice_comment,
     advice_document,
@@ -25,6 +24,7 @@ from iqstream.lag.figures import GroupLag
 from iqstream.lag.read import read_lag
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.stages import Stage
 from schemas.dataset import ITALY_NORTH_WEST
 
 METRICS_TIMEOUT_S = 10.0
@@ -80,7 +80,7 @@ async def _advice(
     return advised
 
 
-def advised_stages(groups: Sequence[str], measured: Sequence[str]) -> list[AdvisedStage]:
+def advised_stages(groups: Sequence[str], measured: Sequence[str]) -> list[Stage]:
     """The stages of the groups that were asked for; else those that were measured.
 
     Raises:

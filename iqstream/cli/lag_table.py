@@ -12,8 +12,8 @@ from iqstream.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, T
 from iqstream.lag.retention import risk
 from iqstream.lag.status import MIN_COMMITS
 from iqstream.lag.value import Value
+from iqstream.runtime.stages import GROUP_OF_TOPIC
 from iqstream.runtime.terminal import shown
-from iqstream.runtime.topics import GROUP_OF_TOPIC
 from iqstream.watch.watch import duration
 
 WIDE = 110

@@ -26,7 +26,8 @@ class Utf8Text(click.types.StringParamType):
 class LazyGroup(click.Group):
     """A group whose commands are named by a table: their module under `iqstream.cli`.
 
-    A command stands in its module under its own name, with `_` for `-`. Commands may be added as usual, too.
+    A command stands in its module under its own name, with `_` for `-`, or in the module's `COMMANDS` by its name.
+    Commands may be added as usual, too.
     """
 
     def __init__(self, *arguments: Any, modules: Mapping[str, str], **options: Any) -> None:  # noqa: ANN401  # click's own
@@ -46,7 +47,7 @@ class LazyGroup(click.Group):
 
     def _imported(self, cmd_name: str) -> click.Command:
         module = importlib.import_module(f"iqstream.cli.{self._modules[cmd_name]}")
-        command = getattr(module, cmd_name.replace("-", "_"))
+        command = getattr(module, "COMMANDS", {}).get(cmd_name) or getattr(module, cmd_name.replace("-", "_"))
         assert isinstance(command, click.Command)  # noqa: S101  # the table says so
         return command
 

@@ -12,6 +12,7 @@ from iqstream.cli.lazy import LazyGroup
 from iqstream.runtime.errors import IqstreamError, UserError
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import load_settings, secrets_of
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import OutputLost, ReaderGone, discard_output, open_standard_streams
 
 _MODULES = {
@@ -20,16 +21,14 @@ _MODULES = {
     "dead-letters": "dead_letters",
     "demo": "demo",
     "down": "stack",
-    "extractor": "stages",
     "generate": "generate",
     "init": "stack",
     "lag": "lag",
-    "producer": "stages",
     "replay": "replay",
-    "sink": "stages",
     "status": "stack",
     "stream": "stream",
     "up": "stack",
+    **dict.fromkeys(STAGES, "stages"),
 }
 
 

@@ -27,7 +27,7 @@ from iqstream.reach import postgres_pool
 from iqstream.replay.run import DatasetReplay, check_version, replay_dataset, show_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings
-from iqstream.stage_position import STAGES, Stage
+from iqstream.runtime.stages import STAGES, Stage
 
 _TARGETS = (
     "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file",

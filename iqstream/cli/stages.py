@@ -1,4 +1,4 @@
-"""`iqstream producer | extractor | sink`: a stage's worker processes on this machine."""
+"""`iqstream STAGE`: a stage's worker processes on this machine."""
 
 import asyncio
 import os
@@ -10,15 +10,15 @@ from iqstream.cli.console import say
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
-from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
+from iqstream.runtime.stages import STAGES, Stage
 from iqstream.runtime.workers import supervise
 
 
-def _stage(name: str, group: str, work: str) -> click.Command:
+def _command(stage: Stage) -> click.Command:
     @click.command(
-        name=name,
-        help=f"{work}\n\nExample: iqstream {name} --workers 2",
-        short_help=work,
+        name=stage.name,
+        help=f"{stage.work}\n\nExample: iqstream {stage.name} --workers 2",
+        short_help=stage.work,
     )
     @click.option(
         "--workers",
@@ -35,12 +35,12 @@ def _stage(name: str, group: str, work: str) -> click.Command:
     def command(workers: int | None, metrics_port: int) -> None:
         settings = load_settings()
         configure_logs(settings.log_format, level=settings.log_level, secrets=secrets_of(settings))
-        asyncio.run(_run(name, group, settings, workers, metrics_port))
+        asyncio.run(_run(stage, settings, workers, metrics_port))
 
     return command
 
 
-async def _run(stage: str, group: str, settings: Settings, workers: int | None, metrics_port: int) -> None:
+async def _run(stage: Stage, settings: Settings, workers: int | None, metrics_port: int) -> None:
     """Supervises until SIGTERM or Ctrl-C; the second one ends the workers at once."""
     stop, kill = asyncio.Event(), asyncio.Event()
 
@@ -59,12 +59,14 @@ async def _run(stage: str, group: str, settings: Settings, workers: int | None, 
             err=True,
         )
     await supervise(
-        stage, group=group, workers=count, settings=settings, stop=stop, kill=kill, metrics_port=metrics_port
+        stage.name,
+        group=stage.group,
+        workers=count,
+        settings=settings,
+        stop=stop,
+        kill=kill,
+        metrics_port=metrics_port,
     )
 
 
-producer = _stage("producer", PRODUCER_GROUP, "Synthesises IQ: shards of iq.jobs become frames on iq.frames.")
-extractor = _stage(
-    "extractor", EXTRACTOR_GROUP, "Computes features: frames of iq.frames become records on iq.features."
-)
-sink = _stage("sink", SINK_GROUP, "Joins, filters and stores: iq.features become rows and saved IQ.")
+COMMANDS = {name: _command(stage) for name, stage in STAGES.items()}

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.stages import STAGES
 from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
 from sink.join import sample_of
 
@@ -63,7 +64,7 @@ class DeadLetter:
         )
         if subject_of(record).dataset_version is None:
             return ()
-        if self.stage == "producer":
+        if self.stage in STAGES and STAGES[self.stage].reads == "shards":
             failures = failures_of_shard(record, stage=self.stage, error=ValueError())
         else:
             failure = failure_of_frame(record, stage=self.stage, error=ValueError())

@@ -16,8 +16,8 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, secrets_of
+from iqstream.runtime.stages import EXTRACTOR, STAGES
 from iqstream.runtime.terminal import OutputLost
-from iqstream.runtime.topics import EXTRACTOR_GROUP, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.workers import supervise
 from iqstream.submit.submission import submit
 from iqstream.watch.watch import require_success, watch_dataset
@@ -25,8 +25,8 @@ from schemas import DatasetSpec
 
 log = logging.getLogger(__name__)
 
-STAGES = {"producer": (PRODUCER_GROUP, 1), "extractor": (EXTRACTOR_GROUP, 2), "sink": (SINK_GROUP, 1)}
-"""Group and workers of each stage: one extractor works while the other is killed and comes back."""
+EXTRACTORS = 2
+"""One works while the other is killed and comes back; of every other stage there is one worker."""
 
 
 def demo_name(now: datetime) -> str:
@@ -84,18 +84,18 @@ async def stages(
         supervisors = [
             asyncio.create_task(
                 supervise(
-                    stage,
-                    group=group,
-                    workers=workers,
+                    stage.name,
+                    group=stage.group,
+                    workers=EXTRACTORS if stage is EXTRACTOR else 1,
                     settings=settings,
                     stop=stop,
                     kill=kill,
                     log_file=log_file,
                     environ=environ,
-                    on_start=extractors.started if stage == "extractor" else None,
+                    on_start=extractors.started if stage is EXTRACTOR else None,
                 )
             )
-            for stage, (group, workers) in STAGES.items()
+            for stage in STAGES.values()
         ]
         owner = asyncio.current_task()
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
-from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
+from iqstream.runtime.stages import EXTRACTOR, STAGES, Stage
 
 UTILISATION = 0.8
 """Share of its time that a worker is to be busy: the rest catches up after a restart."""
@@ -15,19 +15,8 @@ CLOSE_WITHIN_S = 30
 """Autoscaling adds a worker when those there would take longer than this to read the backlog."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AdvisedStage:
-    """A stage whose input is a record for each recording, so that what one costs can be told."""
-
-    name: str
-    """Also of its deployment in `deploy/k8s`, and the label of its metrics."""
-    group: str
-    topic: str
-
-
-EXTRACTOR = AdvisedStage(name="extractor", group=EXTRACTOR_GROUP, topic=FRAMES)
-SINK = AdvisedStage(name="sink", group=SINK_GROUP, topic=FEATURES)
-ADVISED_STAGES = (EXTRACTOR, SINK)
+ADVISED_STAGES = tuple(stage for stage in STAGES.values() if stage.reads == "recordings")
+"""Their input is a record for each recording, so that what one costs can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +32,7 @@ class Cost:
 class Advice:
     """Workers of a stage for a rate."""
 
-    stage: AdvisedStage
+    stage: Stage
     samples_per_s: float
     recordings_per_sample: int
     cost: Cost
@@ -68,7 +57,7 @@ class Advice:
 
 
 def advise(
-    samples_per_s: float, recordings_per_sample: int, cost: Cost, partitions: int, stage: AdvisedStage = EXTRACTOR
+    samples_per_s: float, recordings_per_sample: int, cost: Cost, partitions: int, stage: Stage = EXTRACTOR
 ) -> Advice:
     """N = ceil(rate * recordings per sample * seconds per recording / utilisation), at least 1."""
     busy = samples_per_s * recordings_per_sample * cost.seconds
@@ -112,7 +101,7 @@ def worker_figures(page: str) -> WorkerFigures | None:
     return WorkerFigures(stage=stage, busy_cpu_s=max(0.0, cpu_s - idle_s), recordings=recordings)
 
 
-def cost_by_metrics(workers: Sequence[WorkerFigures], stage: AdvisedStage = EXTRACTOR) -> Cost | None:
+def cost_by_metrics(workers: Sequence[WorkerFigures], stage: Stage = EXTRACTOR) -> Cost | None:
     """CPU time of a stage's processes over recordings; None where they have done nothing yet."""
     of_stage = [worker for worker in workers if worker.stage == stage.name]
     busy_s, recordings = sum(w.busy_cpu_s for w in of_stage), sum(w.recordings for w in of_stage)

@@ -12,7 +12,7 @@ from iqstream.lag.retention import Retention
 from iqstream.lag.trend import EndsByTime, Followed, first_unread_ms, trend
 from iqstream.lag.value import ReadOn, topic_values
 from iqstream.runtime.offsets import Ends
-from iqstream.runtime.topics import GROUP_OF_TOPIC
+from iqstream.runtime.stages import GROUP_OF_TOPIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

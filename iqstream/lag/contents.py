@@ -5,7 +5,7 @@ from typing import Self
 
 from aiokafka import ConsumerRecord
 
-from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
+from iqstream.runtime.stages import GROUP_OF_TOPIC
 from schemas import FailureRecord, FeatureRecord, GenerationShard, IQFrame, SchemaError, decode
 
 
@@ -31,8 +31,8 @@ NOTHING = Contents(samples=0.0, recordings=0, iq_s=0.0)
 
 
 def contents_of(record: "ConsumerRecord[bytes, bytes]") -> Contents | None:
-    """What a record of `iq.jobs`, `iq.frames` or `iq.features` stands for; None where it cannot be said."""
-    if record.topic not in {JOBS, FRAMES, FEATURES} or record.value is None:
+    """What a record of a stage's input stands for; None where it cannot be said."""
+    if record.topic not in GROUP_OF_TOPIC or record.value is None:
         return None
     try:
         message = decode(record.value)

@@ -26,7 +26,7 @@ from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import Ends, committed_offsets, existing_groups, partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import GROUP_OF_TOPIC
+from iqstream.runtime.stages import GROUP_OF_TOPIC
 
 READ_DEADLINE_S = 30.0
 PATIENCE_S = 10.0

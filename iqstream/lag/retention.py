@@ -8,8 +8,8 @@ from typing import Literal, TypeAlias
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
+from iqstream.runtime.cluster_topics import topic_configs
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.topics import topic_configs
 
 Risk: TypeAlias = Literal["none", "low", "high", "losing", "unknown"]
 RISK_EXIT_CODES: Mapping[Risk, int] = {"none": 0, "low": 0, "high": 1, "losing": 2, "unknown": 3}

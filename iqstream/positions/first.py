@@ -14,8 +14,8 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import OUTPUTS_OF_GROUP
-from iqstream.stage_position import STAGES, Stage, read_position
+from iqstream.runtime.stages import STAGES, Stage
+from iqstream.stage_position import read_position
 
 TOLD_WITHIN_S = 30.0
 RETRY_S = 0.1
@@ -80,7 +80,7 @@ async def _wanted(admin: AIOKafkaAdminClient, pool: Pool, stage: Stage, *, anew:
                     copies = {place: position.current[place] for place in missing & position.current.keys()}
                     return _Wanted({} if position.members else copies, (), running=False)
                 harmless = harmless_positions(
-                    ends, missing, nothing_made=not missing or await _are_empty(admin, OUTPUTS_OF_GROUP[stage.group])
+                    ends, missing, nothing_made=not missing or await _are_empty(admin, stage.outputs)
                 )
                 return _Wanted(harmless, missing - harmless.keys(), running=bool(position.members))
         except KafkaError as error:
@@ -122,7 +122,7 @@ async def _set(settings: Settings, stage: Stage, positions: Mapping[TopicPartiti
     """A group that has members takes offsets from its members alone, or within a transaction."""
     if running:
         for place, offset in positions.items():
-            await move_group_offset(settings, stage.group, place, offset)
+            await move_group_offset(settings, stage, place, offset)
     elif positions:
         async with started_reader(settings, group=stage.group) as consumer:
             consumer.assign(list(positions))

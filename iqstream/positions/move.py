@@ -16,9 +16,8 @@ from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import started_producer, started_reader, transaction
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import OUTPUTS_OF_GROUP
+from iqstream.runtime.stages import Stage
 from iqstream.runtime.transactions import transactional_id
-from iqstream.stage_position import Stage
 
 ATTEMPTS = 5
 """A running owner that was fenced takes over again at once, and may fence us in turn."""
@@ -60,7 +59,7 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
     moved: list[TopicPartition] = []
     for partition, target in targets.items():
         try:
-            await move_group_offset(settings, stage.group, partition, target)
+            await move_group_offset(settings, stage, partition, target)
         except (KafkaError, TimeoutError) as error:
             done = ", ".join(str(p.partition) for p in moved) or "none"
             raise Failed(
@@ -70,8 +69,8 @@ async def _move_group_offsets(settings: Settings, stage: Stage, targets: Mapping
         moved.append(partition)
 
 
-async def move_group_offset(settings: Settings, group: str, partition: TopicPartition, target: int) -> None:
-    """Moves a group to an offset of a partition, whether the group runs or not, or has a position there.
+async def move_group_offset(settings: Settings, stage: Stage, partition: TopicPartition, target: int) -> None:
+    """Moves a stage's group to an offset of a partition, whether the group runs or not, or has a position there.
 
     Raises:
         KafkaError: the broker refuses, or the owner keeps fencing us.
@@ -83,12 +82,12 @@ async def move_group_offset(settings: Settings, group: str, partition: TopicPart
                 asyncio.timeout(MOVE_DEADLINE_S),
                 # 1. Fences the owner and ends its open transaction: from here on it cannot commit.
                 started_producer(
-                    settings, transactional_id(group, partition), outputs=OUTPUTS_OF_GROUP[group], group=group
+                    settings, transactional_id(stage.group, partition), outputs=stage.outputs, group=stage.group
                 ) as producer,
                 # 2. The position, as the owner itself would commit it.
                 transaction(producer),
             ):
-                await producer.send_offsets_to_transaction({partition: target}, group)
+                await producer.send_offsets_to_transaction({partition: target}, stage.group)
         except KafkaError:
             if attempt == ATTEMPTS:
                 raise

@@ -16,8 +16,9 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.stages import Stage
 from iqstream.runtime.topics import JOBS
-from iqstream.stage_position import Stage, StagePosition, read_position
+from iqstream.stage_position import StagePosition, read_position
 from schemas import DatasetKey
 
 

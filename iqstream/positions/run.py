@@ -15,7 +15,7 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
-from iqstream.stage_position import Stage
+from iqstream.runtime.stages import Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from iqstream.runtime.kafka import reader_consumer, started_producer, stored_pos
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.stages import EXTRACTOR
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from iqstream.shards import shard_record
 from schemas import (
@@ -199,7 +200,7 @@ def _failure(job: LaneJob, sample_idx: int, rx_id: str | None, error: Exception,
             sample_idx=sample_idx,
             generation=job.replay.generation,
             rx_id=rx_id,
-            stage="extractor",
+            stage=EXTRACTOR.name,
             error=type(error).__name__,
             message=str(error).encode(errors="backslashreplace").decode().replace("\0", "\\x00")[:2000],
             lineage=lineage,

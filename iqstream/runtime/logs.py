@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import shown
 
 HIDDEN = "[hidden]"
@@ -15,7 +16,7 @@ _PASSWORD_IN_URL = re.compile(r"(?<=://)([^/\s:@]*):[^/\s@]+@")
 _SHORTEST_SECRET = 4
 """A shorter one would be found in every other word."""
 
-_OURS = ("__main__", "extractor", "iqstream", "producer", "schemas", "sink")
+_OURS = ("__main__", "iqstream", "schemas", *STAGES)
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 

@@ -10,9 +10,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from iqstream.runtime.backlog import unread_offsets
+from iqstream.runtime.cluster_topics import topic_configs
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.metrics import Metrics
-from iqstream.runtime.topics import topic_configs
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,11 @@ from collections.abc import Callable, Mapping
 import msgspec
 
 from iqstream.runtime.aiokafka_internals import DefaultRecordBatchBuilder
+from iqstream.runtime.cluster_topics import topic_configs
 from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import MAX_REQUEST_BYTES, admin_client
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.topics import FRAMES, JOBS, topic_configs
+from iqstream.runtime.topics import FRAMES, JOBS
 from producer.frame_size import largest_frame, largest_frame_bytes
 from schemas import Capture, DatasetSpec, GenerationShard, SchemaError, decode, encode, headers, sample_key
 

@@ -18,7 +18,8 @@ from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.offsets import Ends, committed_offsets, offsets_at, partition_ends, partition_leaders
-from iqstream.runtime.topics import FEATURES, FRAMES, GROUP_OF_TOPIC, JOBS, SINK_GROUP
+from iqstream.runtime.stages import GROUP_OF_TOPIC
+from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, SINK_GROUP
 
 CLOCK_MARGIN = timedelta(minutes=1)
 """Submission is dated by PostgreSQL, records by the machines that wrote them."""

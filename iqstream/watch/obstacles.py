@@ -12,7 +12,8 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.offsets import partition_ends, partition_leaders
-from iqstream.stage_position import STAGES, read_position
+from iqstream.runtime.stages import STAGES
+from iqstream.stage_position import read_position
 
 
 async def obstacles(

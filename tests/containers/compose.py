@@ -10,7 +10,6 @@ from iqstream.embedded.ports import choose_ports
 from iqstream.runtime.settings import Settings
 
 ROOT = Path(__file__).parents[2]
-STAGES = ("producer", "extractor", "sink")
 SERVERS = ("kafka", "postgres", "minio")
 
 

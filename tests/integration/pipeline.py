@@ -21,13 +21,12 @@ from iqstream.bench.digest import dataset_digest
 from iqstream.bench.digest import stored_objects as recordings_of
 from iqstream.reach import postgres_pool
 from iqstream.runtime.settings import PREFIX, Settings
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import JOBS
 from iqstream.submit.submission import submit
 from producer.version import GENERATOR_VERSION
 from schemas import Capture, DatasetSpec, GenerationShard, decode
 from tests.integration.transactions import committed_records
-
-STAGES = ("producer", "extractor", "sink")
 
 
 def small_spec(samples: int, **changes: object) -> DatasetSpec:

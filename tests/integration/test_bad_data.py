@@ -18,8 +18,8 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.invalid_share import ENOUGH
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.offsets import partition_ends, partition_leaders
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
-from iqstream.stage_position import STAGES
 from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode

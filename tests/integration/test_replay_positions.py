@@ -18,9 +18,9 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
 from iqstream.runtime.kafka_protocol import _Exact
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
-from iqstream.stage_position import STAGES
 from iqstream.watch.obstacles import obstacles
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, ends_of, fetch, offsets, records_by_generation, stored, wait_until
@@ -101,7 +101,7 @@ def test_a_dry_run_moves_nothing_and_names_the_dataset_that_it_touches(settings,
     assert document["projected_s"] > 0
 
 
-@pytest.mark.parametrize("stage", ["producer", "extractor", "sink"])
+@pytest.mark.parametrize("stage", STAGES)
 def test_every_stage_goes_to_the_start_and_its_export_brings_it_back(settings, pipeline, spec, stage, tmp_path):
     way_back = tmp_path / "back.csv"
     before = targets(run(pipeline, "--stage", stage, "--to-current"))

@@ -33,8 +33,9 @@ from iqstream.dead_letters.listing import Line, Listing
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import OutputLost, _Output, _text
-from iqstream.stage_position import STAGES, StagePosition
+from iqstream.stage_position import StagePosition
 from iqstream.watch.progress import Progress
 from iqstream.watch.watch import LineDisplay, LiveDisplay, Rate, outcome_line
 from tests.sink_samples import make_spec

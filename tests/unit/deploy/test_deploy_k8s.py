@@ -11,13 +11,12 @@ import yaml
 from deploy.check_manifests import problems
 from iqstream.lag.advise import ADVISED_STAGES, Cost, advise, hpa_scaler, keda_scaler
 from iqstream.runtime.settings import load_settings
-from iqstream.runtime.topics import GROUP_OF_TOPIC
+from iqstream.runtime.stages import GROUP_OF_TOPIC, STAGES
 from iqstream.runtime.workers import STOP_DEADLINE_S
 
 FOLDER = Path("deploy/k8s")
 NAMES = [path.name for path in sorted(FOLDER.glob("*.yaml")) if path.name != "kustomization.yaml"]
 DOCUMENTS = [document for name in NAMES for document in yaml.safe_load_all((FOLDER / name).read_text())]
-STAGES = ("producer", "extractor", "sink")
 
 
 def of_kind(kind):

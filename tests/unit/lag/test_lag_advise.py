@@ -12,8 +12,6 @@ from prometheus_client import generate_latest
 from iqstream.cli.lag import lag
 from iqstream.cli.lag_advice import advised_stages
 from iqstream.lag.advise import (
-    EXTRACTOR,
-    SINK,
     UTILISATION,
     Cost,
     advice_comment,
@@ -26,6 +24,7 @@ from iqstream.lag.advise import (
 )
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.stages import EXTRACTOR, SINK
 from iqstream.runtime.topics import PRODUCER_GROUP
 from tests.strategies import SEEDED
 
