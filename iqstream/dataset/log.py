@@ -15,9 +15,9 @@ from iqstream.dataset.fetcher import EARLIEST, LATEST, Chunk, Fetcher
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client, request_client
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.span_reader import STALLED_AFTER_S, StallWatch
 
 POLL_S = 0.05
-STALLED_AFTER_S = 30.0
 FETCH_WAIT_MS = 500
 FETCH_PARTITION_BYTES = 1024 * 1024
 FETCH_BYTES = 2 * 1024 * 1024
@@ -120,25 +120,6 @@ class Log:
                 offsets, values = chunk.records
                 yield values[: bisect_left(offsets, ends[partition])]
             watch.see(read_to)
-
-
-class StallWatch:
-    """Notices that a read which has an end does not come nearer to it."""
-
-    def __init__(self, topic: str) -> None:
-        self._topic = topic
-        self._seen: dict[int, int] = {}
-        self._moved_at = asyncio.get_running_loop().time()
-
-    def see(self, positions: Mapping[int, int]) -> None:
-        """Raises Unreachable when nothing has moved for a long time."""
-        now = asyncio.get_running_loop().time()
-        if positions != self._seen:
-            self._seen, self._moved_at = dict(positions), now
-        elif now - self._moved_at > STALLED_AFTER_S:
-            raise Unreachable(
-                f"Kafka gives nothing more of {self._topic} in {STALLED_AFTER_S:.0f} s; look at the broker."
-            )
 
 
 @asynccontextmanager

@@ -5,9 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 
 from iqstream.dataset.batcher import Batcher, Emission
 from iqstream.dataset.judging import Judging
-from iqstream.dataset.log import Log, StallWatch
+from iqstream.dataset.log import Log
 from iqstream.dataset.position import Positions
 from iqstream.dataset.reader import PartitionReader, Run
+from iqstream.runtime.span_reader import StallWatch
 
 
 async def runs(log: Log, readers: Mapping[int, PartitionReader], positions: Positions) -> AsyncIterator[Run]:

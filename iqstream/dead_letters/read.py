@@ -1,24 +1,21 @@
 """Reading all dead letters: the topic's, and the sink's rows that have no copy there yet."""
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.dead_letters import Origin, dead_letters_without_copy, purged_origins
 from iqstream.catalogue.postgres import Pool
-from iqstream.dead_letters.letter import DeadLetter, OriginName, named_origins, read_letter
-from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.dead_letters.letter import DeadLetter, Origin, OriginName, named_origins, read_letter
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.span_reader import SpanReader
 from iqstream.runtime.topics import DEAD_LETTERS
-
-POLL_MS = 200
-STALLED_AFTER_S = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +88,7 @@ class TopicRecord:
 
 
 async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:
-    """Every record of the dead letters' topic, partition by partition.
+    """Every record of the dead letters' topic that is committed when this is called, partition by partition.
 
     Raises:
         Unreachable: Kafka does not answer, or stops answering.
@@ -101,24 +98,10 @@ async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:
         ends = await partition_ends(admin, await partition_leaders(admin, [DEAD_LETTERS]))
     async with started_reader(settings) as consumer:
         for partition, end in sorted(ends.items()):
-            consumer.assign([partition])
-            consumer.seek(partition, end.log_start)
-            async for record in _in_partition(consumer, partition, end.end):
-                yield record
-
-
-async def _in_partition(consumer: AIOKafkaConsumer, partition: TopicPartition, end: int) -> AsyncIterator[TopicRecord]:
-    loop = asyncio.get_running_loop()
-    position, moved_at = -1, loop.time()
-    while (now := await consumer.position(partition)) < end:
-        if now > position:
-            position, moved_at = now, loop.time()
-        elif loop.time() - moved_at > STALLED_AFTER_S:
-            raise Unreachable(f"Kafka gives nothing more of {DEAD_LETTERS} in {STALLED_AFTER_S:.0f} s")
-        for record in (await consumer.getmany(partition, timeout_ms=POLL_MS)).get(partition, []):
-            kept_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-            letter = read_letter(record.value or b"", record.headers, kept_at)
-            yield TopicRecord(partition=partition, offset=record.offset, letter=letter)
+            async for record in SpanReader(consumer, {partition: range(end.log_start, end.end)}).records():
+                kept_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
+                letter = read_letter(record.value or b"", record.headers, kept_at)
+                yield TopicRecord(partition=partition, offset=record.offset, letter=letter)
 
 
 async def _rows_without_copy(pool: Pool) -> list[DeadLetter]:

@@ -25,6 +25,7 @@ from iqstream.lag.offset_commits import (
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.span_reader import SpanReader
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,6 @@ TAIL_OFFSETS = 20_000
 CATCH_UP_DEADLINE_S = 10.0
 LOOK_BACK_DEADLINE_S = 5.0
 """For commits that are older than that: other groups commit too, and push them out of what the first reading sees."""
-POLL_MS = 200
 
 _Key: TypeAlias = tuple[str, TopicPartition]
 """A group and what it commits on."""
@@ -151,22 +151,17 @@ class CommitLog:
         """Reads a part of the log into windows; returns how far it came, and the time of the first record if any."""
         if start >= end:
             return start, None
-        consumer = await self._started()
-        consumer.assign([home])
-        consumer.seek(home, start)
-        position, first_ms = start, None
-        while position < end and asyncio.get_running_loop().time() < deadline:
-            try:
-                fetched = await consumer.getmany(home, timeout_ms=POLL_MS)
-            except OffsetOutOfRangeError:  # cleaned up between the two requests
-                await self.close()
-                return position, first_ms
-            for record in fetched.get(home, ()):
-                if record.offset < end:
-                    first_ms = float(record.timestamp) if first_ms is None else first_ms
-                    self._add(record.key, record.value, windows)
-            position = await consumer.position(home)
-        return min(position, end), first_ms
+        reader = SpanReader(
+            await self._started(),
+            {home: range(start, end)},
+            within_s=deadline - asyncio.get_running_loop().time(),
+            tolerated=(OffsetOutOfRangeError,),  # cleaned up since it was asked where the log begins
+        )
+        first_ms = None
+        async for record in reader.records():
+            first_ms = float(record.timestamp) if first_ms is None else first_ms
+            self._add(record.key, record.value, windows)
+        return reader.positions[home], first_ms
 
     async def _started(self) -> AIOKafkaConsumer:
         if self._consumer is None:

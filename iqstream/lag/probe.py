@@ -1,22 +1,20 @@
 """Reads on from a group's position: the first unread record's time, or that nothing readable is there."""
 
-import asyncio
-import contextlib
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError, OffsetOutOfRangeError, TopicAuthorizationFailedError
+from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaError
 
 from iqstream.lag.contents import NOTHING, Contents, contents_of
 from iqstream.lag.figures import Unread
 from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.kafka import IsolationLevel, started_reader
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.span_reader import SpanReader
 from iqstream.runtime.topics import JOBS
 
 PROBE_DEADLINE_S = 5.0
-POLL_MS = 100
 FETCH_BYTES = 64 * 1024
 """One record is wanted of most partitions; the broker gives a whole batch even where that is larger."""
 COUNTED_OFFSETS = 2_000
@@ -98,42 +96,17 @@ async def read_on(
         for partition, span in spans.items()
     }
     async with started_reader(settings, fetch_bytes=FETCH_BYTES, isolation_level=isolation_level) as consumer:
-        consumer.assign(list(spans))
-        for partition, span in spans.items():
-            consumer.seek(partition, span.start)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PROBE_DEADLINE_S):
-                await _read_all(consumer, readings)
-    return {partition: reading.unread() for partition, reading in readings.items()}
-
-
-async def _read_all(consumer: AIOKafkaConsumer, readings: Mapping[TopicPartition, _Reading]) -> None:
-    """Polls until every reading is done or cannot be finished; what was read by then stands."""
-    open_partitions = set(readings)
-    while open_partitions:
-        try:
-            fetched = await consumer.getmany(*open_partitions, timeout_ms=POLL_MS)
-        except KafkaError as error:
-            gone = _without_answer(error, open_partitions)
-            consumer.pause(*gone)
-            open_partitions -= gone
-            continue
-        for partition, records in fetched.items():
-            for record in records:
-                if not readings[partition].done:
-                    readings[partition].add(record)
-        for partition in tuple(open_partitions):
-            if not readings[partition].done and partition not in fetched:
-                readings[partition].pass_to(await consumer.position(partition))
+        reader = SpanReader(
+            consumer,
+            {partition: range(span.start, span.end) for partition, span in spans.items()},
+            within_s=PROBE_DEADLINE_S,
+            tolerated=(KafkaError,),
+        )
+        async for record in reader.records():
+            partition = TopicPartition(record.topic, record.partition)
+            readings[partition].add(record)
             if readings[partition].done:
-                consumer.pause(partition)
-                open_partitions.discard(partition)
-
-
-def _without_answer(error: KafkaError, asked: Collection[TopicPartition]) -> set[TopicPartition]:
-    """The partitions that an error is about: those of the offsets or the topic that it names, else all."""
-    if isinstance(error, OffsetOutOfRangeError):  # retention has just dropped these offsets
-        return set(error.args[0]) & set(asked)
-    if isinstance(error, TopicAuthorizationFailedError):
-        return {partition for partition in asked if partition.topic == error.args[0]}
-    return set(asked)
+                reader.leave(partition)
+    for partition, reading in readings.items():
+        reading.pass_to(reader.positions[partition])
+    return {partition: reading.unread() for partition, reading in readings.items()}

@@ -1,18 +1,16 @@
 """Reading records on a topic by hand: what stands between two offsets, and where a sample begins."""
 
-import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from itertools import chain
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import OffsetOutOfRangeError
 
 from iqstream.runtime.offsets import Ends
+from iqstream.runtime.span_reader import SpanReader
 from schemas import subject_of
 
-POLL_MS = 200
 READ_DEADLINE_S = 10.0
 _STEP_BACK_OFFSETS = 24
 """Three samples of seven receivers and their markers."""
@@ -32,29 +30,32 @@ async def read_spans(
     consumer: AIOKafkaConsumer, spans: Mapping[TopicPartition, range], deadline_s: float = READ_DEADLINE_S
 ) -> dict[TopicPartition, SpanContents]:
     """What stands in spans of partitions; where the deadline cuts it short, what was read by then."""
-    contents = {partition: SpanContents(read_whole=not span) for partition, span in spans.items()}
+    contents = {partition: SpanContents() for partition in spans}
     seen: dict[TopicPartition, set[tuple[bytes | None, tuple[str, int]]]] = {partition: set() for partition in spans}
-    try:
-        async with asyncio.timeout(deadline_s):
-            async for record in _records(consumer, {p: span for p, span in spans.items() if span}, contents):
-                place = TopicPartition(record.topic, record.partition)
-                contents[place].records += 1
-                subject = subject_of(record)
-                if subject.dataset_version is None or subject.sample_idx is None:
-                    continue
-                dataset = (subject.dataset_id, subject.dataset_version)
-                if (record.key, dataset) not in seen[place]:
-                    seen[place].add((record.key, dataset))
-                    contents[place].samples[dataset] += subject.samples or 1  # a shard says so
-    except TimeoutError:
-        pass  # read_whole says so
+    reader = SpanReader(consumer, spans, within_s=deadline_s, tolerated=(OffsetOutOfRangeError,))
+    async for record in reader.records():
+        place = TopicPartition(record.topic, record.partition)
+        contents[place].records += 1
+        subject = subject_of(record)
+        if subject.dataset_version is None or subject.sample_idx is None:
+            continue
+        dataset = (subject.dataset_id, subject.dataset_version)
+        if (record.key, dataset) not in seen[place]:
+            seen[place].add((record.key, dataset))
+            contents[place].samples[dataset] += subject.samples or 1  # a shard says so
+    for place, found in contents.items():
+        found.read_whole = reader.is_whole(place)
     return contents
 
 
 async def sample_start(consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int, ends: Ends) -> int:
-    """The offset of the first record of the sample that the record at `offset`, or the next after it, is of."""
+    """The offset of the first record of the sample that the record at `offset`, or the next after it, is of.
+
+    Raises:
+        Unreachable: Kafka gives nothing more.
+    """
     first: ConsumerRecord | None = None
-    async for record in _records(consumer, {partition: range(offset, ends.end)}):
+    async for record in _records(consumer, partition, range(offset, ends.end)):
         first = record
         break
     if first is None:
@@ -62,7 +63,7 @@ async def sample_start(consumer: AIOKafkaConsumer, partition: TopicPartition, of
     start = read_from = int(first.offset)
     while read_from > ends.log_start:
         read_from, read_to = max(ends.log_start, read_from - _STEP_BACK_OFFSETS), read_from
-        before = [record async for record in _records(consumer, {partition: range(read_from, read_to)})]
+        before = [record async for record in _records(consumer, partition, range(read_from, read_to))]
         while before and before[-1].key == first.key:
             start = int(before.pop().offset)
         if before:
@@ -70,29 +71,5 @@ async def sample_start(consumer: AIOKafkaConsumer, partition: TopicPartition, of
     return start
 
 
-async def _records(
-    consumer: AIOKafkaConsumer,
-    spans: Mapping[TopicPartition, range],
-    contents: Mapping[TopicPartition, SpanContents] | None = None,
-) -> AsyncIterator[ConsumerRecord]:
-    """The readable records of the spans. A position passes transaction markers only while it is polled."""
-    consumer.assign(list(spans))
-    for partition, span in spans.items():
-        consumer.seek(partition, span.start)
-    open_spans = dict(spans)
-    while open_spans:
-        try:
-            fetched = await consumer.getmany(*open_spans, timeout_ms=POLL_MS)
-        except OffsetOutOfRangeError as error:
-            for partition in error.args[0]:  # retention has just dropped its start
-                consumer.pause(partition)
-                open_spans.pop(partition, None)
-            continue
-        for record in chain.from_iterable(fetched.values()):
-            if record.offset < spans[TopicPartition(record.topic, record.partition)].stop:
-                yield record
-        for partition in [p for p, span in open_spans.items() if await consumer.position(p) >= span.stop]:
-            consumer.pause(partition)
-            del open_spans[partition]
-            if contents is not None:
-                contents[partition].read_whole = True
+def _records(consumer: AIOKafkaConsumer, partition: TopicPartition, span: range) -> AsyncIterator[ConsumerRecord]:
+    return SpanReader(consumer, {partition: span}, tolerated=(OffsetOutOfRangeError,)).records()

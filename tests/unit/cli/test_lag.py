@@ -233,7 +233,11 @@ async def test_a_coordinator_that_is_still_loading_is_an_error_and_no_group_with
         async def find_coordinator(self, group):
             return 0
 
-        async def _send_request(self, request, node):
+        @property
+        def _client(self):
+            return self
+
+        async def send(self, node, request):
             return OffsetFetchResponse_v3(0, [], GroupLoadInProgressError.errno)
 
     with pytest.raises(GroupLoadInProgressError):

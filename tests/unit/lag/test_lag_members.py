@@ -11,8 +11,8 @@ from aiokafka.errors import (
 from aiokafka.protocol.admin import DescribeGroupsResponse_v1
 
 from iqstream.lag.members import NOT_KNOWN, Membership, membership
-from iqstream.lag.probe import _without_answer
 from iqstream.runtime.aiokafka_internals import ConsumerProtocolMemberMetadata
+from iqstream.runtime.span_reader import concerned
 
 
 def subscription(*topics):
@@ -51,7 +51,7 @@ async def test_a_group_that_may_not_be_described_is_an_error():
 
 def test_an_error_about_some_partitions_takes_no_answer_from_the_others():
     asked = {TopicPartition("a", 0), TopicPartition("a", 1), TopicPartition("ab", 0)}
-    assert _without_answer(TopicAuthorizationFailedError("a"), asked) == {TopicPartition("a", n) for n in (0, 1)}
+    assert concerned(TopicAuthorizationFailedError("a"), asked) == {TopicPartition("a", n) for n in (0, 1)}
     gone = OffsetOutOfRangeError({TopicPartition("ab", 0): 7, TopicPartition("c", 0): 1})
-    assert _without_answer(gone, asked) == {TopicPartition("ab", 0)}
-    assert _without_answer(UnknownError(), asked) == asked
+    assert concerned(gone, asked) == {TopicPartition("ab", 0)}
+    assert concerned(UnknownError(), asked) == asked
