@@ -1,0 +1,229 @@
+"""A batch is one transaction: what it emits and its input's position together, or nothing of it."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError, ProducerFenced, UnknownMemberIdError
+
+from iqstream.runtime import transactions
+from iqstream.runtime.errors import NoPosition
+from iqstream.runtime.invalid_share import InvalidShare
+from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.topics import DEAD_LETTERS
+from iqstream.runtime.transactions import BatchRefused, PartitionMemory, TransactionalTransform
+from tests.fake_consumer import record
+
+PLACE = TopicPartition("in", 3)
+GROUP = "group"
+TOPIC_ID = UUID(int=7)
+
+
+class Producer:
+    """Notes what is asked of it; a send, or a step, may fail."""
+
+    def __init__(self, said, *, refuses=(), unsent=(), fails=None):
+        self.said, self.refuses, self.unsent, self.fails = said, refuses, unsent, fails or {}
+
+    async def _step(self, name):
+        self.said.append(name)
+        if name in self.fails:
+            raise self.fails[name]
+
+    async def start(self):
+        await self._step("start")
+
+    async def begin_transaction(self):
+        await self._step("begin")
+
+    async def commit_transaction(self):
+        await self._step("commit")
+
+    async def settle(self):
+        await self._step("settle")
+
+    async def let_go(self):
+        await self._step("let go")
+
+    async def send_offsets_to_transaction(self, offsets, group):
+        assert group == GROUP
+        await self._step(f"position {offsets[PLACE]}")
+
+    async def send(self, topic, value, *, key, headers):
+        if value in self.refuses:
+            raise MessageSizeTooLargeError(value)
+        answer = asyncio.get_running_loop().create_future()
+
+        def acknowledge():
+            self.said.append(f"{topic} {'' if topic == DEAD_LETTERS else value.decode()}".strip())
+            if value in self.unsent:
+                answer.set_exception(self.unsent[value])
+            else:
+                answer.set_result(None)
+
+        asyncio.get_running_loop().call_later(0.002, acknowledge)
+        return answer
+
+
+class Doubling:
+    """Two records of each; one of value `skip` is skipped, one of `bad` cannot be processed."""
+
+    stage = "extractor"
+
+    def apply(self, record):
+        if record.value == b"bad":
+            raise ValueError("no such thing")
+        if record.value == b"file":
+            raise OSError("the disk")
+        if record.value == b"skip":
+            return None
+        return [OutgoingRecord(topic="out", key=b"k", value=record.value + half, headers=()) for half in (b"1", b"2")]
+
+    def fail(self, record, error):
+        return [OutgoingRecord(topic="out", key=b"k", value=b"failed", headers=())]
+
+
+@pytest.fixture
+def said():
+    return []
+
+
+@pytest.fixture
+def own(said, monkeypatch):
+    """Makes ownerships that share a memory, as the shell's take-overs do."""
+    memory = PartitionMemory()
+    executor = ThreadPoolExecutor(1)
+
+    def make(*, offset=5, membership=None, **producer):
+        async def confirm_membership(_consumer):
+            said.append("member")
+            if membership is not None:
+                raise membership
+
+        async def topic_id_of(_consumer, topic):
+            assert topic == PLACE.topic
+            return TOPIC_ID
+
+        async def committed_offset(_consumer, partition):
+            assert partition == PLACE
+            said.append("where")
+            return offset
+
+        for function in (confirm_membership, topic_id_of, committed_offset):
+            monkeypatch.setattr(transactions, function.__name__, function)
+        return TransactionalTransform(
+            partition=PLACE,
+            group=GROUP,
+            transform=Doubling(),
+            consumer=None,
+            producer=Producer(said, **producer),
+            executor=executor,
+            memory=memory,
+            invalid_share=InvalidShare(1.0),
+            metrics=SimpleNamespace(put=lambda *_, **__: None, count=lambda *_, **__: None),
+        )
+
+    make.memory = memory
+    yield make
+    executor.shutdown()
+
+
+def batch(*values, first=5):
+    return [record(PLACE, first + n, value) for n, value in enumerate(values)]
+
+
+async def test_an_owner_is_a_member_first_then_fences_then_asks_where_to_go_on(own, said):
+    assert await own().take_over() == 5
+    assert said == ["member", "start", "where"]
+
+
+async def test_a_zombie_fences_nobody(own, said):
+    with pytest.raises(UnknownMemberIdError):
+        await own(membership=UnknownMemberIdError()).take_over()
+    assert said == ["member"]
+
+
+async def test_a_partition_without_a_position_is_not_begun(own):
+    with pytest.raises(NoPosition):
+        await own(offset=None).take_over()
+
+
+async def test_a_batch_is_emitted_whole_then_its_position_then_committed(own, said):
+    owner = own()
+    await owner.handle(batch(b"a", b"skip", b"b"))
+    assert said == ["begin", "out a1", "out a2", "out b1", "out b2", "position 8", "commit"]
+
+
+@pytest.mark.parametrize("failing", ["begin", "position 6", "commit"])
+async def test_after_a_failed_step_nothing_more_is_said_and_the_position_stays(own, said, failing):
+    owner = own(fails={failing: ProducerFenced()})
+    with pytest.raises(ProducerFenced):
+        await owner.handle(batch(b"a"))
+    assert said[-1] == failing
+    owner._producer.fails = {}
+    said.clear()
+    await owner.idle(5)
+    assert said == ["settle", "begin", "position 5", "commit"]  # 5 is news: it was never committed here
+
+
+async def test_a_send_that_failed_is_not_committed_over_although_others_arrived(own, said):
+    owner = own(unsent={b"a2": NotLeaderForPartitionError()})
+    with pytest.raises(NotLeaderForPartitionError):
+        await owner.handle(batch(b"a", b"b"))
+    assert said == ["begin", "out a1", "out a2", "out b1", "out b2"]  # all were waited for
+
+
+async def test_what_the_client_refuses_is_a_dead_letter_at_the_next_attempt(own, said):
+    owner = own(refuses={b"b2"})
+    with pytest.raises(BatchRefused, match="offset 6"):
+        await owner.handle(batch(b"a", b"b"))
+    assert own.memory.refused.keys() == {6}
+    owner._producer.said = []  # what it still hears of is of no consequence
+    said.clear()
+    await own(refuses={b"b2"}).handle(batch(b"a", b"b"))
+    assert said == ["begin", "out a1", "out a2", DEAD_LETTERS, "out failed", "position 7", "commit"]
+    assert own.memory.refused == {}  # it is behind us
+
+
+async def test_what_the_broker_refuses_is_found_by_sending_one_by_one(own, said):
+    refusing = {b"b1": MessageSizeTooLargeError()}
+    with pytest.raises(BatchRefused, match="one by one"):
+        await own(unsent=refusing).handle(batch(b"a", b"b"))
+    assert own.memory.one_by_one
+    said.clear()
+    with pytest.raises(BatchRefused, match="offset 6"):
+        await own(unsent=refusing).handle(batch(b"a", b"b"))
+    assert said == ["begin", "out a1", "out a2", "out b1"]  # each was waited for
+    said.clear()
+    await own(unsent=refusing).handle(batch(b"a", b"b"))
+    assert said[-3:] == ["out failed", "position 7", "commit"]
+    assert not own.memory.one_by_one
+
+
+async def test_a_record_that_cannot_be_processed_becomes_a_dead_letter_beside_its_neighbours(own, said):
+    await own().handle(batch(b"a", b"bad", b"b"))
+    assert said[1:6] == ["out a1", "out a2", DEAD_LETTERS, "out failed", "out b1"]
+
+
+async def test_a_fault_of_this_machine_is_no_fault_of_the_record(own, said):
+    with pytest.raises(OSError, match="the disk"):
+        await own().handle(batch(b"a", b"file"))
+    assert said == []
+
+
+async def test_an_idle_partition_moves_past_markers_and_never_back(own, said):
+    owner = own()
+    await owner.take_over()
+    said.clear()
+    await owner.idle(5)
+    assert said == ["settle"]
+    await owner.idle(9)
+    assert said == ["settle", "settle", "begin", "position 9", "commit"]
+
+
+async def test_letting_go_commits_and_aborts_nothing(own, said):
+    await own().close()
+    assert said == ["let go"]
