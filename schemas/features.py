@@ -41,6 +41,11 @@ class Goal:
         return self.limits[-1][1]
 
     @property
+    def from_db(self) -> float:
+        """The SNR from which there is a limit."""
+        return self.limits[0][0]
+
+    @property
     def text(self) -> str:
         """As one reads it: `narrow-band FM: RMS error <= 40 / 20 Hz from -5 / 0 dB SNR`."""
         figures = " / ".join(f"{limit:g}" for _, limit in self.limits)

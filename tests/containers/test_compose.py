@@ -6,8 +6,9 @@ import time
 import asyncpg
 import pytest
 
+from iqstream.runtime.stages import STAGES
 from schemas import Capture
-from tests.containers.compose import SERVERS, STAGES
+from tests.containers.compose import SERVERS
 from tests.containers.prometheus import Prometheus
 from tests.integration.pipeline import digest, is_complete, small_spec, stored_objects, submit_dataset, wait_for_dataset
 from tests.promql import EXPORTER_METRICS, dashboard_expressions, metric_names, rule_expressions

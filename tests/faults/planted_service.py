@@ -5,9 +5,9 @@ import os
 import signal
 import sys
 
-from iqstream.bench.watch import GROUPS
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import load_settings
+from iqstream.runtime.stages import STAGES
 from iqstream.runtime.workers import supervise
 
 
@@ -16,7 +16,7 @@ async def main(bug: str, condition: str, stage: str, workers: int) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     await supervise(
         "tests.faults.planted_worker",
-        group=GROUPS[stage],
+        group=STAGES[stage].group,
         workers=workers,
         settings=load_settings(),
         stop=stop,

@@ -15,9 +15,9 @@ from iqstream.cli.main import iqstream
 from iqstream.initialise import initialise
 from iqstream.positions.first import FirstPositions
 from iqstream.reach import postgres_pool
+from iqstream.runtime.aiokafka_internals import requests_of, send_struct
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client, started_reader, transactional_producer
-from iqstream.runtime.kafka_protocol import _Exact
 from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
@@ -222,9 +222,9 @@ def lost(settings):
     async def delete(group, topic, partitions):
         async with admin_client(settings) as admin:
             request = OffsetDeleteRequestV0(group, [(topic, list(partitions))])
-            answer = await admin._client.send(await admin.find_coordinator(group), _Exact(request))
-            assert not answer.error_code, answer
-            assert not any(error for _, answered in answer.topics for _, error in answered), answer
+            answer = await send_struct(requests_of(admin), await admin.find_coordinator(group), request)
+            assert not answer["error_code"], answer
+            assert not any(one["error"] for topic in answer["topics"] for one in topic["partitions"]), answer
 
     return delete
 
