@@ -17,7 +17,7 @@ END = 9
 
 
 @asynccontextmanager
-async def in_memory(_request):
+async def in_memory(_settings):
     places = [TopicPartition("topic", 0), TopicPartition("topic", 1)]
     values = {places[0]: {0: b"0", 1: b"1", 2: b"2", 7: b"0"}, places[1]: {}}
     consumer = FakeConsumer(values, ends={places[0]: END, places[1]: 0})
@@ -29,8 +29,8 @@ async def in_memory(_request):
 
 
 @asynccontextmanager
-async def of_kafka(request):
-    scene = await Scene(request.getfixturevalue("settings"), partitions=2).create()
+async def of_kafka(settings):
+    scene = await Scene(settings, partitions=2).create()
     places = [TopicPartition(scene.topic, number) for number in range(2)]
     await scene.send(3)
     await scene.send(2, commit=False)
@@ -53,10 +53,15 @@ async def read(consumer, place, end):
     return [(record.offset, record.value) for record in found]
 
 
-@pytest.mark.parametrize("made", [in_memory, pytest.param(of_kafka, marks=pytest.mark.stack)])
-async def test_a_consumer_that_is_assigned_by_hand(made, request):
+@pytest.fixture(params=["in memory", pytest.param("Kafka", marks=pytest.mark.stack)])
+def opened(request):
+    """A consumer, its two partitions, and what deletes the records before an offset; servers start for Kafka's alone."""
+    return in_memory(None) if request.param == "in memory" else of_kafka(request.getfixturevalue("settings"))
+
+
+async def test_a_consumer_that_is_assigned_by_hand(opened):
     """Gives what is committed from where it was sent, passes the rest, gives nothing when paused, and names a loss."""
-    async with made(request) as (consumer, (place, empty), drop_before):
+    async with opened as (consumer, (place, empty), drop_before):
         # It gives the committed records in order, and its position passes the rest up to the end.
         consumer.assign([place, empty])
         consumer.seek(place, 0)
