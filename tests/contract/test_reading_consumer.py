@@ -17,7 +17,7 @@ END = 9
 
 
 @asynccontextmanager
-async def in_memory(_settings):
+async def in_memory():
     places = [TopicPartition("topic", 0), TopicPartition("topic", 1)]
     values = {places[0]: {0: b"0", 1: b"1", 2: b"2", 7: b"0"}, places[1]: {}}
     consumer = FakeConsumer(values, ends={places[0]: END, places[1]: 0})
@@ -55,8 +55,10 @@ async def read(consumer, place, end):
 
 @pytest.fixture(params=["in memory", pytest.param("Kafka", marks=pytest.mark.stack)])
 def opened(request):
-    """A consumer, its two partitions, and what deletes the records before an offset; servers start for Kafka's alone."""
-    return in_memory(None) if request.param == "in memory" else of_kafka(request.getfixturevalue("settings"))
+    """A consumer, its two partitions, and what deletes the records before an offset."""
+    if request.param == "in memory":
+        return in_memory()
+    return of_kafka(request.getfixturevalue("settings"))  # here: servers are not started from within an event loop
 
 
 async def test_a_consumer_that_is_assigned_by_hand(opened):

@@ -179,7 +179,7 @@ async def test_a_drained_stage_shows_0_on_an_input_with_markers_and_aborted_reco
 async def test_samples_still_to_generate_are_counted_from_the_shards(scene, monkeypatch):
     """On a topic of its own, so that no producer of the session meets these shards."""
     monkeypatch.setattr("iqstream.lag.probe.JOBS", scene.topic)
-    monkeypatch.setattr("iqstream.lag.contents.JOBS", scene.topic)
+    monkeypatch.setattr("iqstream.lag.contents.GROUP_OF_TOPIC", {scene.topic: scene.group})
     monkeypatch.setattr("iqstream.lag.value.UNITS_OF_TOPIC", {scene.topic: ("samples", "recordings", "IQ-seconds")})
     spec = small_spec(5)
     shards = [GenerationShard(spec=spec, first_idx=first, count=min(2, 5 - first)) for first in (0, 2, 4)]
