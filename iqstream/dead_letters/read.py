@@ -9,7 +9,7 @@ from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.dead_letters import Origin, dead_letters_without_copy, purged_origins
 from iqstream.catalogue.postgres import Pool
-from iqstream.dead_letters.letter import DeadLetter, Origin, OriginName, named_origins, read_letter
+from iqstream.dead_letters.letter import DeadLetter, OriginName, named_origins, read_letter
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.offsets import partition_ends, partition_leaders
