@@ -22,7 +22,6 @@ from aiokafka import TopicPartition
 from extractor.service import feature_record
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.new_datasets import create_dataset
-from iqstream.cli.generate import make_spec
 from iqstream.dataset import FeatureStream
 from iqstream.embedded import stack
 from iqstream.initialise import initialise
@@ -30,6 +29,7 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import started_reader, transactional_producer
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.runtime.topics import FEATURES
+from iqstream.submit.spec import make_spec
 from iqstream.watch.watch import watch_dataset
 from producer.synthesize import synthesize_sample
 from schemas import DatasetSpec, FeatureRecord, Lineage, encode, frame_crc32, headers, sample_key
@@ -73,7 +73,8 @@ async def store(settings: Settings, environ: dict[str, str], spec: DatasetSpec) 
     """A sink decides every sample, so that its ledger knows what was replayed: nothing."""
     sink = await asyncio.create_subprocess_exec(sys.executable, "-m", "iqstream", "sink", "--workers", "1", env=environ)
     try:
-        await watch_dataset(settings, spec.dataset_id)
+        async for _event in watch_dataset(settings, spec.dataset_id):
+            pass
     finally:
         sink.terminate()
         await sink.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
@@ -14,6 +14,7 @@ import msgspec
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.readable import Readable
 from schemas import DatasetKey, DatasetSpec
 
 Status: TypeAlias = Literal["submitting", "running", "complete", "cancelled", "deleted"]
@@ -25,9 +26,13 @@ _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, r
     iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dataset:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Dataset(Readable):
     """One version of a dataset and how far it has got."""
+
+    SHOWN: ClassVar = (
+        "name", "status", "requested", "accepted", "rejected", "failed", "iq_samples_saved", "version", "id",
+    )  # fmt: skip
 
     id: str
     version: int

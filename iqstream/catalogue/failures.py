@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from iqstream.catalogue.postgres import Connection, Pool
+from iqstream.runtime.readable import Readable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FailureCount:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class FailureCount(Readable):
     """Failures of one kind."""
 
     stage: str

@@ -18,7 +18,8 @@ from iqstream.catalogue.counts import deleted_rows
 from iqstream.catalogue.datasets import Dataset, find_dataset, list_datasets
 from iqstream.catalogue.postgres import Pool
 from iqstream.cli.console import confirmed, say, say_json
-from iqstream.cli.datasets import json_option, name_argument, tell, version_option
+from iqstream.cli.datasets import json_option, name_argument, version_option
+from iqstream.cli.door import tell
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client, reader_consumer

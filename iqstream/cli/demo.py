@@ -2,19 +2,21 @@
 
 import asyncio
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import click
 
 from iqstream.cli.console import Console
-from iqstream.cli.generate import capture_of, make_spec
 from iqstream.cli.spec_limits import whole_number
 from iqstream.cli.stack import start_stack, state_dir_option
+from iqstream.cli.watch_display import show_progress
 from iqstream.embedded import stack
 from iqstream.initialise import initialise
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.submit.room import needed_bytes
+from iqstream.submit.spec import capture_of, make_spec
 from schemas import Capture, DatasetSpec
 
 
@@ -54,7 +56,8 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
         settings = load_settings(environ)
         asyncio.run(initialise(settings))
         console.print(f"Generating {samples} samples, heard by {len(spec.receivers)} receivers each", style="bold")
-        results = asyncio.run(run_demo(settings, environ, spec, console, state_dir))
+        show = partial(show_progress, console=console)
+        results = asyncio.run(run_demo(settings, environ, spec, show, state_dir))
     finally:
         if not info.was_up and not keep_up:
             stack.down(state_dir)

@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.datasets import tell, version_option
+from iqstream.cli.datasets import version_option
+from iqstream.cli.door import tell
 from iqstream.export.run import Exported, export_dataset, require_place
 from iqstream.export.writers import WRITERS
 from iqstream.reach import postgres_pool

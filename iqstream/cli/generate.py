@@ -1,32 +1,22 @@
 """`iqstream generate`: submit a dataset, and watch it if wanted."""
 
-import asyncio
-import math
-from collections.abc import Sequence
 from pathlib import Path
-from secrets import randbits
-from uuid import uuid4
 
 import click
-import msgspec
 
-from iqstream.catalogue.datasets import Dataset, same_recordings
-from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.cli.console import say
+from iqstream.cli.door import with_client
 from iqstream.cli.growing import MAX_SAMPLES_PER_S, grow_until_stopped
 from iqstream.cli.rate import Rate
 from iqstream.cli.spec_limits import whole_number
 from iqstream.cli.submission_lines import SubmissionLines
 from iqstream.cli.watching import watch_to_the_end
-from iqstream.reach import postgres_pool
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.settings import Settings, load_settings
-from iqstream.submit.publishable import check_publishable
+from iqstream.shards import SUBMITTED_VERSION
 from iqstream.submit.receivers_file import read_receivers
-from iqstream.submit.room import check_room_for
-from iqstream.submit.submission import submit
-from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, Limits, Receiver, Scenario, Terrain
+from iqstream.submit.spec import capture_of, make_spec, read_terrain
+from schemas import Capture, DatasetSpec, Limits, Terrain
 from schemas.dataset import (
     ITALY_NORTH_WEST,
     MAX_SAMPLES,
@@ -158,89 +148,33 @@ def generate(  # click passes options by name
         scenario={"modulation": modulation},
         limits={"min_snr_db": min_snr, "min_receivers": min_receivers, "max_gdop": max_gdop},
     )
-    settings = load_settings()
     if length_ms < capture_ms:
-        asyncio.run(_refuse_length(settings, spec, capture_ms))
-    check_room_for(spec if rate is None else first_hour(spec, rate), settings)
+        with_client(lambda client: _refuse_length(client, spec, capture_ms))
     lines = SubmissionLines(spec, as_json=as_json)
     if rate is not None:
         try:
-            lines.begun(asyncio.run(_begin_to_grow(settings, spec, reuse_name=reuse_name)))
-            grow_until_stopped(settings, spec, rate, as_json=as_json)
+            lines.begun(with_client(lambda client: client.begin_growth(spec, rate, reuse_name=reuse_name)))
+            grow_until_stopped(spec, rate, as_json=as_json)
         except KeyboardInterrupt:
             say(f"If it is listed as running, `iqstream datasets end {spec.dataset_id}` ends it.", err=True)
             raise
         return
     try:
-        twins = asyncio.run(_submit(settings, spec, reuse_name=reuse_name))
+        submitted = with_client(lambda client: client.submit(spec, reuse_name=reuse_name))
     except KeyboardInterrupt:
         say(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)
         raise
-    lines.submitted(twins)
+    lines.submitted(submitted)
     if watch:
-        watch_to_the_end(settings, spec.dataset_id, on_stderr=as_json)
+        with_client(
+            lambda client: watch_to_the_end(client, spec.dataset_id, version=SUBMITTED_VERSION, on_stderr=as_json)
+        )
 
 
-def first_hour(spec: DatasetSpec, rate_per_s: float) -> DatasetSpec:
-    """What there must be room for before a dataset begins to grow; later a full disk holds it up and loses nothing."""
-    return msgspec.structs.replace(spec, samples=min(spec.samples, math.ceil(rate_per_s * 3600)))
-
-
-def draw_seed() -> int:
-    """A seed that nobody has used; JSON readers that hold numbers as doubles keep it exactly."""
-    return randbits(53)
-
-
-def capture_of(capture_ms: int) -> dict[str, int]:
-    """The fields of a recording of this length, in chunks of 200 ms."""
-    return {"capture_ms": capture_ms, "chunk_ms": min(Capture().chunk_ms, capture_ms)}
-
-
-def make_spec(**fields: object) -> DatasetSpec:
-    """A spec with a new id for this generator, and with a seed of its own unless one is named.
-
-    Raises:
-        UserError: a field is out of its range; names it.
-    """
-    drawn = {"dataset_id": str(uuid4()), "generator_version": GENERATOR_VERSION, "seed": draw_seed()}
-    try:
-        return msgspec.convert(drawn | msgspec.to_builtins(fields), DatasetSpec)
-    except msgspec.ValidationError as error:
-        raise UserError(f"dataset: {error}") from None
-
-
-def read_terrain(directory: Path, receivers: Sequence[Receiver]) -> Terrain:
-    """The tiles of a directory around the receivers, by name and digest.
-
-    Raises:
-        UserError: the tile of a receiver is missing, or a file is no tile.
-    """
-    from producer.tile_directory import tiles_around  # brings the producer's kernels
-
-    try:
-        tiles = tiles_around(directory, receivers, Scenario().margin_deg)
-    except ValueError as error:
-        raise UserError(f"terrain: {error}") from None
-    return Terrain(source="tiles", tiles=tiles)
-
-
-async def _refuse_length(settings: Settings, longest: DatasetSpec, capture_ms: int) -> None:
+async def _refuse_length(client: AsyncClient, longest: DatasetSpec, capture_ms: int) -> None:
     """Raises UserError: says what fits the topic, where not even the longest recording that a spec may have does."""
     try:
-        await check_publishable(settings, longest)
+        await client.check(longest)
     except UserError as error:
         raise UserError(f"--capture-ms {capture_ms}: {error}") from None
     raise UserError(f"--capture-ms {capture_ms}: at most {longest.capture.capture_ms}")
-
-
-async def _begin_to_grow(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> list[Dataset]:
-    await check_publishable(settings, spec)
-    async with postgres_pool(settings) as pool:
-        await create_dataset(pool, spec, reuse_name=reuse_name, status="running")
-        return await same_recordings(pool, spec)
-
-
-async def _submit(settings: Settings, spec: DatasetSpec, *, reuse_name: bool) -> list[Dataset]:
-    async with postgres_pool(settings) as pool:
-        await submit(settings, pool, spec, reuse_name=reuse_name)
-        return await same_recordings(pool, spec)

@@ -8,23 +8,23 @@ import msgspec
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.cli.console import say, say_json
-from iqstream.reach import postgres_pool
-from iqstream.runtime.settings import Settings
-from iqstream.submit.continuous import Tick, grow
+from iqstream.cli.door import with_client
+from iqstream.client.asynchronous import AsyncClient
+from iqstream.submit.continuous import Tick
 from schemas import DatasetSpec
 
 MAX_SAMPLES_PER_S = 10_000.0
 LINE_EVERY_S = 5.0
 
 
-def grow_until_stopped(settings: Settings, spec: DatasetSpec, rate_per_s: float, *, as_json: bool) -> None:
+def grow_until_stopped(spec: DatasetSpec, rate_per_s: float, *, as_json: bool) -> None:
     """Until SIGTERM or Ctrl-C, which end the dataset (a second one ends this alone); a line every few seconds.
 
     Raises:
         Failed: another one submits to the dataset since.
         Unreachable: a server is away at the end.
     """
-    dataset = asyncio.run(_grow(settings, spec, rate_per_s, _Lines(spec, as_json=as_json)))
+    dataset = with_client(lambda client: _grow(client, spec, rate_per_s, _Lines(spec, as_json=as_json)))
     if not as_json:
         say(growth_ended(dataset))
 
@@ -39,7 +39,7 @@ def growth_ended(dataset: Dataset) -> str:
     return f"{dataset.name!r} has ended at {dataset.requested:,} samples, {rest}."
 
 
-async def _grow(settings: Settings, spec: DatasetSpec, rate_per_s: float, lines: "_Lines") -> Dataset:
+async def _grow(client: AsyncClient, spec: DatasetSpec, rate_per_s: float, lines: "_Lines") -> Dataset:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -49,8 +49,7 @@ async def _grow(settings: Settings, spec: DatasetSpec, rate_per_s: float, lines:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, end, number)
-    async with postgres_pool(settings) as pool:
-        return await grow(settings, pool, spec, rate_per_s, stop=stop, on_tick=lines.show, on_outage=lines.show_outage)
+    return await client.grow(spec, rate_per_s, stop=stop, on_tick=lines.show, on_outage=lines.show_outage)
 
 
 class _Lines:

@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import get_dataset
-from iqstream.cli.console import Console
 from iqstream.demo.kill_worker import Workers, kill_one
 from iqstream.demo.results import DemoResults, demo_results
 from iqstream.reach import postgres_pool
@@ -20,10 +20,13 @@ from iqstream.runtime.stages import EXTRACTOR, STAGES
 from iqstream.runtime.terminal import OutputLost
 from iqstream.runtime.workers import supervise
 from iqstream.submit.submission import submit
-from iqstream.watch.watch import require_success, watch_dataset
+from iqstream.watch.progress import Progress
+from iqstream.watch.watch import WatchEvent, require_success, watch_dataset
 from schemas import DatasetSpec
 
 log = logging.getLogger(__name__)
+
+Show: TypeAlias = Callable[[AsyncGenerator[WatchEvent, None]], Awaitable[Progress]]
 
 EXTRACTORS = 2
 """One works while the other is killed and comes back; of every other stage there is one worker."""
@@ -35,11 +38,11 @@ def demo_name(now: datetime) -> str:
 
 
 async def run_demo(
-    settings: Settings, environ: Mapping[str, str], spec: DatasetSpec, console: Console, state_dir: Path
+    settings: Settings, environ: Mapping[str, str], spec: DatasetSpec, show: Show, state_dir: Path
 ) -> DemoResults:
     """Starts the stages, submits, kills an extractor on the way, watches to the end, stops the stages, reads all back.
 
-    `environ` is the stages'; `settings` come from it.
+    `environ` is the stages'; `settings` come from it. `show` is given the readings of progress; returns the last.
 
     Interrupted, or with nobody to show it to, it cancels its dataset: nobody would want the rest of it later.
 
@@ -53,7 +56,7 @@ async def run_demo(
             await submit(settings, pool, spec)
             killing = asyncio.create_task(kill_one(settings, pool, spec, extractors))
             try:
-                progress = await watch_dataset(settings, spec.dataset_id, console)
+                progress = await show(watch_dataset(settings, spec.dataset_id))
                 kill = await killing
             finally:
                 killing.cancel()

@@ -12,14 +12,15 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.reach import postgres_pool
 from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, started_reader
+from iqstream.runtime.readable import Readable
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from iqstream.shards import SAMPLES_PER_SHARD, SUBMISSION_PLACE, SUBMITTED_VERSION, submission_group, submitted
 from iqstream.watch.obstacles import obstacles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Progress(Readable):
     """A dataset's row, with what its stages have done; `generated` and `extracted` are reckoned from backlogs."""
 
     dataset: Dataset

@@ -7,7 +7,7 @@ import asyncpg
 import numpy as np
 import pytest
 
-from iqstream.cli.generate import read_terrain
+from iqstream.submit.spec import read_terrain
 from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in

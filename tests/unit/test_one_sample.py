@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from extractor.service import feature_record
-from iqstream.cli.generate import make_spec
 from iqstream.plot.truth import recording_errors
+from iqstream.submit.spec import make_spec
 from producer.synthesize import synthesize_sample
 from schemas import IQFrame, Lineage, decode, encode, frame_crc32
 from sink.join import JoinedSample, sample_of

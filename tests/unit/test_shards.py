@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqstream.cli.generate import make_spec
 from iqstream.shards import shards
+from iqstream.submit.spec import make_spec
 
 
 @given(st.integers(1, 99))

@@ -29,6 +29,7 @@ from iqstream.cli.main import iqstream
 from iqstream.cli.positions_report import print_plan
 from iqstream.cli.stream import _write_arrow, _write_ndjson
 from iqstream.cli.tables import counts_table, datasets_table, failures_table, print_whole, result_table
+from iqstream.cli.watch_display import LineDisplay, LiveDisplay, outcome_line
 from iqstream.dead_letters.listing import Line, Listing
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
@@ -37,7 +38,7 @@ from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import OutputLost, _Output, _text
 from iqstream.stage_position import StagePosition
 from iqstream.watch.progress import Progress
-from iqstream.watch.watch import LineDisplay, LiveDisplay, Rate, outcome_line
+from iqstream.watch.watch import Rate
 from tests.sink_samples import make_spec
 from tests.unit.dead_letters.test_letter import FRAME, letter
 from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
@@ -70,7 +71,7 @@ def live(console):
 def moving():
     rate = Rate()
     rate.add(0.0, 0)
-    return rate
+    return rate.speed()
 
 
 def listing():

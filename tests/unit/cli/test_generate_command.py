@@ -8,7 +8,10 @@ from click.testing import CliRunner
 
 from iqstream.cli import generate as command
 from iqstream.cli import watching
+from iqstream.client.asynchronous import AsyncClient
+from iqstream.client.results import Submission
 from iqstream.runtime.errors import Failed
+from iqstream.runtime.readable import Rows
 from iqstream.watch.progress import reckon
 from tests.unit.runtime.test_settings import COMPLETE
 from tests.unit.watch.test_watch import dataset
@@ -19,15 +22,15 @@ def generate(monkeypatch, tmp_path):
     """Runs the command without servers; `twins` are there already, `end` is what watching comes to."""
 
     def run(*arguments, twins=(), end=None):
-        async def submit(*_, **__):
-            return list(twins)
+        async def submit(_client, spec, **_):
+            return Submission(spec=spec, same_recordings=Rows(twins))
 
-        async def watch(_settings, _dataset_id, console, **_):
+        async def watch(_events, console):
             console.print("Test: generated 1")
             return reckon(end, end.requested, 0, 0)
 
-        monkeypatch.setattr(command, "_submit", submit)
-        monkeypatch.setattr(watching, "watch_dataset", watch)
+        monkeypatch.setattr(AsyncClient, "submit", submit)
+        monkeypatch.setattr(watching, "show_progress", watch)
         environ = COMPLETE | {"IQSTREAM_STATE_DIR": str(tmp_path)}
         return CliRunner(env=environ).invoke(command.generate, ["--name", "Test", "--samples", "7", *arguments])
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import sink.__main__
-from iqstream.cli.generate import read_terrain
 from iqstream.runtime.errors import UserError
+from iqstream.submit.spec import read_terrain
 from producer.service import ShardToFrames
 from producer.synthesize import synthesize_sample
 from producer.terrain import height_m

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from iqstream.cli.generate import first_hour
 from iqstream.runtime.settings import Settings
 from iqstream.submit.room import needed_bytes
+from iqstream.submit.spec import first_hour
 from schemas.dataset import MAX_SAMPLES
 from tests.integration.pipeline import small_spec
 

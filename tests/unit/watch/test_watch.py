@@ -10,19 +10,17 @@ from hypothesis import strategies as st
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console
-from iqstream.cli.generate import make_spec
+from iqstream.cli.watch_display import LineDisplay, counts_line, outcome_line
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.submit.spec import make_spec
 from iqstream.watch.progress import reckon
 from iqstream.watch.watch import (
     OBSTACLE_AFTER_S,
     OUTAGE_ALLOWED_S,
     Lasting,
-    LineDisplay,
     Outages,
     Rate,
-    counts_line,
     duration,
-    outcome_line,
     require_success,
 )
 
@@ -54,13 +52,13 @@ def test_a_dataset_that_grows_is_counted_by_what_is_submitted_and_has_no_time_to
     rate.add(10, 50)
     shown = io.StringIO()
     growing = reckon(dataset(requested=10_000, accepted=50), 96, 10, 14)
-    LineDisplay(Console(file=shown)).show(growing, rate)
+    LineDisplay(Console(file=shown)).show(growing, rate.speed())
     assert shown.getvalue() == (
         "Test: generated 76, extracted 74, decided 50 of 96 submitted so far; IQ saved 0; "
         "accepted 50  rejected 0  failed 0  5.0 samples/s\n"
     )
     whole = reckon(dataset(requested=100, accepted=50), 100, 0, 0)
-    assert counts_line(whole, rate).endswith("5.0 samples/s  10 s to go")
+    assert counts_line(whole, rate.speed()).endswith("5.0 samples/s  10 s to go")
 
 
 def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():
@@ -72,14 +70,14 @@ def test_the_rate_is_that_of_the_last_seconds():
     for second in range(100):
         rate.add(second, second * 2 if second < 80 else 160)
     assert rate.per_second() == 0
-    assert rate.eta_s(10) is None
+    assert rate.speed().eta_s(10) is None
 
 
 def test_the_time_to_go_is_the_rest_over_the_rate():
     rate = Rate()
     rate.add(0, 0)
     rate.add(10, 50)
-    assert rate.eta_s(25) == 5
+    assert rate.speed().eta_s(25) == 5
 
 
 def a_job_of_6_per_second():
@@ -95,9 +93,11 @@ def test_once_all_is_decided_the_rate_is_that_of_the_job_however_long_its_iq_is_
     for second in range(19, 60):
         rate.add(second, 60)
     saving = reckon(dataset(requested=60, accepted=60, saved=20), 60, 0, 0)
-    assert counts_line(saving, rate).endswith("6.0 samples/s  all decided, the IQ of 40 samples is still to be saved")
+    assert counts_line(saving, rate.speed()).endswith(
+        "6.0 samples/s  all decided, the IQ of 40 samples is still to be saved"
+    )
     ended = reckon(dataset(requested=60, accepted=60, saved=60, status="complete"), 60, 0, 0)
-    assert counts_line(ended, rate).endswith("failed 0  6.0 samples/s")
+    assert counts_line(ended, rate.speed()).endswith("failed 0  6.0 samples/s")
 
 
 def test_no_rate_is_shown_of_a_job_that_nobody_watched():
@@ -105,7 +105,7 @@ def test_no_rate_is_shown_of_a_job_that_nobody_watched():
     for second in range(30):
         rate.add(second, 100)
     ended = reckon(dataset(accepted=100, status="complete"), 100, 0, 0)
-    assert counts_line(ended, rate).endswith("failed 0")
+    assert counts_line(ended, rate.speed()).endswith("failed 0")
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1))

@@ -1,0 +1,267 @@
+"""The front door for asynchronous code. Every call connects to what it needs, and to nothing longer than it takes."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from iqstream.catalogue.dataset_status import set_status
+from iqstream.catalogue.datasets import (
+    OPEN,
+    Dataset,
+    dataset_versions,
+    find_dataset,
+    list_datasets,
+    same_recordings,
+    version_under_way,
+)
+from iqstream.catalogue.failures import failure_counts
+from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.catalogue.outcomes import outcome_counts_by_reason
+from iqstream.catalogue.postgres import Pool
+from iqstream.client.results import DatasetReport, Resumed, Submission
+from iqstream.reach import postgres_pool
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.readable import Rows
+from iqstream.runtime.settings import Settings, load_settings, only_embedded
+from iqstream.shards import SUBMITTED_VERSION
+from iqstream.submit.continuous import Tick, end_growth, grow
+from iqstream.submit.publishable import check_publishable
+from iqstream.submit.room import check_room_for
+from iqstream.submit.spec import first_hour
+from iqstream.submit.submission import resume, submit
+from iqstream.watch.watch import WatchEvent, watch_dataset
+from schemas import DatasetSpec
+
+log = logging.getLogger(__name__)
+
+
+def _ignore(_: object) -> None:
+    """Nobody asked to be told."""
+
+
+def aconnect(
+    settings: Settings | None = None,
+    *,
+    state_dir: Path | str | None = None,
+    tell: Callable[[str], None] = log.info,
+) -> "AsyncClient":
+    """Returns a client of the servers that the settings name. It connects when something is asked of it.
+
+    Args:
+        settings: where the servers are; if not given, what the environment and the state directory say.
+        state_dir: the embedded servers of this directory instead, wherever the environment leads.
+        tell: is told in a sentence what was chosen where several things were possible: which version of a dataset.
+
+    Raises:
+        UserError: a setting is wrong or missing; lists all of them.
+    """
+    if settings is not None and state_dir is not None:
+        raise UserError("settings and state_dir both say where the servers are: give one of them")
+    if settings is None:
+        settings = load_settings() if state_dir is None else load_settings(only_embedded(Path(state_dir)))
+    return AsyncClient(settings, tell=tell)
+
+
+class AsyncClient:
+    """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
+
+    def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
+        self.settings = settings
+        self._tell = tell
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(kafka={self.settings.kafka_bootstrap!r})"
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    async def datasets(self, *, include_deleted: bool = False) -> Rows[Dataset]:
+        """Returns all datasets in all versions, newest first.
+
+        Raises:
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            return Rows(await list_datasets(pool, include_deleted=include_deleted))
+
+    async def dataset(self, name_or_id: str, *, version: int | None = None) -> DatasetReport:
+        """Returns a dataset: its versions, its settings, its counts, and why samples were rejected or failed.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is none, or several have that name.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            return DatasetReport(
+                dataset=found,
+                versions=Rows(await dataset_versions(pool, found.id)),
+                outcomes=Rows(await outcome_counts_by_reason(pool, found.id, found.version)),
+                failures=Rows(await failure_counts(pool, found.id, found.version)),
+            )
+
+    async def cancel(self, name_or_id: str, *, version: int | None = None) -> Dataset:
+        """Cancels a dataset: what is stored stays, what is not made yet never will be. Returns it as it was.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest under way.
+
+        Raises:
+            UserError: there is none, or it is not under way.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=version, prefer=version_under_way, tell=self._tell)
+            if not await set_status(pool, found.id, found.version, "cancelled"):
+                raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
+            return found
+
+    async def check(self, spec: DatasetSpec) -> None:
+        """Checks whether a dataset can be made, and makes none.
+
+        Raises:
+            UserError: a frame or a shard is larger than its topic takes, or the emission wider than what is recorded.
+            Unreachable: Kafka does not answer, or has none of our topics.
+        """
+        await check_publishable(self.settings, spec)
+
+    async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False) -> Submission:
+        """Submits a dataset; the running stages generate, extract, filter and store its samples.
+
+        Args:
+            spec: what to make: `iqstream.make_spec(name=..., samples=...)`.
+            reuse_name: allow a name that another dataset has.
+
+        Raises:
+            UserError: the name is in use, the disk has no room, or no frame of it can be published.
+            Unreachable: a server does not answer; `resume` submits the rest.
+        """
+        check_room_for(spec, self.settings)
+        async with postgres_pool(self.settings) as pool:
+            await submit(self.settings, pool, spec, reuse_name=reuse_name)
+            return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
+
+    async def begin_growth(self, spec: DatasetSpec, rate_per_s: float, *, reuse_name: bool = False) -> Submission:
+        """Begins a dataset that grows; nothing is submitted before `grow`.
+
+        Args:
+            spec: what to make; its `samples` are at most.
+            rate_per_s: samples per second that will be submitted.
+            reuse_name: allow a name that another dataset has.
+
+        Raises:
+            UserError: as `submit`.
+            Unreachable: a server does not answer.
+        """
+        check_room_for(first_hour(spec, rate_per_s), self.settings)
+        await check_publishable(self.settings, spec)
+        async with postgres_pool(self.settings) as pool:
+            await create_dataset(pool, spec, reuse_name=reuse_name, status="running")
+            return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
+
+    async def grow(
+        self,
+        spec: DatasetSpec,
+        rate_per_s: float,
+        *,
+        stop: asyncio.Event,
+        on_tick: Callable[[Tick], None] = _ignore,
+        on_outage: Callable[[str], None] = _ignore,
+    ) -> Dataset:
+        """Submits samples of a dataset that grows until `stop` is set or somebody ends it; then ends it.
+
+        Args:
+            spec: of a dataset that was begun.
+            rate_per_s: samples per second; never more than the stages keep up with.
+            stop: ends the dataset at what was submitted.
+            on_tick: is given how it stands, once a second.
+            on_outage: is told what is waited for.
+
+        Raises:
+            Failed: another one submits to the dataset since.
+            Unreachable: a server is away at the end. The dataset still runs.
+        """
+        async with postgres_pool(self.settings) as pool:
+            return await grow(self.settings, pool, spec, rate_per_s, stop=stop, on_tick=on_tick, on_outage=on_outage)
+
+    async def resume(self, name_or_id: str) -> Resumed:
+        """Submits the rest of a dataset whose submission was interrupted. Safe at any time: nothing is made twice.
+
+        Raises:
+            UserError: there is no such dataset, it has ended, or it grows.
+            Unreachable: a server does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await _resumable(pool, name_or_id)
+            if found.is_growing:
+                raise UserError(
+                    f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` goes on with it, "
+                    f"`iqstream datasets end {found.id}` ends it at what was submitted"
+                )
+            shards = await resume(self.settings, pool, found.spec) if found.status == "submitting" else 0
+            return Resumed(dataset=found, shards=shards)
+
+    async def resume_growth(self, name_or_id: str) -> Dataset:
+        """Returns a dataset that grows, for `grow` to go on with.
+
+        Raises:
+            UserError: there is no such dataset, or it does not grow.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await _resumable(pool, name_or_id)
+            if not found.is_growing:
+                raise UserError(f"dataset {found.name!r} does not grow: resume it without a rate")
+            return found
+
+    async def end(self, name_or_id: str) -> Dataset:
+        """Ends a dataset that grows at what was submitted; returns it. It is complete when that is decided.
+
+        Raises:
+            UserError: there is no such dataset, or it does not grow.
+            Unreachable: a server does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
+            if not found.is_growing:
+                how = "was submitted whole" if found.status in OPEN else f"is {found.status}"
+                raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")
+            return await end_growth(self.settings, pool, found.spec)
+
+    async def watch(self, name_or_id: str, *, version: int | None = None) -> AsyncGenerator[WatchEvent, None]:
+        """Iterates readings of a dataset's progress, twice a second, until nothing more of it will come.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest under way.
+
+        Raises:
+            UserError: there is none, or several have that name.
+            Unreachable: a server does not answer at the start, or stays away for too long.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=version, prefer=version_under_way, tell=self._tell)
+        async with aclosing(watch_dataset(self.settings, found.id, version=found.version)) as events:
+            async for event in events:
+                yield event
+
+
+async def _resumable(pool: Pool, name_or_id: str) -> Dataset:
+    found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
+    if found.status not in OPEN:
+        raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
+    return found

@@ -1,0 +1,66 @@
+"""What calls return that several rooms have a part in; frozen."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from iqstream.catalogue.datasets import Dataset, held_of
+from iqstream.catalogue.failures import FailureCount
+from iqstream.catalogue.outcomes import OutcomeCount
+from iqstream.runtime.readable import Readable, Rows
+from schemas import DatasetSpec
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetReport(Readable):
+    """A version of a dataset, and why its samples were rejected or failed."""
+
+    dataset: Dataset
+    versions: Rows[Dataset]
+    """All of the dataset, newest first."""
+    outcomes: Rows[OutcomeCount]
+    failures: Rows[FailureCount]
+
+    @property
+    def held(self) -> str:
+        """Which of the dataset's samples the version holds, in words."""
+        return held_of(self.dataset, self.versions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Resumed(Readable):
+    """A submission that was gone on with."""
+
+    dataset: Dataset
+    shards: int
+    """Published by this call; 0: everything was submitted before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Submission(Readable):
+    """A dataset that was submitted."""
+
+    SHOWN: ClassVar = ("dataset_id", "name", "samples", "seed", "same_recordings")
+
+    spec: DatasetSpec
+    same_recordings: Rows[Dataset]
+    """Other datasets whose sample i is recorded as this one's, deleted ones too."""
+
+    @property
+    def dataset_id(self) -> str:
+        """Names the dataset in every other call."""
+        return self.spec.dataset_id
+
+    @property
+    def name(self) -> str:
+        """As it was given."""
+        return self.spec.name
+
+    @property
+    def samples(self) -> int:
+        """Asked for; of one that grows, at most."""
+        return self.spec.samples
+
+    @property
+    def seed(self) -> int:
+        """Of everything random."""
+        return self.spec.seed

@@ -1,0 +1,88 @@
+"""The front door for scripts and notebooks: the asynchronous one's calls, each returning when it is done."""
+
+import functools
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from iqstream.client.asynchronous import AsyncClient, aconnect, log
+from iqstream.client.background_loop import BackgroundLoop
+from iqstream.runtime.settings import Settings
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def connect(
+    settings: Settings | None = None,
+    *,
+    state_dir: Path | str | None = None,
+    tell: Callable[[str], None] = log.info,
+) -> "Client":
+    """Returns a client of the servers that the settings name, for `with` or until its `close()`.
+
+    Args:
+        settings: where the servers are; if not given, what the environment and the state directory say.
+        state_dir: the embedded servers of this directory instead, wherever the environment leads.
+        tell: is told in a sentence what was chosen where several things were possible: which version of a dataset.
+
+    Raises:
+        UserError: a setting is wrong or missing; lists all of them.
+    """
+    return Client(aconnect(settings, state_dir=state_dir, tell=tell))
+
+
+def _call(
+    method: "Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]",
+) -> "Callable[Concatenate[Client, P], T]":
+    @functools.wraps(method)
+    def call(self: "Client", /, *arguments: P.args, **named: P.kwargs) -> T:
+        return self._loop.run(method(self._client, *arguments, **named))
+
+    return call
+
+
+def _iteration(
+    method: "Callable[Concatenate[AsyncClient, P], AsyncGenerator[T, None]]",
+) -> "Callable[Concatenate[Client, P], Iterator[T]]":
+    @functools.wraps(method)
+    def iterate(self: "Client", /, *arguments: P.args, **named: P.kwargs) -> Iterator[T]:
+        return self._loop.iterate(method(self._client, *arguments, **named))
+
+    return iterate
+
+
+class Client:
+    """`AsyncClient` without `await`. Works within a running event loop, too: the calls run in a thread of their own."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+        self._loop = BackgroundLoop()
+        self.settings = client.settings
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(kafka={self.settings.kafka_bootstrap!r})"
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the client's thread. What it still does is cancelled."""
+        self._loop.close()
+
+    datasets = _call(AsyncClient.datasets)
+    dataset = _call(AsyncClient.dataset)
+    cancel = _call(AsyncClient.cancel)
+    check = _call(AsyncClient.check)
+    submit = _call(AsyncClient.submit)
+    begin_growth = _call(AsyncClient.begin_growth)
+    resume = _call(AsyncClient.resume)
+    resume_growth = _call(AsyncClient.resume_growth)
+    end = _call(AsyncClient.end)
+    watch = _iteration(AsyncClient.watch)
