@@ -1,4 +1,4 @@
-"""The README's command blocks, run as they stand there."""
+"""The command and Python blocks of the README and of the pages that it sends a newcomer to, run as they stand there."""
 
 import os
 import re
@@ -13,7 +13,8 @@ from iqstream.runtime.settings import PREFIX
 pytestmark = pytest.mark.stack
 
 README = Path("README.md").read_text(encoding="utf-8")
-FENCED = re.findall(r"```(\w*)\n(.*?)```", README, flags=re.DOTALL)
+PAGES = [README, *(Path("docs", name).read_text(encoding="utf-8") for name in ("running.md", "architecture.md"))]
+FENCED = [block for page in PAGES for block in re.findall(r"```(\w*)\n(.*?)```", page, flags=re.DOTALL)]
 BLOCKS = [text for language, text in FENCED if not language]
 PYTHON_BLOCKS = [text for language, text in FENCED if language == "python"]
 

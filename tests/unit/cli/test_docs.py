@@ -1,4 +1,4 @@
-"""What README and docs say stands: commands and options exist, Python runs, queries are tested, links lead on."""
+"""What README and docs say is true: commands and options exist, Python runs, queries are those that are tested."""
 
 import re
 import shlex
@@ -50,9 +50,9 @@ def test_every_make_target_exists(line):
         assert "=" in target or re.search(rf"^{target}:", targets, flags=re.MULTILINE), target
 
 
-@pytest.mark.parametrize("text", blocks(Path("README.md"), "python"))
+@pytest.mark.parametrize("text", blocks(Path("docs/architecture.md"), "python"))
 def test_the_python_runs(text):
-    exec(compile(text, "README.md", "exec"), {})
+    exec(compile(text, "docs/architecture.md", "exec"), {})
 
 
 def test_the_queries_are_those_that_the_demo_and_the_acceptance_run():
@@ -61,14 +61,3 @@ def test_the_queries_are_those_that_the_demo_and_the_acceptance_run():
     queries = [query for text in blocks(Path("README.md"), "sql") for query in text.split(";") if query.strip()]
     told = [re.sub(r"\s+", " ", query).strip() for query in queries]
     assert told == [re.sub(r"\s+", " ", query).strip(" ;") for query in EXAMPLES]
-
-
-def links():
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
-            yield pytest.param(page.parent / target, id=f"{page.name}: {target}")
-
-
-@pytest.mark.parametrize("target", list(links()))
-def test_every_link_leads_somewhere(target):
-    assert target.exists()
