@@ -1,24 +1,29 @@
 """One partition of `iq.features` from taking it over to letting it go: join, judge, store, all in one transaction.
 
-What it guarantees: every sample of the partition is decided once, its row, its dataset's counters and its dead letters
-agree with that decision, and nothing of it is lost or doubled by a restart at any moment. All of a batch is written in
-one PostgreSQL transaction together with the position to restart from. So either all of it is stored, or the next owner
-reads the same records again.
+What it guarantees: every sample of the partition is decided once, its row, its dataset's counters and its dead
+letters agree with that decision, and nothing of it is lost or doubled by a restart at any moment. All of a batch is
+written in one PostgreSQL transaction together with the position to restart from. So either all of it is stored, or
+the next owner reads the same records again.
 
-- Position: the row in PostgreSQL is the authority. Kafka's group offset is a copy, written afterwards for lag monitors.
-- Fencing: `take_over` raises the partition's owner epoch, but only as a member of the group's current generation, or a
-  thawed worker would fence its successor. `store_offset` fails unless the epoch is still ours, and rolls the batch back.
+- Position: the row in PostgreSQL is the authority. Kafka's group offset is a copy, written afterwards for lag
+  monitors.
+- Fencing: `take_over` raises the partition's owner epoch, but only as a member of the group's current generation, or
+  a thawed worker would fence its successor. `store_offset` fails unless the epoch is still ours, and rolls the batch
+  back.
 - Restart: a sample is open until all its receivers are there. The stored position is the offset of the oldest open
-  sample's first record, so no open sample is lost with the process. Records of decided samples behind it are read again;
-  the ledger (`heimdall.sample_outcomes`) recognises them, and they change nothing. Only a higher replay generation does.
+  sample's first record, so no open sample is lost with the process. Records of decided samples behind it are read
+  again; the ledger (`heimdall.sample_outcomes`) recognises them, and they change nothing. Only a higher replay
+  generation does.
 
 The order within the transaction (`_commit`):
 
 1. Lock the datasets, in the same order in every sink: two sinks that share datasets cannot deadlock. This also reads
-   which of them are cancelled or deleted, so their records are dropped in the transaction that would have stored them.
+   which of them are cancelled or deleted, so their records are dropped in the transaction that would have stored
+   them.
 2. Read what was decided of these samples before. It cannot change now: all writers hold the lock first.
 3. Join and judge, in a thread: heartbeats must not wait for it.
-4. Write outcomes, counters and rows, then dead letters. A sample that the database rejects fails alone, by a savepoint.
+4. Write outcomes, counters and rows, then dead letters. A sample that the database rejects fails alone, by a
+   savepoint.
 5. Store the position, last: it is what fails when the partition is no longer ours.
 6. After the commit, and only then: announce what is complete, wake the saver, publish the position to Kafka.
 """

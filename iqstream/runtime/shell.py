@@ -1,8 +1,8 @@
 """The shell around every stage: a member of a consumer group that owns partitions and serves each by itself.
 
-What it guarantees: of one partition, records are handled in offset order, each batch by one owner, from the position that
-was committed last. What is done with the records, and how results and position are committed together, is the business
-of an `Ownership` (`transactions.py`, `sink/partition.py`); the shell decides when.
+What it guarantees: of one partition, records are handled in offset order, each batch by one owner, from the position
+that was committed last. What is done with the records, and how results and position are committed together, is the
+business of an `Ownership` (`transactions.py`, `sink/partition.py`); the shell decides when.
 
 An assigned partition goes through these steps, in a task of its own:
 
@@ -11,17 +11,18 @@ An assigned partition goes through these steps, in a task of its own:
 2. Take over: `Ownership.take_over` fences the former owner, then reads the committed position. In the other order the
    former owner could still move the position after it was read.
 3. Seek there and resume. The `Inbox` drops what the client had fetched for an earlier position.
-4. Serve: fetch a batch, `handle` it (compute, emit, commit), accept it; then the next. Between batches a stop, a closed
-   gate (backpressure) and idleness are seen to. A gate pauses and keeps polling, outside any transaction.
-5. After any error or missed deadline: close the ownership and go back to step 2 with a new one. Whether the last commit
-   succeeded is unknown then, and reading the position again answers it. So nothing is retried in place, and no client
-   that failed is used again.
+4. Serve: fetch a batch, `handle` it (compute, emit, commit), accept it; then the next. Between batches a stop, a
+   closed gate (backpressure) and idleness are seen to. A gate pauses and keeps polling, outside any transaction.
+5. After any error or missed deadline: close the ownership and go back to step 2 with a new one. Whether the last
+   commit succeeded is unknown then, and reading the position again answers it. So nothing is retried in place, and no
+   client that failed is used again.
 
-One task per partition, since a partition that waits (for a hanging transaction, a lock, a missing position) must not hold
-up the others. Errors that retrying does not mend (`FATAL`) end the worker with a message; a missing position is retried
-slowly, as somebody has to set it. A revoked partition's task is cancelled within `REVOKE_DEADLINE_S`, below the rebalance
-timeout; since a client may swallow the cancellation, a task also asks before each step whether it is still the owner.
-A worker that has records and makes no progress for `STUCK_AFTER_S` ends itself; its service starts a new one.
+One task per partition, since a partition that waits (for a hanging transaction, a lock, a missing position) must not
+hold up the others. Errors that retrying does not mend (`FATAL`) end the worker with a message; a missing position is
+retried slowly, as somebody has to set it. A revoked partition's task is cancelled within `REVOKE_DEADLINE_S`, below
+the rebalance timeout; since a client may swallow the cancellation, a task also asks before each step whether it is
+still the owner. A worker that has records and makes no progress for `STUCK_AFTER_S` ends itself; its service starts a
+new one.
 """
 
 import asyncio
