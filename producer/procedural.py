@@ -1,4 +1,4 @@
-"""Made-up ground: a coarse relief, fractal detail, and every receiver at its stated altitude."""
+"""Procedural terrain: a coarse relief, fractal detail, and every receiver at its stated altitude."""
 
 import math
 from collections.abc import Sequence

@@ -55,7 +55,7 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_T
 
     Depends on the content of the spec and the index alone, not on dataset_id, name, version or samples
     (which the frames repeat), nor on what was made before. `tiles` gives the content of terrain tiles, which
-    the spec names by their digest; made-up terrain needs none.
+    the spec names by their digest; procedural terrain needs none.
 
     Raises:
         WrongGenerator: the spec names another generator version.

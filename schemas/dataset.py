@@ -70,8 +70,8 @@ def require_one_ground(one: Receiver, other: Receiver) -> None:
     """Raises ValueError unless two receivers of one spot have one altitude."""
     if one.altitude_m != other.altitude_m:
         raise ValueError(
-            f"receivers: {one.rx_id} and {other.rx_id} stand on one spot, but on ground of {one.altitude_m:g} m and "
-            f"{other.altitude_m:g} m: altitude_m is the ground's, antenna_height_m may differ"
+            f"receivers: {one.rx_id} and {other.rx_id} have the same coordinates but altitudes of {one.altitude_m:g} m "
+            f"and {other.altitude_m:g} m: altitude_m is the ground's, so make them equal; antenna_height_m may differ"
         )
 
 
@@ -230,7 +230,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         ids = [receiver.rx_id for receiver in self.receivers]
         twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
         if twice:
-            raise ValueError(f"receivers: rx_id {', '.join(twice)} stands more than once")
+            raise ValueError(f"receivers: rx_id {', '.join(twice)} is duplicated")
         for one, other in combinations(self.receivers, 2):
             if (one.latitude, one.longitude) == (other.latitude, other.longitude):
                 require_one_ground(one, other)

@@ -82,7 +82,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
         counts = {features * len(STATISTICS): version for version, features in FEATURES_OF_VERSION.items()}
         if len(self.values) not in counts:
             known = ", ".join(f"version {version} has {count}" for count, version in counts.items())
-            raise ValueError(f"values: {len(self.values)} are those of no version; {known}")
+            raise ValueError(f"values: {len(self.values)} is the count of no version; {known}")
         return counts[len(self.values)]
 
     @property

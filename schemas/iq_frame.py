@@ -151,7 +151,7 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         if self.iq.format != "B" or self.iq.ndim != 1:
-            raise ValueError(f"iq: a view of format {self.iq.format!r}, not of bytes: cast it to 'B'")
+            raise ValueError(f"iq: a memoryview of format {self.iq.format!r}, not of bytes: cast it to 'B'")
         size = component_dtype(self.datatype).itemsize * 2
         if len(self.iq) > MAX_IQ_BYTES:
             raise ValueError(f"iq: {len(self.iq)} bytes, at most {MAX_IQ_BYTES}")

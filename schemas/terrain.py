@@ -43,4 +43,4 @@ class Terrain(Checked, frozen=True, kw_only=True):
         names = [tile.name for tile in self.tiles]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(f"tiles: {', '.join(twice)} stands more than once")
+            raise ValueError(f"tiles: {', '.join(twice)} is duplicated")

@@ -1,4 +1,4 @@
-"""Diffraction losses of the generator beside Longley-Rice (package `itmlogic`) over many made-up paths.
+"""Diffraction losses of the generator beside Longley-Rice (package `itmlogic`) over many procedural paths.
 
 Both see the same profile, antennas, frequency and effective radius. Longley-Rice gives its reference attenuation
 (median beyond free space, without its statistics of time, place and situation).

@@ -174,8 +174,8 @@ def chapter(found: list[Comparison], images: str) -> Iterator[str]:
     yield "`itmlogic`, vertical polarisation. **Over a bare sphere**"
     yield f"({len(smooth)} paths of 5-80 km, 50-432 MHz, before its scatter sets in) the two differ by"
     yield f"{gaps.mean():+.1f} dB on average and {np.abs(gaps).max():.1f} dB at most: the same physics."
-    yield f"**Over made-up ground** ({len(found)} paths, each with a seed of its own, 5-200 km, antennas 1.5-30 m and"
-    yield "20 m, 50-500 MHz), ours less Longley-Rice's:\n"
+    yield f"**Over procedural terrain** ({len(found)} paths, each with a seed of its own, 5-200 km, antennas 1.5-30 m"
+    yield "and 20 m, 50-500 MHz), ours less Longley-Rice's:\n"
     yield "| receiver | paths | bias | spread | 5-95 % | bias without its clutter factor | its mean loss |"
     yield "|---|---|---|---|---|---|---|"
     for row in by_regime(found):
@@ -194,8 +194,9 @@ def chapter(found: list[Comparison], images: str) -> Iterator[str]:
     yield "horizon of flat ground it goes over to tropospheric scatter, which is not modelled here: there our loss"
     yield "keeps growing."
     yield f"\n![Ours against Longley-Rice]({images}/propagation-longley-rice.svg)\n"
-    yield "## Ground\n\nThe default dataset's made-up ground, its receivers, and a profile from Giaveno to Milan.\n"
-    yield f"![Made-up ground]({images}/propagation-ground.png)\n"
+    yield "## Terrain\n\nThe default dataset's procedural terrain, its receivers, and a profile from Giaveno to"
+    yield "Milan.\n"
+    yield f"![Procedural terrain]({images}/propagation-ground.png)\n"
     yield "| Hurst exponent asked for | measured, 200 m to 3.2 km |\n|---|---|"
     for hurst in (0.7, 0.8, 0.9):
         yield f"| {hurst} | {hurst_exponent(hurst):.3f} |"

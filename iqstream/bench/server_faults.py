@@ -76,7 +76,7 @@ async def refused_record(ground: Ground, fault: Fault) -> Recovery:
         while (row := await _dataset(ground, spec)) is None or row.status != "complete":
             await asyncio.sleep(POLL_S)
     if row.failed != spec.samples:
-        raise Failed(f"{row.failed} of {spec.samples} samples failed of which every frame is refused")
+        raise Failed(f"{row.failed} of {spec.samples} samples failed, although the broker rejects all of their frames")
     return Recovery(kind=fault.kind, down_s=0.0, recovery_s=now_s() - began_s)
 
 

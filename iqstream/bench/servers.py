@@ -86,7 +86,7 @@ class BenchServers:
         """Kill -9 of a server and of its children."""
         process = self._servers[name].running()
         if process is None:
-            raise RuntimeError(f"{name} does not run")
+            raise RuntimeError(f"{name} is not running")
         family = [process, *process.children(recursive=True)]
         for member in family:
             try:
@@ -170,7 +170,7 @@ def _limit_files(process: psutil.Process, limit_bytes: int | None) -> None:
             check=False,  # it may have ended meanwhile
         )
     except FileNotFoundError:
-        raise UserError("a full disk is played with `prlimit`: install it (package util-linux).") from None
+        raise UserError("a full disk is simulated with `prlimit`: install it (package util-linux).") from None
 
 
 @asynccontextmanager

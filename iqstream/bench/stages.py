@@ -121,7 +121,7 @@ class Stages:
             code = await asyncio.to_thread(service.process.wait, STOP_DEADLINE_S)
         except subprocess.TimeoutExpired:
             _kill_family(service.process.pid)
-            raise Failed(f"the {service.stage} does not stop within {STOP_DEADLINE_S:.0f} s of SIGTERM") from None
+            raise Failed(f"the {service.stage} did not stop within {STOP_DEADLINE_S:.0f} s of SIGTERM") from None
         self._services.remove(service)
         return code
 

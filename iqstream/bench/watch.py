@@ -96,7 +96,7 @@ class Watch:
                 while not any(map((await self.next_reading()).has_work, partitions)):
                     pass
         except TimeoutError:
-            raise Failed(f"nothing to do in {deadline_s:.0f} s on {_names(partitions)}") from None
+            raise Failed(f"no work arrived within {deadline_s:.0f} s on {_names(partitions)}") from None
 
     async def went_on(self, partitions: Collection[TopicPartition], *, deadline_s: float) -> WentOn:
         """Waits until each partition that has work now has moved; if none has, until one had some and moved.
@@ -117,7 +117,7 @@ class Watch:
                         idle_until_s = reading.at_s
                     waiting -= waiting if any_of_them and moved else moved
         except TimeoutError:
-            raise Failed(f"nothing moves in {deadline_s:.0f} s on {_names(waiting)}") from None
+            raise Failed(f"no progress within {deadline_s:.0f} s on {_names(waiting)}") from None
         return WentOn(reading.at_s, idle_until_s)
 
     async def members(self, stage: str) -> dict[str, list[TopicPartition]]:

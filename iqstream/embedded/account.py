@@ -35,8 +35,8 @@ def account_for(paths: Iterable[Path]) -> Account | None:
     tool = shutil.which("setpriv")
     if tool is None:
         raise UserError(
-            f"PostgreSQL does not run as root, and the account it would use cannot pass {closed}. Run iqstream "
-            "as an ordinary user, move the project (and its Python environment) to where others may pass, or "
+            f"PostgreSQL does not run as root, and the account that it would use cannot enter {closed}. Run iqstream "
+            "as an ordinary user, move the project (and its Python environment) to where other users may enter, or "
             "install `setpriv` (package util-linux)."
         )
     capability = "+dac_read_search"

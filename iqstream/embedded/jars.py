@@ -84,7 +84,7 @@ def ensure_jars(cache: Path, jars: Sequence[Jar], report: Report, fetch: Fetch) 
     except OSError as error:
         raise UserError(
             f"cannot use the cache {folder}: {error.strerror or error}. "
-            "Set IQSTREAM_CACHE_DIR to a directory that you may write."
+            "Set IQSTREAM_CACHE_DIR to a directory that you can write to."
         ) from error
     return [path for _, path in wanted]
 
@@ -138,7 +138,7 @@ def _download(folder: Path, missing: Sequence[tuple[Jar, Path]], report: Report,
             if not _is_intact(file, jar):
                 raise UserError(
                     f"{jar.coordinate} as downloaded has sha256 {sha256_of(file)} and {jar.sha256} is pinned: "
-                    "it was changed on the way or at its source, and is not used."
+                    "it was modified, and is not used."
                 )
             file.replace(path)
         with counting:

@@ -165,7 +165,7 @@ async def bring_up(server: Server, *, save: Callable[[], None], deadline_s: floa
             await asyncio.to_thread(_end, server, record)
             save()
             if ended and attempt < _START_ATTEMPTS:
-                _log.warning("%s ended while it started, its log is %s.1 now: once more", server.name, server.log_path)
+                _log.warning("%s ended during its start (log: %s.1): starting it again", server.name, server.log_path)
                 continue
             raise
         return True
@@ -212,5 +212,5 @@ async def _answer(server: Server, ports: Mapping[str, int], record: ProcessRecor
             continue
         raise Unreachable(
             f"{problem}. The end of its log, {server.log_path}:\n{tail(server.log_path)}\n"
-            "`iqstream down`, then `iqstream up` starts the servers afresh; the data stays."
+            "`iqstream down`, then `iqstream up` restarts the servers; the data stays."
         )

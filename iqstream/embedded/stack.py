@@ -196,7 +196,7 @@ def _first_state(path: Path) -> StackState:
     left = [name for name in ("kafka", "postgres") if (path / name / "data").exists()]
     if left:
         raise UserError(
-            f"{path} holds data of {' and '.join(left)} but no state.json, which has the passwords to it: put "
+            f"{path} holds data of {' and '.join(left)} but no state.json, which has its passwords: put "
             f"the file back, or remove {path} to start with an empty stack."
         )
     state = new_state()

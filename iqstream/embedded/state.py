@@ -106,7 +106,7 @@ def load_state(path: Path) -> StackState | None:
         raise UserError(f"cannot read {file}: {error.strerror or error}. Run the command as its owner.") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UserError(
-            f"{file} cannot be read ({error}). It holds the passwords of the data beside it: put it back from "
+            f"{file} cannot be read ({error}). It holds the passwords of the data beside it: restore it from "
             f"a copy, or remove {path} to start with an empty stack."
         ) from error
 

@@ -88,7 +88,7 @@ def require_place(path: Path, file_format: str, *, force: bool) -> None:
     beside = (description_path(path),) if file_format == "csv" else ()
     for taken in (path, card_path(path), *beside):
         if taken.exists() and not taken.is_file():
-            raise UserError(f"{taken} is no regular file, and an export would replace it: choose another --output")
+            raise UserError(f"{taken} is not a regular file, and an export would replace it: choose another --output")
         if os.path.lexists(taken) and not force:
             raise UserError(f"{taken} exists: choose another --output, or add --force")
 

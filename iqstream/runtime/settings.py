@@ -140,7 +140,7 @@ class Settings:
         ),
     ] = ""
     metrics_host: Annotated[str, Setting("The address that workers serve their metrics on", value.host)] = "127.0.0.1"
-    terrain_dir: Annotated[str, Setting("A directory of SRTM tiles; empty: made-up terrain", value.directory)] = ""
+    terrain_dir: Annotated[str, Setting("A directory of SRTM tiles; empty: procedural terrain", value.directory)] = ""
 
 
 def setting_of(name: str) -> Setting:

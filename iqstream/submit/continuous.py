@@ -82,8 +82,8 @@ async def grow(
             await _submit_until(stop, settings, pool, spec, pace, on_tick)
         except ProducerFenced:
             raise Failed(
-                f"nothing more is submitted to {spec.name!r} from here: another `iqstream datasets resume` or `end` "
-                f"has taken it over, or this one stood still for too long. `iqstream datasets show {spec.dataset_id}`"
+                f"this generator no longer submits to {spec.name!r}: another `iqstream datasets resume` or `end` "
+                f"has taken it over, or this one was stopped for too long. `iqstream datasets show {spec.dataset_id}`"
             ) from None
         except _AWAY as error:
             if not stop.is_set():
@@ -126,8 +126,8 @@ async def _submit_until(
     async with shard_publisher(settings, spec) as publisher:
         if publisher.samples == 0 and (await _read(pool, spec)).decided:
             raise Failed(
-                f"the broker has forgotten how much of {spec.name!r} was submitted (`offsets.retention.minutes` after "
-                f"the last time): `iqstream datasets end {spec.dataset_id}` ends it at what was decided"
+                f"the broker has forgotten how much of {spec.name!r} was submitted (its `offsets.retention.minutes` "
+                f"have passed): `iqstream datasets end {spec.dataset_id}` ends it at the samples decided so far"
             )
         while not stop.is_set() and publisher.samples < spec.samples:
             dataset = await _read(pool, spec)

@@ -61,7 +61,7 @@ def check_frames(spec: DatasetSpec, limit_bytes: int) -> None:
         ways.append("datatype auto, with half the bytes")
     raise UserError(
         f"capture: a recording of {capture.capture_ms} ms at {capture.sample_rate_hz:g} Hz ({spec.datatype}) is up to "
-        f"{largest:,} bytes on {FRAMES}, which takes {limit_bytes:,} at most. "
+        f"{largest:,} bytes on {FRAMES}, which accepts at most {limit_bytes:,}. "
         + (f"What fits: {', or '.join(ways)}." if ways else f"Raise {' and '.join(LIMITING)} of {FRAMES}.")
     )
 
@@ -77,8 +77,8 @@ def check_shards(spec: DatasetSpec, limit_bytes: int) -> None:
         return _shard_fits(msgspec.structs.replace(spec, terrain=terrain), limit_bytes)
 
     raise UserError(
-        f"terrain.tiles: with {len(tiles)} tiles the spec is larger than {JOBS} and its readers take; at most "
-        f"{_most(len(tiles), fits)} fit. Use the tiles around the receivers alone"
+        f"terrain.tiles: with {len(tiles)} tiles the spec is larger than {JOBS} and its readers accept; at most "
+        f"{_most(len(tiles), fits)} fit. Use only the tiles around the receivers"
     )
 
 

@@ -25,11 +25,11 @@ def read_receivers(path: Path) -> tuple[Receiver, ...]:
         raise UserError(f"receivers file {path} cannot be read: {error}") from None
     rows = csv.DictReader(text.splitlines())
     columns = [name.strip() for name in rows.fieldnames or []]
-    wrong = [name for name in REQUIRED if name not in columns] + [
-        f"not {name}" for name in columns if name not in {*REQUIRED, *OPTIONAL}
+    wrong = [f"{name} is missing" for name in REQUIRED if name not in columns] + [
+        f"{name} is unknown" for name in columns if name not in {*REQUIRED, *OPTIONAL}
     ]
     if wrong:
-        raise UserError(f"{path}, line 1: columns wanted: {', '.join(wrong)}. Example:\n{EXAMPLE}")
+        raise UserError(f"{path}, line 1: columns: {', '.join(wrong)}. Example:\n{EXAMPLE}")
     rows.fieldnames = columns
     receivers = [_receiver(path, rows.line_num, row) for row in rows]
     if len(receivers) < 2:
@@ -46,7 +46,7 @@ def read_receivers(path: Path) -> tuple[Receiver, ...]:
 
 def _receiver(path: Path, line: int, row: dict[str | None, str | None]) -> Receiver:
     if None in row or any(value is None for value in row.values()):
-        raise UserError(f"{path}, line {line}: not as many values as columns")
+        raise UserError(f"{path}, line {line}: the number of values differs from the number of columns")
     values = {str(name): (text or "").strip() for name, text in row.items()}
     values = {name: text for name, text in values.items() if text or name in REQUIRED}
     try:

@@ -159,5 +159,5 @@ async def delete_records(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan])
         try:
             await admin.delete_records({p: RecordsToDelete(before_offset=plan.before) for p, plan in going.items()})
         except KafkaError as error:
-            raise Failed(f"Kafka does not delete records: {type(error).__name__} {error}") from None
+            raise Failed(f"Kafka did not delete the records: {type(error).__name__} {error}") from None
     return sum(plan.goes for plan in going.values())

@@ -151,5 +151,5 @@ def test_a_question_without_a_terminal_names_the_option_that_answers_it(told, da
 def test_a_device_is_not_replaced_by_an_export(told):
     export = next(command for command, _ in told if command[1] == "export")
     code, _, err = told[export, "utf-8"]
-    assert (code, "/dev/null is no regular file" in err) == (2, True)
+    assert (code, "/dev/null is not a regular file" in err) == (2, True)
     assert Path("/dev/null").is_char_device()

@@ -1,4 +1,4 @@
-"""Where an export goes: it replaces what it was told to replace, and never what is no regular file."""
+"""Where an export goes: it replaces what it was told to replace, and never what is not a regular file."""
 
 import os
 from pathlib import Path
@@ -34,13 +34,13 @@ def a_link_to_a_device(path):
 def test_what_is_no_regular_file_is_not_replaced_even_by_force(tmp_path, make, place):
     make(tmp_path / place)
     for force in (False, True):
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="is not a regular file"):
             require_place(tmp_path / "data.csv", "csv", force=force)
 
 
 def test_a_device_is_not_replaced_by_force():
     for path in (Path("/dev/null"), Path("/dev/full")):
-        with pytest.raises(UserError, match="no regular file"):
+        with pytest.raises(UserError, match="is not a regular file"):
             require_place(path, "parquet", force=True)
 
 

@@ -1,4 +1,4 @@
-"""Made-up ground and the profiles over it."""
+"""Procedural terrain and the profiles over it."""
 
 import msgspec
 import numpy as np

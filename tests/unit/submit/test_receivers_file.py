@@ -32,7 +32,7 @@ def test_an_optional_column_is_read(tmp_path):
         (HEAD + "a,45,7,1\nb,46,8,1\nc,146,8,1\n", "line 4"),
         (HEAD + "a,45,7,1\nb,46,8,1\nc,146,8,1\n", "latitude"),
         (HEAD + "a,45,7,1\nb,nord,8,1\n", "line 3"),
-        (HEAD + "a,45,7,1\nb,46,8\n", "line 3: not as many values"),
+        (HEAD + "a,45,7,1\nb,46,8\n", "line 3: the number of values differs"),
         (HEAD + "a,45,7,1\na,46,8,1\n", "is on line 2 too"),
         (HEAD + "a,45,7,1\n", "at least 2"),
         (HEAD + "a b,45,7,1\nc,46,8,1\n", "rx_id"),
