@@ -54,7 +54,7 @@ def test_no_frame_is_larger_than_was_reckoned_nor_much_smaller(name):
 )
 def test_the_largest_recording_that_is_named_fits_and_no_longer_one(capture, datatype, limit):
     spec = variant(capture=Capture(**capture), datatype=datatype)
-    with pytest.raises(UserError, match=f"{limit:,} at most") as refused:
+    with pytest.raises(UserError, match=f"at most {limit:,}") as refused:
         check_frames(spec, limit)
     most_ms, most_hz = (
         int(re.search(rf"{name} of at most (\d+)", str(refused.value))[1]) for name in ("capture_ms", "sample_rate_hz")
