@@ -14,7 +14,7 @@ HALF_BANDWIDTH_HZ = HIGHEST_HZ
 def am(
     count: int, *, sample_rate_hz: float, modulation_depth: float, pace: np.random.Generator, noise: StreamKey
 ) -> LinearlyModulated:
-    """Carrier and speech s, x = 1 + modulation_depth s(t): between 1 - depth and 1 + depth, in pauses 1."""
+    """Returns carrier and speech s, x = 1 + modulation_depth s(t): between 1 - depth and 1 + depth; 1 in pauses."""
     duration_s = nodes_for(count, AUDIO_RATE_HZ / sample_rate_hz) / AUDIO_RATE_HZ
     audio = speech_like_audio(duration_s, AUDIO_RATE_HZ, pace=pace, noise=noise)
     envelope = (1 + np.float32(modulation_depth) * audio).astype(np.complex64)

@@ -106,7 +106,7 @@ def series_gains(
     blocks: int,
     series: npt.NDArray[np.float32],
 ) -> None:
-    """H0, -H1 and H2 of a bundle at every block end, float32 pairs (3, 2 ((nodes - 1) blocks + 1)).
+    """Returns H0, -H1 and H2 of a bundle at every block end, float32 pairs (3, 2 ((nodes - 1) blocks + 1)).
 
     Taps are summed on the nodes, the sums run as Hermite cubics between them.
     """

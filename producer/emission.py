@@ -53,7 +53,7 @@ def emissions(modulation: Modulation, scenario: Scenario) -> tuple[Emission, ...
 
 
 def half_bandwidth_hz(emission: Emission) -> float:
-    """How far the emission reaches from its carrier frequency."""
+    """Returns how far the emission reaches from its carrier frequency, Hz."""
     match emission.modulation:
         case "nbfm":
             return nbfm.half_bandwidth_hz(emission.peak_deviation_hz)
@@ -69,7 +69,7 @@ def half_bandwidth_hz(emission: Emission) -> float:
 
 
 def emit(emission: Emission, count: int, *, sample_rate_hz: float, seed: int, sample_idx: int) -> Waveform:
-    """`count` samples of the emission; power 1 is its rated power, the EIRP.
+    """Returns `count` samples of the emission; power 1 is its rated power, the EIRP.
 
     That is the power of the carrier, or for single sideband the peak envelope power (ITU Radio Regulations 1.156-161).
     """
@@ -108,7 +108,7 @@ def draw_emission(scenario: Scenario, stream: np.random.Generator) -> Emission:
 
 
 def placement_reach_hz(spec: DatasetSpec, emission: Emission) -> float:
-    """How far from the window's centre the emission may stand so that all of it is recorded.
+    """Returns how far from the window's centre the carrier may be, Hz, so that all of the emission is recorded.
 
     Raises:
         ValueError: as `require_bandwidth`.

@@ -43,7 +43,7 @@ class Grid:
 
 
 def gain_grid(count: int, sample_rate_hz: float, doppler_max_hz: float) -> Grid:
-    """The coarsest grid over `count` samples on which the interpolated gains are accurate."""
+    """Returns the coarsest grid over `count` samples on which the interpolated gains are accurate."""
     step_rad = 2 * math.pi * doppler_max_hz / sample_rate_hz
     block = MAX_BLOCK
     while block > 1 and block * step_rad > LINEAR_STEP_RAD:
@@ -63,7 +63,7 @@ def tap_gains(
     nodes: int,
     scatter: StreamKey,
 ) -> tuple[npt.NDArray[np.complex64], npt.NDArray[np.complex64]]:
-    """Fading gains of all taps on nodes `node_s` apart, and their slopes per node.
+    """Returns the fading gains of all taps on nodes `node_s` apart, and their slopes per node.
 
     Returns:
         Two arrays, complex64, shape (taps, nodes); the mean of sum |h|^2 over realisations is `mean_power`.

@@ -22,7 +22,7 @@ _LENGTH_BYTES = 5
 
 
 def largest_frame_bytes(spec: DatasetSpec) -> int:
-    """Bytes of the largest frame that a sample of the spec can become; at most some dozens more than any will have."""
+    """Returns the bytes of the largest frame that a sample of the spec can have, or a few dozen more."""
     frame = largest_frame(spec)
     head = len(encode(frame)) - len(frame.iq)
     sample = 2 * component_dtype(frame.datatype).itemsize

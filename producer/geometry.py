@@ -1,4 +1,4 @@
-"""Places, distances and times of flight on a spherical earth."""
+"""Coordinates, distances and times of flight on a spherical earth."""
 
 import math
 
@@ -7,7 +7,7 @@ SPEED_OF_LIGHT_M_S = 299_792_458.0
 
 
 def ground_distance_m(lat_1: float, lon_1: float, lat_2: float, lon_2: float) -> float:
-    """Great-circle distance of two places in degrees (haversine formula)."""
+    """Returns the great-circle distance in metres of two places given in degrees (haversine formula)."""
     phi_1, phi_2 = math.radians(lat_1), math.radians(lat_2)
     half_height = math.sin((phi_2 - phi_1) / 2)
     half_width = math.sin(math.radians(lon_2 - lon_1) / 2)
@@ -40,5 +40,5 @@ def midpoint(lat_1: float, lon_1: float, lat_2: float, lon_2: float) -> tuple[fl
 
 
 def time_of_flight_us(distance_m: float) -> float:
-    """Time that a wave takes over the distance."""
+    """Returns the time that a wave takes to travel the distance, microseconds."""
     return distance_m / SPEED_OF_LIGHT_M_S * 1e6

@@ -1,4 +1,4 @@
-"""The ground that a dataset names."""
+"""The terrain that a dataset asks for."""
 
 import math
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from schemas import DatasetSpec
 
 @dataclass(frozen=True, slots=True)
 class LevelGround:
-    """Land of one height everywhere, where a dataset has no terrain."""
+    """Land of the same height everywhere, for a dataset without terrain."""
 
     altitude_m: float
 
@@ -27,7 +27,7 @@ class LevelGround:
 
 
 def ground_of(spec: DatasetSpec, tiles: Tiles) -> Ground:
-    """The ground of a dataset.
+    """Returns the terrain of a dataset.
 
     Raises:
         MissingTile: the spec names a tile that `tiles` has not, or has with another content.

@@ -1,4 +1,4 @@
-"""What a receiver's analogue part does to signal and noise alike; all of it is off by default.
+"""Impairments by a receiver's analogue front end, of signal and noise alike; all off by default.
 
 In the order of the way through a direct-conversion receiver: the local oscillator's phase noise, the two
 branches' unequal gain and phase, their offset, the converter's limits.
@@ -24,7 +24,7 @@ _LARGEST_STEP = F32(2**30)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Impaired:
-    """What came of it in one recording, in units of the noise's standard deviation per component."""
+    """The impairments as realised in one recording, in units of the noise's standard deviation per component."""
 
     peak: float
     """Largest magnitude of a component."""
@@ -159,7 +159,7 @@ def unbalance(
 
 @kernel
 def clip(components: npt.NDArray[np.float32], level: np.float32) -> tuple[np.float32, int]:
-    """Limit every component to +-level; the largest magnitude then, and how many stand at the limit."""
+    """Limit every component to +-level; returns the largest magnitude then, and how many are at the limit."""
     peak, clipped = F32(0.0), 0
     for i in range(components.size):
         value = components[i]

@@ -1,4 +1,4 @@
-"""The echoes of a path: how many, how late, how strong."""
+"""The echoes of a path: their number, delays and powers."""
 
 import math
 from dataclasses import dataclass

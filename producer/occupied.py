@@ -19,7 +19,7 @@ MARGIN = 1.5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """Of the waveform while it is recorded."""
+    """Mean power and occupied bandwidth of the waveform while it is recorded."""
 
     mean_power_db: float
     """Over the rated power; -300 where nothing is sent."""

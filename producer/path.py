@@ -1,4 +1,4 @@
-"""The way from the transmitter to each receiver: budget, echoes, motion, frequency."""
+"""The path from the transmitter to each receiver: link budget, echoes, motion, frequency."""
 
 import math
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from schemas import DatasetSpec, Receiver
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Path:
-    """The way to one receiver."""
+    """The path to one receiver."""
 
     number: int
     receiver: Receiver
@@ -55,7 +55,7 @@ class Path:
 
 
 def draw_paths(spec: DatasetSpec, sample_idx: int, scene: Scene, ground: Ground) -> tuple[Path, ...]:
-    """The link budget over the ground and the echoes of every receiver."""
+    """Returns the path to every receiver: the link budget over terrain, and the echoes."""
     shadowing_db = draw_shadowing_db(
         spec.receivers,
         sigma_db=spec.propagation.shadowing_sigma_db,

@@ -44,13 +44,13 @@ class ProceduralGround:
         return heights
 
     def drawn_m(self, latitudes: Floats, longitudes: Floats) -> Floats:
-        """The same before it is bent to the receivers' altitudes."""
+        """Returns the same before it is adjusted to the receivers' altitudes."""
         heights = np.empty(latitudes.size)
         fill_drawn(latitudes, longitudes, GRID_M, self.stations, self.gains, self.keys, self.east_m_per_degree, heights)
         return heights
 
     def is_sea(self, latitude: float, longitude: float) -> bool:
-        """Whether the coarse relief lies under the sea and so does the ground."""
+        """Returns where both the coarse relief and the terrain are below sea level."""
         coarse_m, weight = coarse_relief(latitude, longitude, GRID_M, self.stations)
         if weight == 0.0 or coarse_m >= 0.0:
             return False
@@ -90,7 +90,7 @@ def fill_drawn(
     east_m_per_degree: float,
     out: Floats,
 ) -> None:
-    """Relief and detail at every place, before they are bent to the receivers."""
+    """Relief and detail at every place, before they are adjusted to the receivers."""
     east_m, north_m, detail = np.empty(out.size), np.empty(out.size), np.empty(out.size)
     for i in range(out.size):
         east_m[i] = _turned(longitudes[i] - stations[0, 1]) * east_m_per_degree

@@ -54,7 +54,7 @@ class PathLoss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TerrainLoss:
-    """What the ground of a path does to a wave."""
+    """What the terrain of a path does to a wave."""
 
     diffraction_db: float
     clearance_m: float

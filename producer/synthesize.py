@@ -51,7 +51,7 @@ class WrongGenerator(ValueError):
 
 
 def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_TILES) -> Sample:
-    """What the receivers of `spec` record of transmission `sample_idx`.
+    """Returns what the receivers of `spec` record of transmission `sample_idx`.
 
     Depends on the content of the spec and the index alone, not on dataset_id, name, version or samples
     (which the frames repeat), nor on what was made before. `tiles` gives the content of terrain tiles, which
@@ -89,7 +89,7 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_T
 
 
 def transmit(spec: DatasetSpec, sample_idx: int, scene: Scene, paths: tuple[Path, ...]) -> Transmission:
-    """The emission, from early enough for the most distant receiver to late enough for the nearest."""
+    """Returns the emission, early enough for the most distant receiver and late enough for the nearest."""
     shifts = [bundle.shift for path in paths for bundle in path.bundles]
     origin, rate_hz = max(shifts), waveform_rate_hz(spec.capture.sample_rate_hz)
     count = (spec.capture.samples - 1) * oversampling(spec.capture.sample_rate_hz) + 1 + origin - min(shifts)

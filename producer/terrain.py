@@ -1,4 +1,4 @@
-"""The ground under a path: who knows its height, and the profile between two places."""
+"""Terrain under a path: where heights come from, and the profile between two places."""
 
 import math
 from dataclasses import dataclass
@@ -38,14 +38,14 @@ class Profile:
 
 
 def height_m(ground: Ground, latitude: float, longitude: float) -> float:
-    """Ground above sea level at one place."""
+    """Returns the terrain height at one place, metres above sea level."""
     return float(ground.heights_m(np.array([latitude]), np.array([longitude]))[0])
 
 
 def profile(
     ground: Ground, start: tuple[float, float, float], end: tuple[float, float, float], *, step_m: float
 ) -> Profile:
-    """Ground from one place to another in steps of at most `step_m`, along the great circle.
+    """Returns the terrain between two places along the great circle, in steps of at most `step_m`.
 
     The way is the parabola in degrees through both ends and the great circle's midpoint: at 330 km it is
     nowhere farther than 20 m from the great circle, at 100 km 0.6 m.

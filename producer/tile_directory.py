@@ -18,7 +18,7 @@ BEYOND_MARGIN_DEG = 0.05
 
 
 class BadTile(ValueError):
-    """A file that is no SRTM tile."""
+    """The file is not an SRTM tile."""
 
 
 class TileDirectory:
@@ -53,12 +53,12 @@ class TileDirectory:
 
 
 def tiles_in(directory: str) -> Tiles:
-    """The tiles of a directory; of none, no tile at all."""
+    """Returns the tiles of a directory; without a directory, none."""
     return TileDirectory(Path(directory)) if directory else NO_TILES
 
 
 def read_posts(path: Path) -> Posts:
-    """The heights of a file, mapped into memory.
+    """Returns the heights in a file, mapped into memory.
 
     Raises:
         BadTile: not the size of a tile, or heights that are none.
@@ -83,7 +83,7 @@ def read_posts(path: Path) -> Posts:
 
 
 def tiles_around(directory: Path, receivers: Sequence[Receiver], margin_deg: float) -> tuple[TerrainTile, ...]:
-    """The tiles of a directory that paths to these receivers may cross, with their digests.
+    """Returns the tiles of a directory that paths to these receivers may cross, with their digests.
 
     Tiles that are not there count as sea, but not those that a receiver stands on.
 

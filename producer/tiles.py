@@ -1,4 +1,4 @@
-"""Real ground from SRTM tiles of one degree by one degree.
+"""Measured terrain from SRTM tiles of one degree by one degree.
 
 A tile `N45E007.hgt` holds heights in metres above sea level, big-endian int16, rows from north to south, columns
 from west to east, from 45 to 46 degrees north and 7 to 8 degrees east, edges included: neighbours share the
@@ -26,7 +26,7 @@ VOID_SEARCH_POSTS = 100
 
 
 class MissingTile(ValueError):
-    """A dataset needs a tile that is not here, or that has another content here."""
+    """A dataset needs a tile that is missing on this machine, or has other content here."""
 
 
 class Tiles(Protocol):
@@ -42,7 +42,7 @@ class Tiles(Protocol):
 
 
 class NoTiles:
-    """No tile at all."""
+    """Has no tiles."""
 
     def posts(self, tile: TerrainTile) -> Posts:
         """Raises MissingTile."""
@@ -120,7 +120,7 @@ def fill_heights(posts: Posts, south: int, west: int, latitudes: Floats, longitu
 
 @kernel
 def nearest_valid_m(posts: Posts, row: int, column: int) -> float:
-    """Mean of the valid posts on the smallest square around a void post that has any; 0 without one in reach."""
+    """Returns the mean of the valid posts on the smallest square around a void post; 0 if none is in reach."""
     for reach in range(1, VOID_SEARCH_POSTS + 1):
         total, count = 0.0, 0
         for j in range(max(row - reach, 0), min(row + reach + 1, posts.shape[0])):

@@ -1,4 +1,4 @@
-"""What a frame says of how it was made."""
+"""The truth that a frame carries: how it was generated."""
 
 from producer.impairments import Impaired, image_rejection_db
 from producer.occupied import Sent
@@ -19,7 +19,7 @@ def truth_of(
     impaired: Impaired | None,
     quantised: Quantised,
 ) -> Truth:
-    """The transmitter, the drawn path, the receiver, and what was realised of them in one recording."""
+    """Returns the transmitter, the drawn path and the receiver, with the values realised in one recording."""
     return Truth(
         transmitter=_transmitter_truth(spec, scene, sent),
         link=_link_truth(path, reception, quantised),

@@ -1,4 +1,4 @@
-"""Which generator made a sample."""
+"""The version of the generator that made a sample."""
 
 GENERATOR_VERSION = "2"
 """Changes whenever any byte of any sample does (tests/golden/producer_digests.json notices)."""

@@ -36,7 +36,7 @@ class BlockGains:
 
 
 class Waveform(Protocol):
-    """Samples of x, x' and x'', in whatever form."""
+    """Samples of x, x' and x'', in a form of its own."""
 
     def baseband(self, step: int) -> npt.NDArray[np.complex64]:
         """Every `step`-th sample of x, complex64."""
@@ -56,7 +56,7 @@ def oversampling(sample_rate_hz: float) -> int:
 
 
 def waveform_rate_hz(sample_rate_hz: float) -> float:
-    """Samples a second of the waveform behind recordings of this rate."""
+    """Returns the sample rate of the waveform for recordings of this rate, Hz."""
     return sample_rate_hz * oversampling(sample_rate_hz)
 
 

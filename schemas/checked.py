@@ -1,4 +1,4 @@
-"""Messages whose fields are checked wherever they are made: in Python as when they are read."""
+"""Messages whose fields are checked when they are created in Python as well as when they are decoded."""
 
 import reprlib
 from functools import cache

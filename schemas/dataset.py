@@ -1,4 +1,4 @@
-"""What a dataset is: everything that its samples are a function of, and how it is cut into work."""
+"""The spec of a dataset: everything that determines its samples, and how it is cut into shards."""
 
 import hashlib
 import math
@@ -57,7 +57,7 @@ def require_ordered(low: float, high: float, names: str) -> None:
 
 
 class Receiver(Checked, frozen=True, kw_only=True):
-    """A receiving station. `altitude_m` is the ground's, the antenna stands above it."""
+    """A receiving station. `altitude_m` is that of the ground; the antenna is `antenna_height_m` above it."""
 
     rx_id: ReceiverId
     latitude: Latitude
@@ -113,12 +113,12 @@ class Capture(Checked, frozen=True, kw_only=True):
 
 
 def longest_capture_ms(sample_rate_hz: float) -> int:
-    """The longest recording that a spec may ask for at a rate."""
+    """Returns the longest recording that a spec may have at a sample rate, milliseconds."""
     return int(MAX_CAPTURE_SAMPLES / sample_rate_hz * 1000)
 
 
 class Scenario(Checked, frozen=True, kw_only=True):
-    """Where transmitters stand and what they send."""
+    """Where transmitters are and what they send."""
 
     inside_share: Share = 0.7
     margin_deg: Annotated[float, Meta(gt=0, le=10)] = 0.5
@@ -192,7 +192,7 @@ class Impairments(Checked, frozen=True, kw_only=True):
 
 
 class Limits(Checked, frozen=True, kw_only=True):
-    """What a sample must reach to be accepted, and a receiver to count as having heard it."""
+    """What a sample needs to be accepted, and a receiver to count as having detected it."""
 
     min_snr_db: Finite = 3.0
     min_receivers: Annotated[int, Meta(ge=2, le=MAX_RECEIVERS)] = 3
@@ -238,12 +238,12 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
             raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
 
     def content_sha256(self) -> str:
-        """Hex digest of everything that decides what becomes of sample i (identity and size left out)."""
+        """Returns the hex digest of everything that determines the result for sample i (not identity and size)."""
         content = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _IDENTITY}
         return _sha256(content)
 
     def recordings_sha256(self) -> str:
-        """Hex digest of what the recordings of sample i follow from: equal digests, equal IQ.
+        """Returns the hex digest of everything that determines the recordings of sample i: equal digests, equal IQ.
 
         How a recording is cut and judged, and what only its truth tells, is left out; so is what this spec does not
         use, such as the sideband of FM.
@@ -263,11 +263,11 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         return _sha256(content)
 
     def split_salt(self) -> str:
-        """A UUID that the random split of a new dataset follows from: one for all that hold the same recordings."""
+        """Returns the UUID that determines the random split of a new dataset, the same for equal recordings."""
         return str(UUID(self.recordings_sha256()[:32]))
 
     def recording_session_id(self, sample_idx: int) -> UUID:
-        """The row id of a sample: UUIDv5 of (dataset, version, index)."""
+        """Returns the row id of a sample: UUIDv5 of (dataset, version, index)."""
         return uuid5(UUID(self.dataset_id), f"{self.dataset_version}:{sample_idx}")
 
 
@@ -301,7 +301,7 @@ _SCALE = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
 
 
 def parse_frequency_hz(text: str) -> float:
-    """Hertz of `144MHz`, `144 MHz`, `144e6` or `144000000`.
+    """Returns the hertz of `144MHz`, `144 MHz`, `144e6` or `144000000`.
 
     Raises:
         ValueError: anything else, with the forms that are understood.

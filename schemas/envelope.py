@@ -42,7 +42,7 @@ _BIN_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
 
 def encode(message: Message) -> bytes:
-    """The wire bytes of a message. Equal messages give equal bytes, but for the sign of a zero.
+    """Returns the wire bytes of a message. Equal messages give equal bytes, but for the sign of a zero.
 
     Raises:
         Malformed: a field that no reader would accept: what is written can be read.
@@ -58,7 +58,7 @@ def decode(data: bytes | memoryview) -> Message: ...
 @overload
 def decode(data: bytes | memoryview, kind: type[M]) -> M: ...
 def decode(data: bytes | memoryview, kind: type[msgspec.Struct] | None = None) -> msgspec.Struct:
-    """The message in `data`, of any kind or of `kind` alone. A frame's `iq` is a memoryview into `data`.
+    """Returns the message in `data`, of any kind or of `kind` alone. A frame's `iq` is a memoryview into `data`.
 
     Raises:
         Malformed: not one whole message, or a field that is missing, mistyped or out of range.
@@ -160,7 +160,7 @@ def _entries(
 
 
 def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
-    """A map within the message; a name that stands twice would have two readings."""
+    """A map within the message; a name that is duplicated would be ambiguous."""
     entries = dict(pairs)
     if len(entries) < len(pairs):
         raise Malformed("a field within a field stands twice")
@@ -184,12 +184,12 @@ def _last_bin(view: memoryview, start: int) -> memoryview:
 
 
 def sample_key(dataset_id: str, sample_idx: int) -> bytes:
-    """The Kafka key that keeps all receivers of a sample on one partition."""
+    """Returns the Kafka key that keeps all receivers of a sample on one partition."""
     return f"{dataset_id}:{sample_idx}".encode()
 
 
 def headers(message: Message) -> list[tuple[str, bytes]]:
-    """Kafka headers: enough to route a record, or to say which sample is lost, without decoding it."""
+    """Returns the Kafka headers: enough to route a record, or to say which sample is lost, without decoding it."""
     schema, version = _name(message)
     named: dict[str, object] = {"schema": schema, "schema_version": version}
     if isinstance(message, GenerationShard):

@@ -1,4 +1,4 @@
-"""What can be wrong with bytes that claim to be a message."""
+"""Errors of bytes that should be a message."""
 
 
 class SchemaError(ValueError):
@@ -10,7 +10,7 @@ class Malformed(SchemaError):
 
 
 class TooLarge(SchemaError):
-    """A length or count is over its limit; nothing was allocated for it."""
+    """A length or count exceeds its limit; no memory was allocated for it."""
 
 
 class UnknownSchema(SchemaError):

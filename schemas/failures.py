@@ -1,4 +1,4 @@
-"""What a record that could not be processed says of itself: which samples need not be waited for."""
+"""Failures of samples, from the key and headers of a record that could not be processed."""
 
 from typing import Protocol
 
@@ -12,7 +12,7 @@ _MESSAGE_CHARACTERS = 2000
 
 
 class ReceivedRecord(Named, Protocol):
-    """A record as it came from Kafka, its value aside: that is what could not be read."""
+    """A record as received from Kafka, without its value, which could not be decoded."""
 
     topic: str
     partition: int
@@ -20,7 +20,7 @@ class ReceivedRecord(Named, Protocol):
 
 
 def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -> list[FailureRecord]:
-    """A failure of every sample of a shard, by the record's key and headers; none where they do not say."""
+    """Returns a failure for each sample of a shard, by the record's key and headers; none if they name none."""
     samples = subject_of(record).samples or 0
     first = _failure(record, stage=stage, error=error, rx_id=None)
     if first is None or not 1 <= samples <= MAX_SHARD_SAMPLES:
@@ -30,7 +30,7 @@ def failures_of_shard(record: ReceivedRecord, *, stage: str, error: Exception) -
 
 
 def failure_of_frame(record: ReceivedRecord, *, stage: str, error: Exception) -> FailureRecord | None:
-    """The failure of one receiver's frame; of the whole sample, where the record names no receiver."""
+    """Returns the failure of one receiver's frame; of the whole sample if the record names no receiver."""
     return _failure(record, stage=stage, error=error, rx_id=subject_of(record).rx_id)
 
 

@@ -1,4 +1,4 @@
-"""What the extractor says of a frame: its features, or why there are none."""
+"""The extractor's result for a frame: its features, or why there are none."""
 
 import math
 from typing import Annotated
@@ -28,7 +28,7 @@ FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the frame stood, and the crc32 that proves it (`frame_crc32`; None: it could not be read)."""
+    """Where the frame was in Kafka, and its CRC-32 (`frame_crc32`; None: it could not be read)."""
 
     topic: Annotated[str, Meta(max_length=249, pattern=TEXT)]
     partition: Annotated[int, Meta(ge=0)]
@@ -74,7 +74,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def wire_version(self) -> int:
-        """The version of `feature_record` that holds so many values.
+        """Returns the version of `feature_record` that has this number of values.
 
         Raises:
             ValueError: there is none.

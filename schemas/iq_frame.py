@@ -1,4 +1,4 @@
-"""One receiver's whole capture window, with what the generator knows about it."""
+"""One receiver's recording of a sample, with the generator's truth."""
 
 import struct
 import zlib
@@ -159,7 +159,7 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"iq: {len(self.iq)} bytes are not whole {self.datatype} samples of {size}")
 
     def samples(self) -> npt.NDArray[np.complex64]:
-        """The recording as complex64, shape (n,), in sqrt(mW): a new array, aligned whatever `iq` is."""
+        """Returns the recording as complex64, shape (n,), in sqrt(mW): a new array, aligned whatever `iq` is."""
         components = np.frombuffer(self.iq, dtype=component_dtype(self.datatype))
         amplitudes = components.astype(np.float32)
         amplitudes *= np.float32(self.scale)  # in place: NumPy converts in small buffers where it does both at once
@@ -185,5 +185,5 @@ def component_dtype(datatype: str) -> np.dtype[np.generic]:
 
 
 def frame_crc32(frame: IQFrame) -> int:
-    """crc32 over datatype, scale and IQ: what proves a recording equal to another."""
+    """Returns the CRC-32 over datatype, scale and IQ, by which two recordings are compared."""
     return zlib.crc32(frame.iq, zlib.crc32(frame.datatype.encode() + struct.pack("<d", frame.scale)))

@@ -1,4 +1,4 @@
-"""What a record is about, as its key and headers say, without its value. Anybody may have written them."""
+"""Which sample a record belongs to, by its key and headers alone. Any program may have written them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Named(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """Each None where the record does not say it, or says no number there."""
+    """A field is None where the record does not have it, or has no number there."""
 
     dataset_id: str
     """Of the key; may be anything."""
@@ -32,7 +32,7 @@ class Subject:
 
 
 def subject_of(record: Named) -> Subject:
-    """Never raises, whatever stands there; of a header that comes twice the last counts."""
+    """Returns the subject, and never raises. If a header is duplicated, the last one counts."""
     dataset_id, _, index = (record.key or b"").decode(errors="replace").rpartition(":")
     named = dict(record.headers)
     return Subject(

@@ -1,4 +1,4 @@
-"""The ground that a dataset's waves travel over."""
+"""The terrain of a dataset."""
 
 from typing import Annotated, Literal
 
@@ -13,14 +13,14 @@ TileName = Annotated[str, Meta(pattern=r"^[NS][0-9]{2}[EW][0-9]{3}$(?!\n)")]
 
 
 class TerrainTile(Checked, frozen=True, kw_only=True):
-    """One SRTM tile and its content: a producer reads the file of this name and refuses one of another content."""
+    """One SRTM tile with its digest: a producer reads the file of this name and rejects it if its content differs."""
 
     name: TileName
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
 
 
 class Terrain(Checked, frozen=True, kw_only=True):
-    """Where the heights of the ground come from.
+    """Where terrain heights come from.
 
     `procedural`: a coarse relief of north-west Italy (elsewhere: the receivers' own altitudes) with fractal
     detail of exponent `hurst`, drawn from `seed`. `tiles`: the SRTM tiles named here; a place outside them is
