@@ -50,7 +50,7 @@ class ProceduralGround:
         return heights
 
     def is_sea(self, latitude: float, longitude: float) -> bool:
-        """Returns where both the coarse relief and the terrain are below sea level."""
+        """Returns whether both the coarse relief and the terrain are below sea level."""
         coarse_m, weight = coarse_relief(latitude, longitude, GRID_M, self.stations)
         if weight == 0.0 or coarse_m >= 0.0:
             return False

@@ -1,4 +1,4 @@
-"""A run of a plan of faults against the whole pipeline, and the proof that nothing came of it."""
+"""Runs a plan of faults against the whole pipeline, and proves that the stored data did not change."""
 
 import asyncio
 import logging
@@ -48,7 +48,7 @@ def bench_spec(samples: int = SAMPLES) -> DatasetSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignResult:
-    """What became of a plan."""
+    """The result of a plan."""
 
     seed: int
     steps: Sequence[Sequence[Recovery]]
@@ -59,7 +59,7 @@ class CampaignResult:
     seconds: float
 
     def problems(self) -> list[str]:
-        """What is wrong, a sentence each; nothing where the faults left no trace."""
+        """Returns what is wrong, one sentence each; nothing if the faults changed nothing."""
         back = [f"a position moved back: {one}" for one in self.moved_back]
         return self.verdict.problems() + back
 

@@ -1,4 +1,4 @@
-"""What a dataset left behind as one digest, so that two runs of a spec can be compared."""
+"""One digest over everything stored of a dataset, so that two runs of a spec can be compared."""
 
 import contextlib
 import hashlib
@@ -17,7 +17,7 @@ _PLACES = frozenset({"topic", "partition", "offset"})
 
 
 async def dataset_digest(settings: Settings, dataset_id: str) -> str:
-    """SHA-256 of rows, outcomes and objects; ids, times and the places of frames left out, their crc32 counted."""
+    """Returns the SHA-256 of rows, outcomes and objects, without ids, times and frame offsets."""
     connection = await connect(settings.postgres_dsn)
     try:
         rows = await all_stored(connection, dataset_id)
@@ -34,7 +34,7 @@ async def dataset_digest(settings: Settings, dataset_id: str) -> str:
 
 
 async def stored_objects(settings: Settings, dataset_id: str) -> dict[str, npt.NDArray[np.complex64]]:
-    """The dataset's recordings by object name; each of shape (n,)."""
+    """Returns the dataset's recordings by object name, each of shape (n,)."""
     store = object_store(settings)
     try:
         names = await store.list_samples(dataset_id)

@@ -1,4 +1,4 @@
-"""What faults act on, and how it is measured when the pipeline goes on after one."""
+"""What faults act on, and how recovery from one is measured."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection
@@ -29,7 +29,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """How it ended."""
+    """How the pipeline recovered from a fault."""
 
     kind: str
     down_s: float
@@ -59,7 +59,7 @@ class Pause:
 
 @asynccontextmanager
 async def longest_pause(watch: Watch, partitions: Collection[TopicPartition]) -> AsyncIterator[Pause]:
-    """The longest time in which none of these partitions moved although one had a backlog all the time."""
+    """Returns the longest time without progress on these partitions while one had a backlog throughout."""
     pause = Pause()
 
     async def look() -> None:
@@ -89,7 +89,7 @@ async def gone_on(
     paused: Pause | None = None,
     idle_counts: bool = False,
 ) -> Recovery:
-    """Waits until the partitions have moved on; the time from now is the recovery, less the time without any work.
+    """Waits until the partitions progress; returns the recovery: the time from now, less the time without work.
 
     `idle_counts`: that there was no work is part of what is measured, since it could not be submitted either.
     """

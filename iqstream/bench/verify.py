@@ -1,4 +1,4 @@
-"""Whether every dataset of a run is there exactly once, and the same as one that nothing disturbed."""
+"""Whether every dataset of a run is stored exactly once, and equals an undisturbed one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, deco
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found of some datasets."""
+    """What was found for some datasets."""
 
     datasets: int
     samples: int

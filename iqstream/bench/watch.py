@@ -1,4 +1,4 @@
-"""Watches how far every stage is on every partition: that nothing moves back, and when it goes on after a fault."""
+"""Watches every stage's position on every partition: that none moves back, and when it advances after a fault."""
 
 import asyncio
 import contextlib
@@ -44,7 +44,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class WentOn:
-    """That partitions moved, by the loop's clock."""
+    """When partitions advanced, by the loop's clock."""
 
     at_s: float
     idle_until_s: float | None
@@ -73,7 +73,7 @@ class Watch:
             await asyncio.gather(reading, return_exceptions=True)
 
     async def next_reading(self) -> Reading:
-        """A reading that began after this call.
+        """Returns a reading that began after this call.
 
         Raises:
             Failed: we cannot read any more.

@@ -87,7 +87,7 @@ async def _worker(ground: Ground, stage: str, pick: float) -> tuple[int, psutil.
 async def _split(
     ground: Ground, stage: str, slot: int
 ) -> tuple[Collection[TopicPartition], Collection[TopicPartition]]:
-    """The partitions of a worker, and those of the others; all are its where the broker cannot say."""
+    """Returns the partitions of a worker, and those of the others; all are its own if the broker is silent."""
     everything = ground.watch.partitions(stage)
     try:
         async with asyncio.timeout(2):

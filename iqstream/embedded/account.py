@@ -1,4 +1,4 @@
-"""As whom PostgreSQL runs when we are root, which it refuses to be."""
+"""The account under which PostgreSQL runs if iqstream runs as root, since PostgreSQL does not run as root."""
 
 import os
 import pwd
@@ -14,7 +14,7 @@ _NOBODY_ID = 65_534
 
 
 def account_for(paths: Iterable[Path]) -> Account | None:
-    """An account without rights that can reach the paths; None when we are an ordinary user already.
+    """Returns an unprivileged account that can reach the paths; None if this process is not root.
 
     Directories on the way may be closed to others (`/root` is): then the process keeps the single capability
     to pass and read them, rather than anybody's permissions being changed.
@@ -51,7 +51,7 @@ def account_for(paths: Iterable[Path]) -> Account | None:
 
 
 def closed_to_others(path: Path) -> Path | None:
-    """The first directory above the path that only its owner or group may pass, if there is one."""
+    """Returns the first directory above the path that only its owner or group may enter, if any."""
     for parent in reversed(path.resolve().parents):
         if not parent.stat().st_mode & stat.S_IXOTH:
             return parent

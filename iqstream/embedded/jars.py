@@ -62,7 +62,7 @@ def cache_dir() -> Path:
 
 
 def ensure_jars(cache: Path, jars: Sequence[Jar], report: Report, fetch: Fetch) -> list[Path]:
-    """The jars' paths, in order, each verified just now; missing or damaged ones are downloaded first.
+    """Returns the jars' paths, in order, each verified just now; missing or damaged ones are downloaded first.
 
     A file gets its name in the cache only once it is whole and its sha256 is right, so an interruption leaves
     nothing that looks like a jar.

@@ -1,4 +1,4 @@
-"""Which TCP ports of the loopback interface a server may take."""
+"""TCP ports of the loopback interface: which are free, and which a server gets."""
 
 import errno
 import secrets
@@ -34,7 +34,7 @@ def is_free(port: int) -> bool:
 def choose_ports(
     names: Collection[str], *, paired: Collection[str] = (), taken: Collection[int] = ()
 ) -> dict[str, int]:
-    """A random free port for each name; of a name in `paired`, port + 10,000 is free and kept clear too.
+    """Returns a random free port for each name; of a name in `paired`, port + 10,000 is free and kept clear too.
 
     Nothing is reserved: another program may take a port before the server does, which its start then reports.
 
@@ -59,6 +59,6 @@ def choose_ports(
 
 
 def occupied(ports: Mapping[str, int], *, paired: Collection[str] = ()) -> list[int]:
-    """Those of the ports (and of the paired ones' partners) that some process holds now."""
+    """Returns those of the ports (and of the paired ones' partners) that are in use now."""
     wanted = [*ports.values(), *(ports[name] + PAIR_DISTANCE for name in paired if name in ports)]
     return sorted(port for port in wanted if not is_free(port))

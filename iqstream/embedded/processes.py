@@ -1,4 +1,4 @@
-"""Start servers that outlive the command, find them again and no stranger, and end them."""
+"""Start servers that outlive the command, find exactly these again, and stop them."""
 
 import contextlib
 import signal
@@ -26,7 +26,7 @@ class ProcessRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Who a server runs as when not as ourselves; `prefix` is a command that runs the rest of the line so."""
+    """The account that a server runs under, if not ours; `prefix` is a command that runs the rest of the line so."""
 
     uid: int
     gid: int
@@ -71,7 +71,7 @@ def run_once(
 
 
 def find(record: ProcessRecord, owns: Owns) -> psutil.Process | None:
-    """The recorded process if it lives and is still the one that was started."""
+    """Returns the recorded process if it is running and is still the one that was started."""
     try:
         process = psutil.Process(record.pid)
         if process.status() == psutil.STATUS_ZOMBIE:

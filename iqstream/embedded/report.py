@@ -1,4 +1,4 @@
-"""What `up` tells while it works; the command line draws it, by default it goes to the log."""
+"""Progress of `up`: shown by the command line, logged by default."""
 
 import logging
 import time
@@ -11,7 +11,7 @@ class Report(Protocol):
     """Receives what happens, from several threads."""
 
     def step(self, message: str) -> None:
-        """Something worth a line began or ended."""
+        """A step began or ended."""
 
     def downloaded(self, done_bytes: int, total_bytes: int) -> None:
         """The download of Kafka's jars went on; the last call has both equal."""

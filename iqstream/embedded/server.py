@@ -1,4 +1,4 @@
-"""What the stack needs to know of a server, and how any of them is brought up and down."""
+"""What the stack needs of a server, and how each is started and stopped."""
 
 import asyncio
 import contextlib
@@ -106,7 +106,7 @@ class Server(ABC):
         return processes.find(record, self.owns) if record else None
 
     def stop(self) -> bool:
-        """End the server, recorded or left over; whether there was anything to end. Blocks."""
+        """Stops the server, recorded or left over; returns whether there was anything to stop. Blocks."""
         recorded = self.running()
         found = [recorded] if recorded else []
         found += [other for other in processes.leftovers(self.belongs) if other not in found]
@@ -130,7 +130,7 @@ def fresh_directory(home: Path) -> Path:
 
 
 async def bring_up(server: Server, *, save: Callable[[], None], deadline_s: float) -> bool:
-    """Have the server running and answering; whether this call started it.
+    """Starts the server unless it runs, and waits until it answers; returns whether this call started it.
 
     A server that ends while it starts is started again, twice at most: a port that somebody took since it was
     chosen is replaced by another one, and what was short for a moment (memory, a file's reading) comes back.

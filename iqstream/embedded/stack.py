@@ -1,4 +1,4 @@
-"""Bring the embedded servers up, take them down, say how they are."""
+"""Start the embedded servers, stop them, and report their status."""
 
 import asyncio
 import time
@@ -48,7 +48,7 @@ class StackInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ServerStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One server as it is now. `dead`: it was started, not taken down, and runs no more."""
+    """One server as it is now. `dead`: it was started, not taken down, and is no longer running."""
 
     name: str
     condition: Literal["running", "stopped", "dead"]
@@ -67,7 +67,7 @@ def up(
     needed_bytes: int = DEFAULT_NEEDED_BYTES,
     deadline_s: float = 90.0,
 ) -> StackInfo:
-    """Have all servers running and answering, and their addresses and keys in `state_dir/env`.
+    """Starts what does not run, waits until all servers answer, writes addresses and keys to `state_dir/env`.
 
     Safe to call at any time: what runs is left alone, what died is started again on its data, a second caller
     waits for the first. A failed or interrupted call ends what it started.
@@ -108,7 +108,7 @@ def up(
 
 
 def down(state_dir: Path, *, report: Report | None = None) -> tuple[str, ...]:
-    """End all servers and whatever a crash left of them; the names of those that ran. The data stays.
+    """Stops all servers, and what a crash left of them; returns the names of those that ran. The data stays.
 
     Raises:
         UserError: the directory is somebody else's, or its state cannot be read.
@@ -130,7 +130,7 @@ def down(state_dir: Path, *, report: Report | None = None) -> tuple[str, ...]:
 
 
 def status(state_dir: Path) -> list[ServerStatus]:
-    """How each server is; an empty list where no stack was ever started.
+    """Returns the status of each server; an empty list if no stack was ever started.
 
     Raises:
         UserError: the state cannot be read.
@@ -141,7 +141,7 @@ def status(state_dir: Path) -> list[ServerStatus]:
 
 
 def environment_file(kafka: Kafka, postgres: Postgres, s3: S3, state: StackState) -> str:
-    """The text of the `env` file: where the servers are and the keys to them."""
+    """Returns the text of the `env` file: where the servers are and the keys to them."""
     values = {
         "KAFKA_BOOTSTRAP": kafka.endpoint(state.ports[kafka.name]),
         "POSTGRES_DSN": postgres.dsn(state.ports[postgres.name]),

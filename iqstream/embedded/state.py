@@ -1,4 +1,4 @@
-"""What the stack under one directory is and what of it runs: names of files, the state file, the lock."""
+"""The state of the stack in one directory: file names, the state file, the lock."""
 
 import contextlib
 import fcntl
@@ -40,7 +40,7 @@ def _new_cluster_id() -> str:
 
 
 def new_state() -> StackState:
-    """A stack that was never started: fresh random credentials, a fresh Kafka cluster id."""
+    """Returns the state of a stack that was never started: new random credentials, a new Kafka cluster id."""
     return StackState(
         cluster_id=_new_cluster_id(),
         postgres_password=secrets.token_urlsafe(24),
@@ -92,7 +92,7 @@ def locked(path: Path, on_wait: Callable[[], None]) -> Iterator[None]:
 
 
 def load_state(path: Path) -> StackState | None:
-    """The stack's state, or None where none was ever started.
+    """Returns the stack's state, or None if none was ever started.
 
     Raises:
         UserError: the file cannot be read as a state.
@@ -112,12 +112,12 @@ def load_state(path: Path) -> StackState | None:
 
 
 def save_state(path: Path, state: StackState) -> None:
-    """Replace the state file in one step, so that a crash leaves the old one or the new one."""
+    """Replace the state file atomically: a crash leaves the old one or the new one."""
     write_private(path / "state.json", msgspec.json.format(msgspec.json.encode(state), indent=2))
 
 
 def write_private(file: Path, content: bytes) -> None:
-    """Replace a file in one step; only its owner may read it."""
+    """Replace a file atomically; only its owner may read it."""
     descriptor, temporary = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
     try:
         with os.fdopen(descriptor, "wb") as stream:

@@ -14,7 +14,7 @@ from iqstream.runtime.errors import UserError
 
 
 def arrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow carries no types
-    """pyarrow, or one of its modules.
+    """Returns pyarrow, or one of its modules.
 
     Raises:
         UserError: it is not installed; says how to get it.
@@ -28,7 +28,7 @@ def arrow(module: str = "pyarrow") -> Any:  # noqa: ANN401  # pyarrow carries no
 
 
 def arrow_schema(columns: Sequence[Column], metadata: Mapping[str, Any]) -> Any:  # noqa: ANN401
-    """The schema: each field with its unit, role and meaning; `metadata` as JSON under the key `iqstream`."""
+    """Returns the schema: each field with its unit, role and meaning; `metadata` as JSON under the key `iqstream`."""
     pa = arrow()
     kinds = {"f8": pa.float64(), "i8": pa.int64(), "i4": pa.int32(), "i2": pa.int16(), "i1": pa.int8(), "?": pa.bool_()}
     fields = [
@@ -43,7 +43,7 @@ def arrow_schema(columns: Sequence[Column], metadata: Mapping[str, Any]) -> Any:
 
 
 def arrow_batch(table: Table, schema: Any) -> Any:  # noqa: ANN401
-    """A record batch; NaN becomes null, since in our columns it stands for `there is none`."""
+    """Returns a record batch; NaN becomes null, since it means that there is no value."""
     pa = arrow()
     arrays = []
     for field in schema:

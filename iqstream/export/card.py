@@ -20,7 +20,7 @@ BAR = 30
 
 @dataclass(slots=True)
 class Tally:
-    """What was exported, counted on the way: samples by split, place, SNR."""
+    """Counts of the exported samples: by split, position, SNR."""
 
     rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -51,7 +51,7 @@ def dataset_card(
     file: str,
     spec_sha256: str,
 ) -> str:
-    """The card's text."""
+    """Returns the card's text."""
     spec = dataset.spec
     limits = spec.limits
     synthetic = f"synthetic, generator {spec.generator_version}, seed {spec.seed}"

@@ -1,4 +1,4 @@
-"""The rows of a dataset out of PostgreSQL, a batch at a time, from one moment of the database."""
+"""The rows of a dataset from PostgreSQL, a batch at a time, from one snapshot of the database."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any

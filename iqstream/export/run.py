@@ -75,12 +75,12 @@ async def export_dataset(
 
 
 def card_path(path: Path) -> Path:
-    """Where the card of an exported file goes: each file has one of its own, whatever its format."""
+    """Returns the path of an exported file's card; each file has a card of its own."""
     return path.with_name(f"{path.name}.md")
 
 
 def require_place(path: Path, file_format: str, *, force: bool) -> None:
-    """Checks that an export can take its places, before anything is read.
+    """Checks that an export can write its files, before anything is read.
 
     Raises:
         UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
@@ -94,7 +94,7 @@ def require_place(path: Path, file_format: str, *, force: bool) -> None:
 
 
 def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:
-    """What a file says of itself, beside units and roles of its columns."""
+    """Returns the metadata of a file, beside units and roles of its columns."""
     return {
         "dataset_id": dataset.id,
         "dataset_version": dataset.version,

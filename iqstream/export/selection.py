@@ -1,4 +1,4 @@
-"""What the quality filter did to a dataset: acceptance by distance, and the weights that undo it."""
+"""The effect of the quality filter on a dataset: acceptance by distance, and weights that compensate for it."""
 
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ class Selection:
     accepted: npt.NDArray[np.int64]
 
     def bins(self, latitude: npt.ArrayLike, longitude: npt.ArrayLike) -> npt.NDArray[np.int64]:
-        """The bin of places; -1 where a coordinate is NaN."""
+        """Returns the bin of each position; -1 if a coordinate is NaN."""
         north = np.asarray(latitude, float) - self.centre[0]
         east = (np.asarray(longitude, float) - self.centre[1]) * np.cos(np.radians(self.centre[0]))
         distance_km = KM_PER_DEGREE * np.hypot(north, east)
@@ -49,7 +49,7 @@ class Selection:
 
 
 async def selection_of(connection: Connection, dataset: Dataset) -> Selection:
-    """Reads the ledger, counts only."""
+    """Returns the counts by distance, from the ledger."""
     receivers = dataset.spec.receivers
     centre = (
         float(np.mean([receiver.latitude for receiver in receivers])),

@@ -1,4 +1,4 @@
-"""Files that take tables one after the other, in memory that does not grow: Parquet, NumPy's npz, CSV.
+"""Files written table by table, in constant memory: Parquet, NumPy's npz, CSV.
 
 A file appears under its name when it is whole. What the columns mean goes into it; for CSV beside it, as CSV on the Web
 has it, into `{file}-metadata.json`.
@@ -125,12 +125,12 @@ class NpzWriter(Writer):
 
 
 def description_path(path: Path) -> Path:
-    """Where the meaning of a CSV file's columns goes."""
+    """Returns the path of the file that describes a CSV file's columns."""
     return path.with_name(f"{path.name}-metadata.json")
 
 
 class CsvWriter(Writer):
-    """A head line, then a row each; empty where there is no value."""
+    """A header line, then one line per row; empty if there is no value."""
 
     def _open(self) -> None:
         self._file = self._partial.open("w", newline="", encoding="utf-8")

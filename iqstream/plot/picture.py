@@ -44,7 +44,7 @@ _MARKS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """A transmission as one receiver heard it."""
+    """A transmission as received by one receiver."""
 
     tx_latitude: float
     tx_longitude: float
@@ -76,7 +76,7 @@ class Page:
 
 
 def heard_link(record: FeatureRecord, detection_snr_db: float) -> Link | None:
-    """The link of a recording in which the receiver detected the signal; None for others, and without truth.
+    """Returns the link of a recording in which the signal was detected; None otherwise, and without truth.
 
     Detected as in the quality filter: present in most chunks, and a mean SNR of at least `detection_snr_db`.
     """
@@ -101,7 +101,7 @@ def save_picture(page: Page, path: Path) -> None:
 
 
 def draw(page: Page) -> Figure:
-    """The page as a figure of its own; no state of matplotlib's is touched."""
+    """Returns the page as a figure; matplotlib's global state is not changed."""
     figure = Figure(figsize=SIZE_INCHES, layout="constrained", facecolor="white")
     figure.suptitle(shown(page.title), fontsize=16, fontweight="bold", color=_INK, parse_math=False)
     grid = figure.add_gridspec(3, 3, width_ratios=(1.45, 1, 1), height_ratios=(1.25, 1, 1))

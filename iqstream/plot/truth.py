@@ -96,7 +96,7 @@ class Accuracy:
 
 
 def recording_errors(record: FeatureRecord) -> RecordingErrors | None:
-    """The errors of a recording; None for one without truth."""
+    """Returns the errors of a recording; None if it has no truth."""
     if record.truth is None or not record.truth.link.snr_db:
         return None
     link = record.truth.link
@@ -135,7 +135,7 @@ def accuracy(recordings: Iterable[RecordingErrors]) -> tuple[tuple[Accuracy | No
 
 
 def band_of(snr_db: float) -> int:
-    """The index in BANDS."""
+    """Returns the index in BANDS."""
     return next(index for index, band in enumerate(BANDS) if band.low_db <= snr_db < band.high_db)
 
 

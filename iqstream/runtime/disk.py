@@ -8,7 +8,7 @@ from iqstream.runtime.errors import UserError
 
 
 def require_free(path: Path, needed_bytes: int) -> None:
-    """Refuse to go on with less free space than needed on the file system of an existing directory.
+    """Raises UserError if less space than needed is free on the file system of an existing directory.
 
     Raises:
         UserError: naming both figures.
@@ -22,7 +22,7 @@ def require_free(path: Path, needed_bytes: int) -> None:
 
 
 def used_bytes(path: Path) -> int:
-    """Bytes on disk of all files under a directory, 0 if there is none; holes in files do not count."""
+    """Returns the bytes on disk of all files under a directory, 0 if there is none; holes in files do not count."""
     total = 0
     for folder, _, names in os.walk(path):
         for name in names:

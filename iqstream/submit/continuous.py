@@ -1,4 +1,4 @@
-"""A dataset that grows at a rate until it is ended: shards per tick, never more than the stages keep up with."""
+"""A dataset that grows at a rate until it is ended: shards per tick, no faster than the stages process them."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ _AWAY: tuple[type[Exception], ...] = (Unreachable, *ServersAway)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """How it stands."""
+    """The state of a growing dataset at one moment."""
 
     submitted: int
     """Samples so far."""
@@ -38,7 +38,7 @@ class Tick:
 
 
 class Pace:
-    """How many samples are due. What is held back is not caught up later: a rate is no debt."""
+    """How many samples are due. Samples held back by a backlog are not made up for later."""
 
     def __init__(self, rate_per_s: float, now_s: float) -> None:
         self.rate_per_s = rate_per_s
@@ -46,7 +46,7 @@ class Pace:
         self._due = 0.0
 
     def due(self, now_s: float, *, held_back: bool) -> int:
-        """Whole shards' worth of samples to submit now."""
+        """Returns how many samples to submit now, in whole shards."""
         passed_s, self._last_s = now_s - self._last_s, now_s
         self._due += min(passed_s, 2 * TICK_S) * self.rate_per_s
         if held_back:
@@ -94,7 +94,7 @@ async def grow(
 
 
 async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Dataset:
-    """Ends a dataset at what was submitted: it is complete when that is decided; with nothing, it is cancelled.
+    """Ends a dataset at the samples submitted so far: complete when these are decided, cancelled if there are none.
 
     Whoever submits to it cannot go on. One that has ended already, or was submitted whole, is left as it is.
 

@@ -1,4 +1,4 @@
-"""Whether a dataset can be made at all, asked before its row is: what the topics do not take is refused by its size."""
+"""Whether a dataset's messages fit the limits of the topics, checked before its row is created."""
 
 from collections.abc import Callable, Mapping
 
@@ -19,7 +19,7 @@ LOWEST_RATE_HZ = 1_000
 
 
 async def check_publishable(settings: Settings, spec: DatasetSpec) -> None:
-    """Before a dataset's row is made: whether its shards have a place to go, and its frames.
+    """Checks that the topics exist and accept the dataset's shards and frames.
 
     Raises:
         UserError: a frame or a shard is larger than its topic takes, or the emission wider than what is recorded; says
@@ -83,7 +83,7 @@ def check_shards(spec: DatasetSpec, limit_bytes: int) -> None:
 
 
 def frame_record_bytes(spec: DatasetSpec) -> int:
-    """Bytes of the largest frame of the spec in a batch of its own, which is what the topic limits."""
+    """Returns the bytes of a record batch with only the spec's largest frame: that is what the topic limits."""
     frame = largest_frame(spec)
     key = sample_key(frame.dataset_id, frame.sample_idx)
     return _batch_bytes(key, bytes(largest_frame_bytes(spec)), headers(frame))

@@ -14,7 +14,7 @@ EXAMPLE = "rx_id,latitude,longitude,altitude_m\ntorino,45.044,7.672,250\n..."
 
 
 def read_receivers(path: Path) -> tuple[Receiver, ...]:
-    """The receivers of a file, in its order.
+    """Returns the receivers of a file, in its order.
 
     Raises:
         UserError: names the file, the line, the column and what is allowed there.

@@ -1,4 +1,4 @@
-"""How much disk a dataset takes, reckoned before it is made."""
+"""How much disk space a dataset takes, estimated before it is created."""
 
 from iqstream.runtime.disk import require_free
 from iqstream.runtime.settings import Settings, read_env_file, state_directory
@@ -12,7 +12,7 @@ RESERVE_BYTES = 1024**3
 
 
 def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
-    """Objects, rows and the frames, at most; the topic's retention, where it is known, bounds the frames."""
+    """Returns the most bytes that objects, rows and frames take; retention, if known, limits the frames."""
     recording = spec.capture.samples
     recordings = spec.samples * len(spec.receivers)
     objects = min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE
@@ -24,7 +24,7 @@ def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
 
 
 def check_room_for(spec: DatasetSpec, settings: Settings) -> None:
-    """Checks the embedded servers' disk; servers elsewhere are not ours to look at.
+    """Checks the embedded servers' disk; other servers are not checked.
 
     Raises:
         UserError: not enough, with both figures.

@@ -35,7 +35,7 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
 
 
 async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
-    """Publishes the shards that an interrupted submission of an existing dataset has not; how many these were.
+    """Publishes the shards that an interrupted submission did not; returns how many.
 
     Safe at any time and from several places at once: the last one to begin ends the others.
 
@@ -54,7 +54,7 @@ async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
 
 
 async def publish_shards(settings: Settings, spec: DatasetSpec) -> int:
-    """Publishes what is not published yet; how many shards these were."""
+    """Publishes the shards that are not published yet; returns how many."""
     published = 0
     async with shard_publisher(settings, spec) as publisher:
         while count := await publisher.publish(SHARDS_PER_TRANSACTION):
@@ -73,11 +73,11 @@ class ShardPublisher:
 
     @property
     def samples(self) -> int:
-        """Published so far, by earlier submitters too."""
+        """Samples published so far, including those of earlier submitters."""
         return samples_before(self._spec, self._published)
 
     async def publish(self, count: int) -> int:
-        """Publishes the next shards, with how far it got in the same transaction; how many there were.
+        """Publishes the next shards, and how far it got in the same transaction; returns how many.
 
         Raises:
             TimeoutError: the broker is away, or slow; whether they stand is unknown. This publisher is of no more use.
@@ -98,7 +98,7 @@ class ShardPublisher:
 
 @asynccontextmanager
 async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterator[ShardPublisher]:
-    """A publisher that goes on where an earlier one of the same dataset ended.
+    """Returns a publisher that continues where an earlier one of the same dataset ended.
 
     The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
     """

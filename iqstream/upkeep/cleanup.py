@@ -1,4 +1,4 @@
-"""What deleted and old datasets still take up, and what of it may go: rows, objects, and records in Kafka.
+"""What deleted and old datasets still occupy, and what of it may be deleted: rows, objects, and records in Kafka.
 
 Kafka drops records from a partition's start only, so a record goes when everything before it may go too. A partition
 is cleared up to the lowest of: its group's position (for the sink the one in PostgreSQL, which is the authority), and
@@ -48,7 +48,7 @@ class PartitionPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """One topic, and why what stays stays."""
+    """One topic, and which datasets still need its records."""
 
     topic: str
     partitions: tuple[PartitionPlan, ...]
@@ -67,7 +67,7 @@ class TopicPlan:
 
 
 def old_datasets(datasets: Iterable[Dataset], older_than: timedelta | None, now: datetime) -> list[Dataset]:
-    """Those that are finished, and have been for longer than `older_than`; none where no age is given.
+    """Returns the datasets that have been finished for longer than `older_than`; none without an age.
 
     All versions of a dataset go together: it is old when each of them is.
     """
@@ -92,13 +92,13 @@ def needs(topic: str, dataset: Dataset) -> bool:
 
 
 def bound(ends: Ends, position: int | None, first_needed: int | None) -> int:
-    """The offset below which a partition's records go; the log's start where nothing may."""
+    """Returns the offset below which a partition's records may be deleted; the log's start if none may."""
     limits = [ends.end, *(limit for limit in (position, first_needed) if limit is not None)]
     return max(ends.log_start, min(limits)) if position is not None else ends.log_start
 
 
 async def plan_topics(admin: AIOKafkaAdminClient, pool: Pool, datasets: Sequence[Dataset]) -> list[TopicPlan]:
-    """What of our topics may go if `datasets` are all that there are.
+    """Returns what may be deleted from the topics if `datasets` are all datasets.
 
     Raises:
         KafkaError: the broker does not answer.
@@ -149,7 +149,7 @@ async def _positions(admin: AIOKafkaAdminClient, pool: Pool, topic: str) -> dict
 
 
 async def delete_records(admin: AIOKafkaAdminClient, plans: Iterable[TopicPlan]) -> int:
-    """Deletes what the plans say; how many offsets.
+    """Deletes what the plans say; returns how many offsets.
 
     Raises:
         Failed: the broker refuses; what went before is gone.

@@ -1,4 +1,4 @@
-"""Removing a dataset: its rows, outcomes and objects; a tombstone stays, by which records under way are recognised."""
+"""Deleting a dataset: its rows, outcomes and objects. Its entry stays, so that records still in Kafka are skipped."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from sink.objects import ObjectStore
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """What went."""
+    """What was deleted."""
 
     rows: int
     objects: int
 
 
 async def remove_dataset(pool: Pool, store: ObjectStore, dataset_id: str) -> Removed:
-    """Removes all versions of a dataset; again, what an interrupted removal left.
+    """Deletes all versions of a dataset. Run again, it finishes an interrupted deletion.
 
     The rows first: from then on stages skip its records and no saver writes objects for it.
 

@@ -62,7 +62,7 @@ def test_a_version_with_the_values_of_another_is_refused(second: FeatureRecord) 
         with pytest.raises(Malformed, match=f"version {version} with the values of version {its}"):
             decode(with_fields(record, version=version))
     known = ", ".join(f"version {version} has {4 * count}" for version, count in FEATURES_OF_VERSION.items())
-    with pytest.raises(Malformed, match=f"values: 73 are those of no version; {known}"):
+    with pytest.raises(Malformed, match=f"values: 73 is the count of no version; {known}"):
         decode(with_fields(FEATURES, values=[*FEATURES.values, 0.0]))
     with pytest.raises(UnknownSchema, match="version 9 is unknown"):
         decode(golden_bytes("feature_record-9"))
