@@ -64,7 +64,7 @@ def analyse(chunk: NDArray[np.complex64]) -> Analysis | None:
 
 
 def in_parallel(work: Callable[[int], list[Any]], count: int) -> list[Any]:
-    """The results of all tasks in their order."""
+    """Returns the results of all tasks in their order."""
     with ProcessPoolExecutor() as executor:
         return list(itertools.chain.from_iterable(executor.map(work, range(0, count, PER_TASK))))
 
@@ -209,7 +209,7 @@ def score_outcomes(first: int) -> list[Outcome]:
 
 
 def score_outcome(random: np.random.Generator) -> Outcome | None:
-    """None when nothing was detected. Half of the signals fade; -26 to 30 dB."""
+    """Returns the outcome of a chunk, None if nothing was detected. Half of the signals fade; -26 to 30 dB."""
     clean = SIGNALS[int(random.integers(len(SIGNALS)))](random)
     if random.random() < 0.5:
         clean = clean * rayleigh_fading(random, random.uniform(0.0, 15.0))

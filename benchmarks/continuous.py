@@ -40,7 +40,7 @@ ALL_READ_WITHIN_LOOKS = 60
 
 @dataclass(slots=True)
 class Minute:
-    """What was seen in it."""
+    """What was measured in one minute."""
 
     submitted: int
     read: int
@@ -49,7 +49,7 @@ class Minute:
 
 
 class Follower:
-    """Reads all of a growing dataset, and keeps which samples."""
+    """Reads a growing dataset to its end, and remembers which samples it got."""
 
     def __init__(self, settings: Settings, dataset_id: str) -> None:
         self.stream = FeatureStream(dataset_id, end=None, include_rejected=True, settings=settings)

@@ -48,7 +48,7 @@ def distinct_records(spec: DatasetSpec) -> list[list[FeatureRecord]]:
 
 
 async def publish(settings: Settings, spec: DatasetSpec) -> int:
-    """Samples in transactions of 100; the number of records."""
+    """Publishes samples in transactions of 100; returns the number of records."""
     records, sent = distinct_records(spec), 0
     producer = transactional_producer(settings, f"benchmark-{uuid4()}")
     await producer.start()

@@ -20,7 +20,7 @@ EXCEPTIONS = {
 
 
 def refused(packages: list[dict[str, str]]) -> list[str]:
-    """A line for each package whose licence is not allowed."""
+    """Returns a line for each package whose licence is not allowed."""
     lines = []
     for package in packages:
         names = re.split(r"\s+(?:AND|OR|and|or)\s+|;\s*|,\s*", package["License"])
@@ -30,7 +30,7 @@ def refused(packages: list[dict[str, str]]) -> list[str]:
 
 
 def main() -> int:
-    """Prints what is refused; the exit code."""
+    """Prints what is refused; returns the exit code."""
     tool = Path(sys.executable).with_name("pip-licenses")
     listed = subprocess.run([tool, "--format=json", "--from=mixed"], capture_output=True, text=True, check=True).stdout
     lines = refused(json.loads(listed))

@@ -12,7 +12,7 @@ FOLDER = Path(__file__).parent / "k8s"
 
 
 def problems(folder: Path = FOLDER) -> Iterator[str]:
-    """What is wrong, a line each."""
+    """Returns what is wrong, a line each."""
     validator = jsonschema.Draft202012Validator(json.loads((folder / "schema.json").read_text(encoding="utf-8")))
     listed = yaml.safe_load((folder / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
     there = {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}

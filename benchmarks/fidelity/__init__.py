@@ -1,1 +1,1 @@
-"""What the published features and the physics behind them are worth, against truth and theory: `docs/fidelity.md`."""
+"""Accuracy of the features, and of the channel and propagation models, against truth and theory: `docs/fidelity.md`."""

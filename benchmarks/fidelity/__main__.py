@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def other_section(name: str, images: Path) -> str:
-    """The chapter of another module; empty where there is no such module."""
+    """Returns the chapter of another module; empty if the module does not exist."""
     if not (Path(__file__).parent / f"{name}.py").exists():
         return ""
     text: str = importlib.import_module(f"benchmarks.fidelity.{name}").section(images)

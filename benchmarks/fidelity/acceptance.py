@@ -50,7 +50,7 @@ CITY = msgspec.structs.replace(DEFAULTS, propagation=Propagation(environment="ci
 
 
 class Transmission(NamedTuple):
-    """Takes the place of a record's truth."""
+    """Stands in for a record's truth."""
 
     transmitter: Scene
 
@@ -115,7 +115,7 @@ def reason(decided: Accepted | Rejected) -> str:
 
 
 def measure(samples: int = SAMPLES, verified: int = VERIFIED) -> dict[str, Any]:
-    """All figures of the chapter, as plain data."""
+    """Returns all figures of the chapter, as plain data."""
     heard = [hear(DEFAULTS, index) for index in range(samples)]
     decided = [verdict(DEFAULTS, one) for one in heard]
     inside = np.array([one[0].truth.transmitter.inside_network for one in heard])
@@ -181,7 +181,7 @@ def verify(spec: DatasetSpec, heard: Sequence[Sequence[Heard]]) -> dict[str, Any
 
 
 def share(accepted: npt.NDArray[np.bool_]) -> dict[str, float]:
-    """Accepted samples of a selection, and the standard error of their share."""
+    """Returns the accepted samples of a selection, and the standard error of their share."""
     count, part = accepted.size, float(accepted.mean()) if accepted.size else math.nan
     return {
         "of": count,
@@ -195,7 +195,7 @@ def count_of(decided: Sequence[Accepted | Rejected], name: str, chosen: npt.NDAr
 
 
 def centre_distance_km(scene: Scene) -> float:
-    """From the mean place of the receivers."""
+    """Returns the distance from the mean position of the receivers, km."""
     latitude, longitude = (
         float(np.mean([getattr(receiver, name) for receiver in DEFAULTS.receivers]))
         for name in ("latitude", "longitude")

@@ -55,7 +55,7 @@ class Truth(NamedTuple):
 
 
 def run_cell(signal: str, snr_db: float, draws: int, seed: int) -> list[Cell]:
-    """All features of one signal at one SNR."""
+    """Returns the errors of all features for one signal at one SNR."""
     random = np.random.default_rng([seed, list(KINDS).index(signal), round(10 * snr_db) + 1000])
     errors: dict[str, list[float]] = {name: [] for name in FEATURES if name not in _WITHOUT.get(signal, ())}
     edge_bounds = []

@@ -1,4 +1,4 @@
-"""False alarms in noise alone, and the share of weak signals that are found."""
+"""False alarms in noise alone, and the share of weak signals that are detected."""
 
 import math
 from typing import NamedTuple
@@ -29,7 +29,7 @@ WEAK = tuple(
 
 
 class Share(NamedTuple):
-    """How many of the chunks were said to hold a signal."""
+    """In how many of the chunks a signal was detected."""
 
     signal: str
     snr_db: float | None

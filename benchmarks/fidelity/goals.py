@@ -1,4 +1,4 @@
-"""Which goals of the feature table the campaign's signals have, and those that it misses."""
+"""Which goals of the feature table apply to the campaign's signals, and which are missed."""
 
 from benchmarks.fidelity import bounds
 from benchmarks.fidelity.signals import CHUNK, KINDS, RATE_HZ
@@ -25,7 +25,7 @@ NOT_REACHED: dict[tuple[str, str, float], str] = {
 
 
 def goal_of(feature: str, signal: str, snr_db: float) -> float | None:
-    """The goal, in the unit of the feature's error; None where the table sets none."""
+    """Returns the goal, in the unit of the feature's error; None if the table has none."""
     kind = KINDS[signal]
     match feature:
         case "noise_floor_dbm" if kind.occupancy <= GOAL_OCCUPANCY:
