@@ -94,7 +94,7 @@ class Frequency(click.ParamType[float]):
     "--terrain",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Directory of SRTM .hgt tiles; IQSTREAM_TERRAIN_DIR of producers and sinks must name one with the same.  "
-    "[default: made-up terrain]",
+    "[default: procedural terrain]",
 )
 @click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
