@@ -1,0 +1,294 @@
+"""Time differences between receivers that recorded one transmission. Pure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from extractor.pairs.baseband import HALF_TAPS, Plane, aligned, decimation, lower_rate
+from extractor.pairs.correlate import block_products, block_sums, by_block, moments, without_means
+from extractor.pairs.overview import Overview, look_over
+from extractor.pairs.peak import Floats, summit, threshold, unrelated_coherence
+from schemas import IQFrame, Receiver
+from schemas.iq_frame import component_dtype
+from schemas.pair_measurement import PairMeasurement
+
+BLOCK_S = 0.005
+"""One complex gain a block: oscillators and fading leave it alone for so long, speech does not."""
+LEAST_BLOCKS = 2
+ALL_PAIRS_UP_TO = 8
+"""Receivers of which every pair is measured; of more, the pairs with one of the strongest."""
+STRONGEST = 4
+SLACK_US = 50.0
+"""What a difference may be beyond the time of flight between the receivers: echoes and clocks."""
+EVERY = 4
+"""Every fourth block serves to look for a better difference."""
+_EARTH_RADIUS_M = 6_371_000.0
+_LIGHT_M_PER_US = 299.792458
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Aligned:
+    """A receiver's band, moved so that it agrees with the reference's, in blocks."""
+
+    delay_us: float
+    shift_hz: float
+    flat: Plane
+    bare: Plane
+    """Without the carrier, which says nothing of time."""
+    values: Plane
+    slopes: Plane
+    means: NDArray[np.complex128]
+    """Sum of each block over the root of its length."""
+    bare_powers: Floats
+    autocorrelation: NDArray[np.complex128]
+    """Of `bare`, from lag 0 on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Grid:
+    """The low rate and its blocks."""
+
+    rate_hz: float
+    width: float
+    """Of the band, over the rate."""
+    length: int
+
+    @property
+    def lobe(self) -> int:
+        """Samples around a peak that belong to it: 1 / bandwidth."""
+        return max(1, math.ceil(1.0 / self.width))
+
+
+def measure_pairs(frames: Sequence[IQFrame]) -> tuple[PairMeasurement, ...]:
+    """What each pair of receivers says of the transmitter's distance, in the order of the frames.
+
+    Up to 8 receivers every pair; of more, the pairs with one of the 4 that hear best.
+
+    Args:
+        frames: of one sample, one per receiver. Recordings that begin apart are compared where they overlap.
+
+    Raises:
+        ValueError: frames of several samples, of a receiver twice, of different rates or frequencies, or that do not
+            overlap; or a recording holds NaN or infinity.
+    """
+    if len(frames) < 2:
+        return ()
+    recordings, starts_us = _overlapping(frames)
+    rate_hz = frames[0].sample_rate_hz
+    overview = look_over(recordings, rate_hz, frames[0].center_frequency_hz)
+    heard = _align_all(frames, recordings, starts_us, overview) if overview else {}
+    grid = _grid(overview, rate_hz) if overview else None
+    measured = []
+    for a, b in _pairs(len(frames), overview):
+        if grid and a in heard and b in heard:
+            measured.append(_measure(frames[a].receiver, frames[b].receiver, heard[a], heard[b], grid))
+        else:
+            measured.append(_nothing(frames[a].receiver, frames[b].receiver))
+    return tuple(measured)
+
+
+def reach_us(one: Receiver, other: Receiver) -> float:
+    """Largest time difference that the receivers' distance allows, with slack."""
+    phi, theta = math.radians(one.latitude), math.radians(other.latitude)
+    chord = math.sin((theta - phi) / 2) ** 2
+    chord += math.cos(phi) * math.cos(theta) * math.sin(math.radians(other.longitude - one.longitude) / 2) ** 2
+    ground_m = 2 * _EARTH_RADIUS_M * math.asin(min(1.0, math.sqrt(chord)))
+    rise_m = one.altitude_m + one.antenna_height_m - other.altitude_m - other.antenna_height_m
+    return math.hypot(ground_m, rise_m) / _LIGHT_M_PER_US + SLACK_US
+
+
+def _overlapping(frames: Sequence[IQFrame]) -> tuple[list[NDArray[np.generic]], list[float]]:
+    """The components of each recording from the latest start on, and by how much each begins late, in us."""
+    first = frames[0]
+    for frame in frames[1:]:
+        if (frame.dataset_id, frame.sample_idx) != (first.dataset_id, first.sample_idx):
+            raise ValueError("frames: of more than one sample: give the recordings of one transmission")
+        for name in ("sample_rate_hz", "center_frequency_hz"):
+            if getattr(frame, name) != getattr(first, name):
+                raise ValueError(
+                    f"{name}: {getattr(frame, name):g} at {frame.receiver.rx_id}, {getattr(first, name):g} at "
+                    f"{first.receiver.rx_id}: recordings are compared at one rate and one frequency"
+                )
+    ids = [frame.receiver.rx_id for frame in frames]
+    if twice := sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1}):
+        raise ValueError(f"frames: {', '.join(twice)} more than once")
+    latest_ns = max(frame.captured_at_ns for frame in frames)
+    cut, starts_us = [], []
+    for frame in frames:
+        components = np.frombuffer(frame.iq, dtype=component_dtype(frame.datatype))
+        if components.dtype.kind == "f" and not np.isfinite(components).all():
+            raise ValueError(f"the IQ of {frame.receiver.rx_id} holds NaN or infinity: remove or replace such samples")
+        late_ns = latest_ns - frame.captured_at_ns
+        skipped = round(late_ns * 1e-9 * first.sample_rate_hz)
+        cut.append(components[2 * skipped :])
+        starts_us.append(skipped / first.sample_rate_hz * 1e6 - late_ns * 1e-3)
+    size = min(components.size for components in cut)
+    if size == 0:
+        raise ValueError("frames: the recordings do not overlap in time")
+    return [components[:size] for components in cut], starts_us
+
+
+def _pairs(count: int, overview: Overview | None) -> list[tuple[int, int]]:
+    pairs = list(combinations(range(count), 2))
+    if count <= ALL_PAIRS_UP_TO:
+        return pairs
+    snr = overview.snr if overview else {}
+    strongest = sorted(range(count), key=lambda number: (-snr.get(number, -1.0), number))[:STRONGEST]
+    return [(a, b) for a, b in pairs if a in strongest or b in strongest]
+
+
+def _grid(overview: Overview, sample_rate_hz: float) -> _Grid:
+    width_hz = min(overview.high_hz - overview.low_hz, sample_rate_hz)
+    rate_hz = sample_rate_hz / decimation(sample_rate_hz, width_hz)
+    return _Grid(rate_hz=rate_hz, width=width_hz / rate_hz, length=max(8, round(BLOCK_S * rate_hz)))
+
+
+def _align_all(
+    frames: Sequence[IQFrame], recordings: list[NDArray[np.generic]], starts_us: list[float], overview: Overview
+) -> dict[int, _Aligned]:
+    """Every receiver that hears something, moved in time and frequency onto the one that hears best."""
+    rate_hz, grid = frames[0].sample_rate_hz, _grid(overview, frames[0].sample_rate_hz)
+    step = round(rate_hz / grid.rate_hz)
+    middle_hz = 0.5 * (overview.low_hz + overview.high_hz)
+    low = {
+        number: lower_rate(recordings[number], (middle_hz + shift_hz) / rate_hz, step)
+        for number, shift_hz in overview.shift_hz.items()
+    }
+    best = frames[overview.reference].receiver
+    reaches = {n: math.ceil(reach_us(best, frames[n].receiver) * 1e-6 * grid.rate_hz) for n in low}
+    reach = max(reaches.values()) + 4 * grid.lobe
+    first = HALF_TAPS + 1 + reach
+    blocks = (next(iter(low.values())).shape[1] - 2 * first) // grid.length
+    if blocks < LEAST_BLOCKS:
+        return {}
+    reference = low[overview.reference]
+    carrier = _carrier(reference, grid, first, blocks)
+    heard = {}
+    for n, plane in low.items():
+        delay, cycles = _delay_to(reference, plane, grid, blocks, first, max(reaches[n], grid.lobe))
+        heard[n] = _aligned_receiver(
+            *aligned(plane, delay, cycles + carrier, grid.width, first, blocks * grid.length),
+            grid,
+            delay_us=delay / grid.rate_hz * 1e6 + starts_us[n],
+            shift_hz=overview.shift_hz[n] + cycles * grid.rate_hz,
+        )
+    return heard
+
+
+def _carrier(reference: Plane, grid: _Grid, first: int, blocks: int) -> float:
+    """Where a carrier lies, in cycles per sample: what stays alike for a quarter of a block."""
+    lag = max(1, grid.length // 4)
+    products = block_products(reference, reference, first, grid.length, blocks, lag, 1, 1).sum(axis=1, dtype=np.float64)
+    return -math.atan2(products[1, 0], products[0, 0]) / (2.0 * math.pi * lag)
+
+
+def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: int, reach: int) -> tuple[float, float]:
+    """Delay in samples, and the frequency that is left in cycles per sample, of a signal against the reference."""
+    products = block_products(reference, other, first, grid.length, blocks, -reach, 2 * reach + 1, 1)
+    power = (products.astype(np.float64) ** 2).sum(axis=(0, 1))
+    best = int(np.argmax(power))
+    part = 0.0
+    if 0 < best < power.size - 1 and power[best - 1 : best + 2].min() > 0.0:
+        below, top, above = np.log(power[best - 1 : best + 2])
+        curvature = below - 2.0 * top + above
+        part = 0.5 * (below - above) / curvature if curvature < 0.0 else 0.0
+    line = products[0, :, best].astype(np.float64) + 1j * products[1, :, best]
+    turn = np.vdot(line[:-1], line[1:])
+    # The product turns by the reference's frequency less the other's.
+    return best - reach + float(part), -math.atan2(turn.imag, turn.real) / (2.0 * math.pi * grid.length)
+
+
+def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: float, shift_hz: float) -> _Aligned:
+    values = by_block(flat, grid.length)
+    powers, sums = block_sums(values)
+    means = (sums[0].astype(np.float64) + 1j * sums[1]) / math.sqrt(grid.length)
+    bare = without_means(flat, grid.length)
+    lags = max(1, grid.length // 3)
+    blocks = max(1, powers.size - 1)
+    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, 1).sum(axis=1, dtype=np.float64)
+    whole = products[0] + 1j * products[1]
+    return _Aligned(
+        delay_us=delay_us,
+        shift_hz=shift_hz,
+        flat=flat,
+        bare=bare,
+        values=values,
+        slopes=by_block(slopes, grid.length),
+        means=means,
+        bare_powers=np.maximum(powers.astype(np.float64) - means.real**2 - means.imag**2, 0.0),
+        autocorrelation=whole / whole[0].real if whole[0].real > 0.0 else whole,
+    )
+
+
+def _measure(receiver_a: Receiver, receiver_b: Receiver, a: _Aligned, b: _Aligned, grid: _Grid) -> PairMeasurement:
+    sums = moments(a.values, a.slopes, b.values, b.slopes)
+    together = a.bare_powers * b.bare_powers
+    total = float(together.sum())
+    allowed_us = reach_us(receiver_a, receiver_b)
+    nothing = _nothing(receiver_a, receiver_b)
+    if not total > 0.0:
+        return nothing
+    peak = summit(sums, grid.lobe)
+    difference_us = a.delay_us - b.delay_us + peak.offset / grid.rate_hz * 1e6
+    deviation_us = peak.deviation / grid.rate_hz * 1e6
+    bare = sums[0].astype(np.float64) + 1j * sums[1] - a.means * b.means.conj()
+    alike = float(np.sum(bare.real**2 + bare.imag**2)) / total
+    unrelated = unrelated_coherence(a.autocorrelation, b.autocorrelation, grid.length)
+    lags = 2.0 * allowed_us * 1e-6 * grid.rate_hz * grid.width
+    ratio_db, highest = _sidelobe(a, b, grid, allowed_us)
+    found = (
+        alike > threshold(unrelated, together, lags)
+        and highest
+        and abs(difference_us) <= allowed_us
+        and deviation_us < nothing.standard_deviation_us
+    )
+    coherence = math.sqrt(min(max((alike - unrelated) / max(1.0 - unrelated, 1e-9), 0.0), 1.0))
+    return PairMeasurement(
+        receiver_a=receiver_a.rx_id,
+        receiver_b=receiver_b.rx_id,
+        time_difference_us=difference_us if found else 0.0,
+        standard_deviation_us=deviation_us if found else nothing.standard_deviation_us,
+        coherence=coherence,
+        peak_to_sidelobe_db=ratio_db,
+        frequency_difference_hz=a.shift_hz - b.shift_hz,
+        bandwidth_hz=grid.width * grid.rate_hz,
+        found=found,
+    )
+
+
+def _sidelobe(a: _Aligned, b: _Aligned, grid: _Grid, allowed_us: float) -> tuple[float, bool]:
+    """Peak to highest sidelobe in dB, and whether nothing else within the allowed differences is higher."""
+    lags = max(math.ceil((allowed_us + abs(a.delay_us - b.delay_us)) * 1e-6 * grid.rate_hz), 4 * grid.lobe)
+    skipped = -(-lags // grid.length)
+    blocks = a.flat.shape[1] // grid.length - 2 * skipped
+    if blocks < 1:
+        return 0.0, False
+    at = np.arange(-lags, lags + 1)
+    products = block_products(a.bare, b.flat, skipped * grid.length, grid.length, blocks, -lags, at.size, EVERY)
+    power = (products.astype(np.float64) ** 2).sum(axis=(0, 1))
+    # A lag moves b's signal back; the difference that it stands for is a's delay less b's, less the lag.
+    differences_us = a.delay_us - b.delay_us - at / grid.rate_hz * 1e6
+    near = np.abs(at) <= grid.lobe
+    far = ~near & ((np.abs(differences_us) <= allowed_us) | (np.abs(at) <= 4 * grid.lobe))
+    top, side = float(power[near].max()), float(power[far].max())
+    if not (top > 0.0 and side > 0.0):
+        return 0.0, False
+    return 10.0 * math.log10(top / side), top > side
+
+
+def _nothing(receiver_a: Receiver, receiver_b: Receiver) -> PairMeasurement:
+    return PairMeasurement(
+        receiver_a=receiver_a.rx_id,
+        receiver_b=receiver_b.rx_id,
+        time_difference_us=0.0,
+        standard_deviation_us=reach_us(receiver_a, receiver_b) / math.sqrt(3.0),
+        coherence=0.0,
+        peak_to_sidelobe_db=0.0,
+        frequency_difference_hz=0.0,
+        bandwidth_hz=0.0,
+        found=False,
+    )

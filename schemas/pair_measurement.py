@@ -1,0 +1,85 @@
+"""What is measured between two receivers of one sample, each quantity with its unit and definition."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import msgspec
+
+
+class PairMeasurement(msgspec.Struct, frozen=True, kw_only=True):
+    """One pair; the quantities are those of PAIR_TABLE. Where nothing is `found` the difference is 0."""
+
+    receiver_a: str
+    receiver_b: str
+    time_difference_us: float
+    standard_deviation_us: float
+    coherence: float
+    peak_to_sidelobe_db: float
+    frequency_difference_hz: float
+    bandwidth_hz: float
+    found: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairQuantity:
+    """A row of PAIR_TABLE."""
+
+    name: str
+    unit: str
+    """`1` for a plain number."""
+    definition: str
+    source: str
+
+
+_TABLE: tuple[PairQuantity, ...] = (
+    PairQuantity(
+        name="time_difference_us",
+        unit="us",
+        definition="arrival at receiver a less that at receiver b: where the power of the cross-correlation, summed over "
+        "blocks of 5 ms, is highest; positive where a hears later",
+        source="Knapp and Carter 1976, one unknown complex gain a block; [ADR 73](adr/0073-time-differences.md)",
+    ),
+    PairQuantity(
+        name="standard_deviation_us",
+        unit="us",
+        definition="of the time difference, from the scatter of 40 ms parts of the recording around it: noise and "
+        "fading; echoes that stand still are not in it. Where nothing is found that of any difference the receivers' "
+        "distance allows",
+        source="variance of an M-estimator: Huber 1967; [ADR 74](adr/0074-echo-floor.md)",
+    ),
+    PairQuantity(
+        name="coherence",
+        unit="1",
+        definition="root of the share of the power in the occupied band that both hear alike, over blocks of 5 ms, less "
+        "what unrelated signals of these spectra show",
+        source="magnitude-squared coherence: Carter 1987",
+    ),
+    PairQuantity(
+        name="peak_to_sidelobe_db",
+        unit="dB",
+        definition="height of the correlation's power over its highest value farther than 1 / bandwidth from the peak, "
+        "within what the receivers' distance allows",
+        source="definition",
+    ),
+    PairQuantity(
+        name="frequency_difference_hz",
+        unit="Hz",
+        definition="frequency at a less that at b, which was removed before the correlation: oscillators and Doppler",
+        source="shift between the spectrograms, then phase from block to block",
+    ),
+    PairQuantity(
+        name="bandwidth_hz",
+        unit="Hz",
+        definition="the band that was correlated: 99 % occupied bandwidth at the receiver that hears best",
+        source="ITU-R SM.328, as feature `bandwidth_hz`",
+    ),
+    PairQuantity(
+        name="found",
+        unit="1",
+        definition="whether the coherence is more than unrelated signals show once in 1,000 pairs, and no other "
+        "difference fits better",
+        source="sum of exponential variables over the blocks, every lag that was tried counted",
+    ),
+)
+PAIR_TABLE: Mapping[str, PairQuantity] = {quantity.name: quantity for quantity in _TABLE}
+"""The quantities by their names, in the order of PairMeasurement."""
