@@ -15,16 +15,13 @@ OVERSAMPLING = 2.0
 """The low rate is at least so many bandwidths."""
 HALF_TAPS = 16
 """Of the filter that moves in time; with its middle 2 n + 1 taps."""
-_CHUNK = 512
+_CHUNK = 128
 _FILTERED = 1024
 
 
 def decimation(sample_rate_hz: float, bandwidth_hz: float) -> int:
-    """The largest power of two, up to 16, that leaves room beside the band."""
-    step = 1
-    while step < LARGEST_DECIMATION and sample_rate_hz / (2 * step) >= OVERSAMPLING * bandwidth_hz:
-        step *= 2
-    return step
+    """The largest number, up to 16, that leaves room beside the band."""
+    return int(min(max(1.0, sample_rate_hz // (OVERSAMPLING * bandwidth_hz)), LARGEST_DECIMATION))
 
 
 def lower_rate(recording: NDArray[np.generic], cycles_per_sample: float, step: int) -> Plane:
@@ -33,7 +30,7 @@ def lower_rate(recording: NDArray[np.generic], cycles_per_sample: float, step: i
     Args:
         recording: interleaved I and Q, shape (2 n,).
         cycles_per_sample: the frequency.
-        step: the decimation, a power of two.
+        step: the decimation.
 
     Returns:
         float32, shape (2, m): real and imaginary part. Sample i belongs to time (i step + (taps - 1) / 2) in samples.
@@ -41,23 +38,23 @@ def lower_rate(recording: NDArray[np.generic], cycles_per_sample: float, step: i
     count = TAPS_PER_PHASE * step if step > 1 else 1
     taps = _low_pass(count, step)
     turns = -2.0 * math.pi * cycles_per_sample
-    angles = turns * np.arange(_CHUNK * step + count)
     outputs = max(0, (recording.size // 2 - count) // step + 1)
     chunks = -(-outputs // _CHUNK)
     out = np.empty((2, chunks * _CHUNK), np.float32)
-    starts = turns * _CHUNK * step * np.arange(chunks)
     _mix_and_decimate(
         recording,
-        np.cos(angles).astype(np.float32),
-        np.sin(angles).astype(np.float32),
-        np.cos(starts).astype(np.float32),
-        np.sin(starts).astype(np.float32),
+        *_circle(turns * np.arange(_CHUNK * step + count)),
+        *_circle(turns * _CHUNK * step * np.arange(chunks)),
         taps,
         step,
         _CHUNK,
         out,
     )
     return np.ascontiguousarray(out[:, :outputs])
+
+
+def _circle(angles: NDArray[np.float64]) -> tuple[Plane, Plane]:
+    return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
 def _low_pass(count: int, step: int) -> Plane:
@@ -136,18 +133,27 @@ def aligned(
     sinc_slope = np.where(middle, 0.0, (width * np.cos(np.pi * width * at) - sinc) / np.where(middle, 1.0, at))
     start = first + whole - HALF_TAPS
     span = slice(start, start + count + 2 * HALF_TAPS)
-    angles = -2.0 * math.pi * cycles_per_sample * np.arange(count)
-    turn = np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
+    turn = _circle(-2.0 * math.pi * cycles_per_sample * np.arange(_FILTERED))
+    starts = _circle(-2.0 * math.pi * cycles_per_sample * np.arange(0, count, _FILTERED))
     both = []
     for taps in (sinc * window, -(sinc_slope * window + sinc * window_slope)):
         out = np.empty((2, count), np.float32)
-        _filter(low[0, span], low[1, span], taps.astype(np.float32), *turn, out)
+        _filter(low[0, span], low[1, span], taps.astype(np.float32), *turn, *starts, out)
         both.append(out)
     return both[0], both[1]
 
 
 @kernel
-def _filter(real: Plane, imag: Plane, taps: Plane, cosines: Plane, sines: Plane, out: Plane) -> None:
+def _filter(
+    real: Plane,
+    imag: Plane,
+    taps: Plane,
+    cosines: Plane,
+    sines: Plane,
+    start_cosines: Plane,
+    start_sines: Plane,
+    out: Plane,
+) -> None:
     count = out.shape[1]
     for begin in range(0, count, _FILTERED):
         size = min(_FILTERED, count - begin)
@@ -158,7 +164,8 @@ def _filter(real: Plane, imag: Plane, taps: Plane, cosines: Plane, sines: Plane,
             for m in range(size):
                 sum_real[m] += tap * x[m]
                 sum_imag[m] += tap * y[m]
-        c, s = cosines[begin : begin + size], sines[begin : begin + size]
+        c, s = start_cosines[begin // _FILTERED], start_sines[begin // _FILTERED]
         for m in range(size):
-            out[0, begin + m] = sum_real[m] * c[m] - sum_imag[m] * s[m]
-            out[1, begin + m] = sum_real[m] * s[m] + sum_imag[m] * c[m]
+            x, y = sum_real[m] * c - sum_imag[m] * s, sum_real[m] * s + sum_imag[m] * c
+            out[0, begin + m] = x * cosines[m] - y * sines[m]
+            out[1, begin + m] = x * sines[m] + y * cosines[m]

@@ -95,6 +95,27 @@ def moments(one: Plane, one_slope: Plane, other: Plane, other_slope: Plane) -> P
     return sums
 
 
+def block_ends(plane: Plane, length: int) -> Plane:
+    """The signal half a sample before each block and half a sample after the last one, shape (2, blocks + 1)."""
+    last = plane.shape[1] - 1
+    starts = np.arange(0, plane.shape[1] + 1, length)
+    out: Plane = np.float32(0.5) * (plane[:, np.maximum(starts - 1, 0)] + plane[:, np.minimum(starts, last)])
+    return out
+
+
+def without_ends(sums: Plane, one: Plane, other: Plane) -> None:
+    """Make the slopes in `sums` (of `moments`) those of blocks whose end joins their beginning.
+
+    A shift moves samples over the ends of a block, which tells nothing of time but brings the noise of a carrier's
+    amplitude there. With a jump at the joint a' gains (a_begin - a_end) there, so that a' conj(b) - a conj(b') loses
+    a_end conj(b_begin) - a_begin conj(b_end). `one` and `other` are of `block_ends`.
+    """
+    a, b = one[0] + 1j * one[1], other[0] - 1j * other[1]
+    excess = a[1:] * b[:-1] - a[:-1] * b[1:]
+    sums[2] -= excess.real
+    sums[3] -= excess.imag
+
+
 @kernel
 def block_sums(values: Plane) -> tuple[Plane, Plane]:
     """Sum of |y|^2 over each block, shape (blocks,), and of y, shape (2, blocks), of what `by_block` gives."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractor.pairs.baseband import HALF_TAPS, Plane, aligned, decimation, lower_rate
-from extractor.pairs.correlate import block_products, block_sums, by_block, moments, without_means
+from extractor.pairs.correlate import block_ends, block_products, block_sums, by_block, moments, without_ends, without_means
 from extractor.pairs.overview import Overview, look_over
 from extractor.pairs.peak import Floats, summit, threshold, unrelated_coherence
 from schemas import IQFrame, Receiver
@@ -24,8 +24,8 @@ ALL_PAIRS_UP_TO = 8
 STRONGEST = 4
 SLACK_US = 50.0
 """What a difference may be beyond the time of flight between the receivers: echoes and clocks."""
-EVERY = 4
-"""Every fourth block serves to look for a better difference."""
+EVERY = 8
+"""Every eighth block serves to look for a better difference."""
 _EARTH_RADIUS_M = 6_371_000.0
 _LIGHT_M_PER_US = 299.792458
 
@@ -41,6 +41,7 @@ class _Aligned:
     """Without the carrier, which says nothing of time."""
     values: Plane
     slopes: Plane
+    ends: Plane
     means: NDArray[np.complex128]
     """Sum of each block over the root of its length."""
     bare_powers: Floats
@@ -166,12 +167,15 @@ def _align_all(
     if blocks < LEAST_BLOCKS:
         return {}
     reference = low[overview.reference]
-    carrier = _carrier(reference, grid, first, blocks)
+    count, carrier = blocks * grid.length, _carrier(reference, grid, first, blocks)
+    count = blocks * grid.length
     heard = {}
     for n, plane in low.items():
         delay, cycles = _delay_to(reference, plane, grid, blocks, first, max(reaches[n], grid.lobe))
+        values, slopes = aligned(plane, delay, cycles + carrier, grid.width, first, count)
         heard[n] = _aligned_receiver(
-            *aligned(plane, delay, cycles + carrier, grid.width, first, blocks * grid.length),
+            values,
+            slopes,
             grid,
             delay_us=delay / grid.rate_hz * 1e6 + starts_us[n],
             shift_hz=overview.shift_hz[n] + cycles * grid.rate_hz,
@@ -209,7 +213,7 @@ def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: floa
     bare = without_means(flat, grid.length)
     lags = max(1, grid.length // 3)
     blocks = max(1, powers.size - 1)
-    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, 1).sum(axis=1, dtype=np.float64)
+    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, EVERY // 2).sum(axis=1, dtype=np.float64)
     whole = products[0] + 1j * products[1]
     return _Aligned(
         delay_us=delay_us,
@@ -218,6 +222,7 @@ def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: floa
         bare=bare,
         values=values,
         slopes=by_block(slopes, grid.length),
+        ends=block_ends(flat, grid.length),
         means=means,
         bare_powers=np.maximum(powers.astype(np.float64) - means.real**2 - means.imag**2, 0.0),
         autocorrelation=whole / whole[0].real if whole[0].real > 0.0 else whole,
@@ -226,6 +231,7 @@ def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: floa
 
 def _measure(receiver_a: Receiver, receiver_b: Receiver, a: _Aligned, b: _Aligned, grid: _Grid) -> PairMeasurement:
     sums = moments(a.values, a.slopes, b.values, b.slopes)
+    without_ends(sums, a.ends, b.ends)
     together = a.bare_powers * b.bare_powers
     total = float(together.sum())
     allowed_us = reach_us(receiver_a, receiver_b)

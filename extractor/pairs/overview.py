@@ -12,11 +12,10 @@ from extractor.features.noise_floor import NoiseFloor, measure_noise_floor
 from extractor.features.spectrum import SEGMENT, SHORTEST_SEGMENT, Spectrum
 from extractor.kernel import kernel
 
-SEGMENTS = 24
+SEGMENTS = 16
 """Spread evenly over the recording."""
 OSCILLATOR_PPM = 10.0
 """Largest difference of two receivers' frequencies that is looked for."""
-_LEAST_MARGIN_BINS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +57,7 @@ def look_over(recordings: list[NDArray[np.generic]], sample_rate_hz: float, cent
     energies = {number: _energies(s.segments, f.power) for number, (s, f, _) in seen.items()}
     reach = max(1, round(OSCILLATOR_PPM * 1e-6 * center_hz / spectrum.bin_hz))
     shifts = {n: _shift_bins(energies[reference], energies[n], band.first, band.last, reach) for n in seen}
-    least_hz = _LEAST_MARGIN_BINS * spectrum.bin_hz
+    first, last = band.first + band.margin, band.last - band.margin
     width = max(1, band.last - band.first)
     snr = {}
     for number, shift in shifts.items():
@@ -67,8 +66,8 @@ def look_over(recordings: list[NDArray[np.generic]], sample_rate_hz: float, cent
         snr[number] = max(excess, 0.0) * spectrum.bin_hz / max(band.bandwidth_hz, spectrum.bin_hz)
     return Overview(
         reference=reference,
-        low_hz=band.low_hz - least_hz,
-        high_hz=band.high_hz + least_hz,
+        low_hz=(first - size // 2) * spectrum.bin_hz,
+        high_hz=(max(last, first + 1) - size // 2) * spectrum.bin_hz,
         shift_hz={number: shift * spectrum.bin_hz for number, shift in shifts.items()},
         snr=snr,
     )

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
+from extractor.kernel import kernel
 from extractor.pairs.correlate import Plane
 
 Floats = NDArray[np.float64]
@@ -36,32 +37,48 @@ def summit(sums: Plane, reach: float) -> Peak:
         sums: what `moments` gave, shape (6, blocks).
         reach: farthest offset that is believed.
     """
-    c = sums.astype(np.float64)
-    c0, c1, c2 = c[0] + 1j * c[1], 0.5 * (c[2] + 1j * c[3]), -(c[4] + 1j * c[5])
-    offset = 0.0
-    slope, bend = _slopes(c0, c1, c2, offset)
+    polynomials = _powers(sums)
+    offset, (total, curvature, scatter) = 0.0, _slopes(polynomials, 0.0)
     for _ in range(_STEPS):
-        total, curvature = float(slope.sum()), float(bend.sum())
         step = -total / curvature if curvature < 0.0 else math.copysign(0.25 * reach, total)
         step = max(-0.5 * reach, min(0.5 * reach, step))
         offset = max(-reach, min(reach, offset + step))
-        slope, bend = _slopes(c0, c1, c2, offset)
+        total, curvature, scatter = _slopes(polynomials, offset)
         if abs(step) < 1e-7:
             break
-    curvature = float(bend.sum())
     if curvature >= 0.0 or abs(offset) >= reach:
         return Peak(offset, math.inf)
-    parts = np.add.reduceat(slope, np.arange(0, slope.size, PART_BLOCKS))
-    scatter = float(np.sum(parts**2)) * parts.size / max(1, parts.size - 1)
-    return Peak(offset, math.sqrt(scatter) / -curvature)
+    parts = -(-polynomials.shape[1] // PART_BLOCKS)
+    return Peak(offset, math.sqrt(scatter * parts / max(1, parts - 1)) / -curvature)
 
 
-def _slopes(
-    c0: NDArray[np.complex128], c1: NDArray[np.complex128], c2: NDArray[np.complex128], offset: float
-) -> tuple[Floats, Floats]:
-    """First and second derivative of |c(D)|^2 of every block."""
-    value, first = c0 + offset * c1 + 0.5 * offset**2 * c2, c1 + offset * c2
-    return 2.0 * np.real(value.conj() * first), 2.0 * np.real(first.conj() * first + value.conj() * c2)
+def _powers(sums: Plane) -> Floats:
+    """|c(D)|^2 of every block as coefficients of D, D^2, D^3 and D^4, shape (4, blocks)."""
+    c = sums.astype(np.float64)
+    c0, c1, c2 = c[0] + 1j * c[1], 0.5 * (c[2] + 1j * c[3]), -0.5 * (c[4] + 1j * c[5])
+    out = np.empty((4, c0.size))
+    out[0] = 2.0 * np.real(c0.conj() * c1)
+    out[1] = np.abs(c1) ** 2 + 2.0 * np.real(c0.conj() * c2)
+    out[2] = 2.0 * np.real(c1.conj() * c2)
+    out[3] = np.abs(c2) ** 2
+    return out
+
+
+@kernel
+def _slopes(polynomials: Floats, offset: float) -> tuple[float, float, float]:
+    """Slope and curvature of the sum over the blocks, and the sum of the squared slopes of its parts."""
+    total, curvature, scatter, part = 0.0, 0.0, 0.0, 0.0
+    blocks = polynomials.shape[1]
+    for k in range(blocks):
+        p, q, r, s = polynomials[0, k], polynomials[1, k], polynomials[2, k], polynomials[3, k]
+        slope = p + offset * (2.0 * q + offset * (3.0 * r + offset * 4.0 * s))
+        curvature += 2.0 * q + offset * (6.0 * r + offset * 12.0 * s)
+        total += slope
+        part += slope
+        if (k + 1) % PART_BLOCKS == 0 or k + 1 == blocks:
+            scatter += part * part
+            part = 0.0
+    return total, curvature, scatter
 
 
 def unrelated_coherence(one: NDArray[np.complex128], other: NDArray[np.complex128], length: int) -> float:
