@@ -106,7 +106,7 @@ def _overlapping(frames: Sequence[IQFrame]) -> tuple[list[NDArray[np.generic]], 
     """The components of each recording from the latest start on, and by how much each begins late, in us."""
     first = frames[0]
     for frame in frames[1:]:
-        if (frame.dataset_id, frame.sample_idx) != (first.dataset_id, first.sample_idx):
+        if _sample(frame) != _sample(first):
             raise ValueError("frames: of more than one sample: give the recordings of one transmission")
         for name in ("sample_rate_hz", "center_frequency_hz"):
             if getattr(frame, name) != getattr(first, name):
@@ -298,3 +298,7 @@ def _nothing(receiver_a: Receiver, receiver_b: Receiver) -> PairMeasurement:
         bandwidth_hz=0.0,
         found=False,
     )
+
+
+def _sample(frame: IQFrame) -> tuple[str, int, int, int]:
+    return frame.dataset_id, frame.dataset_version, frame.sample_idx, frame.generation
