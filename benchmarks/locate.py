@@ -27,7 +27,7 @@ from iqstream.locate import Estimate, Locator, Observation, Pairs
 from iqstream.locate.differences import ECHO_US, MaximumLikelihood, RobustLeastSquares
 from iqstream.locate.estimate import LIGHT_KM_PER_US, offset_km
 from iqstream.locate.levels import NOT_HEARD_DB, Constant, LevelGrid, NearestNeighbours, WeightedCentroid
-from iqstream.locate.loss_map import loss_map
+from iqstream.locate.loss_map import LossMap, loss_map
 from producer.noise import noise_dbm
 from producer.scenario import _dbm
 from producer.synthesize import synthesize_sample
@@ -122,7 +122,7 @@ def receivers_of(spec: DatasetSpec) -> np.ndarray:
 
 
 @lru_cache(maxsize=1)
-def shared_map(seed: int) -> Any:
+def shared_map(seed: int) -> LossMap:
     return loss_map(spec_of(seed))
 
 
@@ -144,9 +144,7 @@ def level_grid(seed: int) -> LevelGrid:
 def locators(seed: int, known: list[Case]) -> dict[str, Locator]:
     receivers, loss, grid = receivers_of(spec_of(seed)), shared_map(seed), level_grid(seed)
     places = np.array([[case.latitude, case.longitude] for case in known])
-    heard = np.array(
-        [np.where(c.observation.detected, c.observation.snr_db, NOT_HEARD_DB) for c in known]
-    )
+    heard = np.array([np.where(c.observation.detected, c.observation.snr_db, NOT_HEARD_DB) for c in known])
     return {
         "constant": Constant(places),
         "weighted centroid": WeightedCentroid(receivers),
@@ -204,7 +202,9 @@ def error_km(estimate: Estimate, case: Case) -> float:
     return float(np.hypot(*offset))
 
 
-def in_batches(pool: ProcessPoolExecutor, work: Callable[..., list[Any]], things: Sequence[Any], *first: Any) -> list[Any]:
+def in_batches(
+    pool: ProcessPoolExecutor, work: Callable[..., list[Any]], things: Sequence[Any], *first: object
+) -> list[Any]:
     batches = [things[i : i + BATCH] for i in range(0, len(things), BATCH)]
     futures = [pool.submit(work, *first, batch) for batch in batches]
     return [row for future in futures for row in future.result()]
@@ -221,15 +221,19 @@ def groups_of(cases: list[Case]) -> dict[str, np.ndarray]:
     inside = np.array([case.inside for case in cases])
     modulation = np.array([case.modulation for case in cases])
     groups = {"all": np.ones(len(cases), bool)}
-    groups |= {f"mean SNR {text}": keep for text, keep in (
-        ("3-10 dB", snr < 10), ("10-20 dB", (snr >= 10) & (snr < 20)), (">= 20 dB", snr >= 20))}
+    groups |= {
+        f"mean SNR {text}": keep
+        for text, keep in (("3-10 dB", snr < 10), ("10-20 dB", (snr >= 10) & (snr < 20)), (">= 20 dB", snr >= 20))
+    }
     groups |= {f"{number} receivers": heard == number for number in sorted(set(heard.tolist()))}
     groups |= {"inside": inside, "outside": ~inside}
     groups |= {name: modulation == name for name in sorted(set(modulation.tolist()))}
     return groups
 
 
-def figures(seed: int, generated: int, split: tuple[list[Case], ...], results: tuple[list[Any], list[Any]]) -> dict[str, Any]:
+def figures(
+    seed: int, generated: int, split: tuple[list[Case], ...], results: tuple[list[Any], list[Any]]
+) -> dict[str, Any]:
     known, validation, test = split
     checked, tested = results
     groups = groups_of(test)
@@ -278,10 +282,12 @@ def document(result: dict[str, Any]) -> str:
         "",
         "Written by `python -m benchmarks.locate`; do not edit. The figures are in [locating.json](locating.json).",
         "",
-        f"Default spec, ideal clocks, seed {result['seed']}: {result['generated']} samples generated, "
-        f"{result['accepted']} accepted; {result['known']} of them are what `constant` and `k nearest` know, "
-        f"{result['validation']} set the size of the regions, **{result['test']} are the test**. Errors are distances "
-        "along the ground in km.",
+        (
+            f"Default spec, ideal clocks, seed {result['seed']}: {result['generated']} samples generated, "
+            f"{result['accepted']} accepted; {result['known']} of them are what `constant` and `k nearest` know, "
+            f"{result['validation']} set the size of the regions, **{result['test']} are the test**. Errors are "
+            "distances along the ground in km."
+        ),
         "",
         "| locator | median | 68 % | 95 % | 90 % region holds |",
         "| --- | --- | --- | --- | --- |",
@@ -292,13 +298,17 @@ def document(result: dict[str, Any]) -> str:
         text.append(f"| {name} | {e['median']:.2f} | {e['p68']:.2f} | {e['p95']:.2f} | {cover} |")
     text += [
         "",
-        "*Echo floor*: differences without noise that hold the mean delay of each path's echoes. "
-        "*Bound by noise*: Cramer-Rao, RMS, from the variance 3 / (2 pi^2 T B^3 g) of every arrival; echoes are not in it. "
-        "A region is the estimate's ellipse, its area scaled so that it holds 90 % of the validation samples.",
+        (
+            "*Echo floor*: differences without noise that hold the mean delay of each path's echoes. "
+            "*Bound by noise*: Cramer-Rao, RMS, from the variance 3 / (2 pi^2 T B^3 g) of an arrival, without echoes. "
+            "A region is the estimate's ellipse, its area scaled so that it holds 90 % of the validation samples."
+        ),
         "",
-        "Both together less differences alone, paired bootstrap, 95 % interval: "
-        f"median {both['median'][0]:+.3f} to {both['median'][2]:+.3f} km, "
-        f"95 % error {both['p95'][0]:+.2f} to {both['p95'][2]:+.2f} km.",
+        (
+            "Both together less differences alone, paired bootstrap, 95 % interval: "
+            f"median {both['median'][0]:+.3f} to {both['median'][2]:+.3f} km, "
+            f"95 % error {both['p95'][0]:+.2f} to {both['p95'][2]:+.2f} km."
+        ),
         "",
         "## By part of the test: median / 95 %",
         "",

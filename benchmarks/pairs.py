@@ -1,7 +1,7 @@
 """Time differences of pairs: error against truth, bound and echo floor; false alarms; cost against the extractor.
 
-Run: `python -m benchmarks.pairs [--samples 200] [--seed 7]`. Prints one JSON object. Cost is CPU time of `measure_pairs`
-over that of `extract_features` on the same frames, one after the other for every sample.
+Run: `python -m benchmarks.pairs [--samples 200] [--seed 7]`. Prints one JSON object. Cost is the CPU time of
+`measure_pairs` over that of `extract_features` on the same frames, one after the other for every sample.
 """
 
 import argparse
@@ -12,6 +12,8 @@ import time
 from typing import Any
 
 import numpy as np
+
+from schemas import IQFrame, Receiver
 
 
 def quantiles(errors: np.ndarray) -> dict[str, Any]:
@@ -63,12 +65,16 @@ def default_spec(samples: int, seed: int) -> dict[str, Any]:
 
 
 def bound(draws: int) -> list[dict[str, float]]:
-    """A flat Gaussian band over one tap: RMS error over sqrt(3 / (2 pi^2 T B^3 g)); and voice over its own spectrum's."""
+    """A flat Gaussian band over one tap: RMS error over the bound of the measured spectrum; and voice."""
     from benchmarks.fidelity.signals import RATE_HZ, flat_band, noise, shifted, voice_fm
     from extractor.pairs import measure_pairs
 
     out = []
-    kinds = {"flat 10 kHz": flat_band(10_000.0), "flat 50 kHz": flat_band(50_000.0), "voice FM 5 kHz": voice_fm(5_000.0)}
+    kinds = {
+        "flat 10 kHz": flat_band(10_000.0),
+        "flat 50 kHz": flat_band(50_000.0),
+        "voice FM 5 kHz": voice_fm(5_000.0),
+    }
     for name, make in kinds.items():
         for snr_db in (-10.0, 0.0, 10.0, 20.0):
             errors, bounds = [], []
@@ -93,10 +99,16 @@ def bound(draws: int) -> list[dict[str, float]]:
                     errors.append(pair.time_difference_us - delay_us)
             if errors:
                 rms, least = math.sqrt(np.mean(np.square(errors))), 1e6 * math.sqrt(np.mean(bounds))
-                out.append({
-                    "signal": name, "snr_db": snr_db, "found": len(errors) / draws, "rms_us": round(rms, 4),
-                    "bound_us": round(least, 4), "ratio": round(rms / least, 2),
-                })
+                out.append(
+                    {
+                        "signal": name,
+                        "snr_db": snr_db,
+                        "found": len(errors) / draws,
+                        "rms_us": round(rms, 4),
+                        "bound_us": round(least, 4),
+                        "ratio": round(rms / least, 2),
+                    }
+                )
     return out
 
 
@@ -117,9 +129,7 @@ def false_alarms(draws: int) -> dict[str, Any]:
     return out
 
 
-def _frame(samples: np.ndarray, number: int) -> Any:
-    from schemas import IQFrame, Receiver
-
+def _frame(samples: np.ndarray, number: int) -> IQFrame:
     return IQFrame(
         dataset_id="00000000-0000-4000-8000-000000000000",
         dataset_version=1,

@@ -35,8 +35,8 @@ _TABLE: tuple[PairQuantity, ...] = (
     PairQuantity(
         name="time_difference_us",
         unit="us",
-        definition="arrival at receiver a less that at receiver b: where the power of the cross-correlation, summed over "
-        "blocks of 5 ms, is highest; positive where a hears later",
+        definition="arrival at receiver a less that at receiver b: where the power of the cross-correlation, summed "
+        "over blocks of 5 ms, is highest; positive where a hears later",
         source="Knapp and Carter 1976, one unknown complex gain a block; [ADR 73](adr/0073-time-differences.md)",
     ),
     PairQuantity(
@@ -50,8 +50,8 @@ _TABLE: tuple[PairQuantity, ...] = (
     PairQuantity(
         name="coherence",
         unit="1",
-        definition="root of the share of the power in the occupied band that both hear alike, over blocks of 5 ms, less "
-        "what unrelated signals of these spectra show",
+        definition="root of the share of the power in the occupied band that both hear alike, over blocks of 5 ms, "
+        "without the carrier, less what unrelated signals of these spectra show",
         source="magnitude-squared coherence: Carter 1987",
     ),
     PairQuantity(

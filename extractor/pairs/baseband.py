@@ -53,7 +53,7 @@ def lower_rate(recording: NDArray[np.generic], cycles_per_sample: float, step: i
     return np.ascontiguousarray(out[:, :outputs])
 
 
-def _circle(angles: NDArray[np.float64]) -> tuple[Plane, Plane]:
+def _circle(angles: NDArray[np.floating]) -> tuple[Plane, Plane]:
     return np.cos(angles).astype(np.float32), np.sin(angles).astype(np.float32)
 
 
@@ -61,7 +61,8 @@ def _low_pass(count: int, step: int) -> Plane:
     """Kaiser's window (60 dB) on a sinc, cut off at half the low rate."""
     at = np.arange(count) - (count - 1) / 2
     taps = np.sinc(at / step) * np.kaiser(count, 5.65)
-    return (taps / taps.sum()).astype(np.float32)
+    normalised: Plane = (taps / taps.sum()).astype(np.float32)
+    return normalised
 
 
 @kernel

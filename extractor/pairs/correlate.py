@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 def block_products(
     one: Plane, other: Plane, first: int, length: int, blocks: int, lowest: int, lags: int, every: int
 ) -> Plane:
-    """sum over a block of one(n) conj(other(n + lag)), for `lags` lags from `lowest` on.
+    """Sum over a block of one(n) conj(other(n + lag)), for `lags` lags from `lowest` on.
 
     Args:
         one: shape (2, n), real and imaginary part.

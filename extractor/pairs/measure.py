@@ -9,7 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from extractor.pairs.baseband import HALF_TAPS, Plane, aligned, decimation, lower_rate
-from extractor.pairs.correlate import block_ends, block_products, block_sums, by_block, moments, without_ends, without_means
+from extractor.pairs.correlate import (
+    block_ends,
+    block_products,
+    block_sums,
+    by_block,
+    moments,
+    without_ends,
+    without_means,
+)
 from extractor.pairs.overview import Overview, look_over
 from extractor.pairs.peak import Floats, summit, threshold, unrelated_coherence
 from schemas import IQFrame, Receiver
@@ -213,7 +221,9 @@ def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: floa
     bare = without_means(flat, grid.length)
     lags = max(1, grid.length // 3)
     blocks = max(1, powers.size - 1)
-    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, EVERY // 2).sum(axis=1, dtype=np.float64)
+    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, EVERY // 2).sum(
+        axis=1, dtype=np.float64
+    )
     whole = products[0] + 1j * products[1]
     return _Aligned(
         delay_us=delay_us,

@@ -110,9 +110,7 @@ def _energies(segments: NDArray[np.complex64], noise: float) -> NDArray[np.float
     return np.fft.fftshift(np.sqrt(power), axes=1) - np.float32(np.sqrt(np.pi) / 2)
 
 
-def _shift_bins(
-    reference: NDArray[np.float32], other: NDArray[np.float32], first: int, last: int, reach: int
-) -> float:
+def _shift_bins(reference: NDArray[np.float32], other: NDArray[np.float32], first: int, last: int, reach: int) -> float:
     """By how many bins the other's spectrogram lies above the reference's, with a parabola through the best three."""
     size = reference.shape[1]
     low, high = max(0, first - reach - 1), min(size, last + reach + 1)

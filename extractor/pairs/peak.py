@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaincinv
 
 from extractor.kernel import kernel
-from extractor.pairs.correlate import Plane
+from extractor.pairs.baseband import Plane
 
 Floats = NDArray[np.float64]
 

@@ -94,19 +94,16 @@ def _search(
     # The nearest cell's centre is up to 0.7 cells away.
     coarse = np.sqrt(scale**2 + (0.7 * loss.cell_km / LIGHT_KM_PER_US) ** 2)
     likelihood = beforehand - 0.5 * (TAIL + 1) * np.log1p((misfit / coarse) ** 2 / TAIL).sum(axis=1)
-    best: tuple[float, Estimate] | None = None
+    reached = []
     for _ in range(STARTS):
         cell = int(np.argmax(likelihood))
-        value, found = _refine(loss, receivers, pairs, scale, covariance, cell, beforehand)
-        if best is None or value > best[0]:
-            best = value, found
+        reached.append(_refine(loss, receivers, pairs, scale, covariance, cell, beforehand))
         near = np.hypot(
             (loss.latitudes - loss.latitudes[cell]) * 111.2,
             (loss.longitudes - loss.longitudes[cell]) * 111.2 * np.cos(np.radians(loss.latitudes[cell])),
         )
         likelihood = np.where(near < 6 * loss.cell_km, -np.inf, likelihood)
-    assert best is not None  # STARTS > 0
-    return best[1]
+    return max(reached, key=lambda one: one[0])[1]
 
 
 def _refine(

@@ -46,7 +46,9 @@ def loss_map(spec: DatasetSpec, *, tiles: Tiles = NO_TILES, cells: int = CELLS) 
     latitudes, longitudes = (axis.ravel() for axis in np.meshgrid(lat, lon, indexing="ij"))
     ground = ground_of(spec, tiles)
     if not spec.scenario.transmitters_at_sea:
-        dry = np.array([not ground.is_sea(*place) for place in zip(latitudes.tolist(), longitudes.tolist(), strict=True)])
+        dry = np.array(
+            [not ground.is_sea(*place) for place in zip(latitudes.tolist(), longitudes.tolist(), strict=True)]
+        )
         latitudes, longitudes = latitudes[dry], longitudes[dry]
     heights = ground.heights_m(np.ascontiguousarray(latitudes), np.ascontiguousarray(longitudes))
     places = np.array([[r.latitude, r.longitude] for r in receivers])

@@ -1,0 +1,121 @@
+"""Locators on networks whose answer is known."""
+
+import numpy as np
+import pytest
+
+from iqstream.locate import Observation, Pairs
+from iqstream.locate.differences import MaximumLikelihood, RobustLeastSquares
+from iqstream.locate.estimate import LIGHT_KM_PER_US, distances_km, moved, offset_km
+from iqstream.locate.levels import Constant, LevelGrid, NearestNeighbours, WeightedCentroid
+from iqstream.locate.loss_map import loss_map
+from producer.version import GENERATOR_VERSION
+from schemas import DatasetSpec, Terrain
+
+PLACE = (44.93, 8.31)
+
+
+@pytest.fixture(scope="module")
+def loss():
+    return loss_map(
+        DatasetSpec(
+            dataset_id="00000000-0000-4000-8000-000000000000",
+            name="flat",
+            samples=1,
+            generator_version=GENERATOR_VERSION,
+            terrain=Terrain(source="none"),
+        ),
+        cells=3_000,
+    )
+
+
+@pytest.fixture(scope="module")
+def receivers():
+    spec = DatasetSpec(
+        dataset_id="00000000-0000-4000-8000-000000000000", name="x", samples=1, generator_version=GENERATOR_VERSION
+    )
+    return np.array([[r.latitude, r.longitude] for r in spec.receivers])
+
+
+def observation(loss, receivers, random=None, deviation_us=0.5, heard=7):
+    """Levels and differences of a transmitter at PLACE; with errors where `random` is given."""
+    delay = distances_km(*np.array(PLACE)[:, None], receivers)[0] / LIGHT_KM_PER_US
+    one, other = (np.array(side) for side in np.triu_indices(heard, 1))
+    error = random.normal(0, deviation_us, one.size) if random else 0.0
+    cell = np.argmin((loss.latitudes - PLACE[0]) ** 2 + (loss.longitudes - PLACE[1]) ** 2)
+    return Observation(
+        level_dbm=40.0 - loss.loss_db[cell],
+        snr_db=150.0 - loss.loss_db[cell],
+        detected=np.arange(7) < heard,
+        pairs=Pairs(
+            one=one,
+            other=other,
+            difference_us=delay[one] - delay[other] + error,
+            deviation_us=np.full(one.size, deviation_us),
+        ),
+    )
+
+
+def grid(loss):
+    return LevelGrid(loss=loss, eirp_dbm=(33.0, 47.0), threshold_dbm=-124.0)
+
+
+def several(loss, receivers):
+    return [
+        RobustLeastSquares(loss, receivers),
+        MaximumLikelihood(loss, receivers),
+        MaximumLikelihood(loss, receivers, levels=grid(loss)),
+    ]
+
+
+def apart_km(estimate):
+    return float(np.hypot(*offset_km(*PLACE, np.array(estimate.latitude), np.array(estimate.longitude))))
+
+
+def test_exact_differences_give_the_place_to_20_m(loss, receivers):
+    for locator in several(loss, receivers):
+        assert apart_km(locator.locate(observation(loss, receivers))) < 0.02
+
+
+def test_one_false_difference_of_300_us_moves_the_place_by_less_than_500_m(loss, receivers):
+    seen = observation(loss, receivers)
+    seen.pairs.difference_us[3] += 300.0
+    for locator in several(loss, receivers):
+        assert apart_km(locator.locate(seen)) < 0.5
+
+
+def test_regions_of_normal_errors_hold_what_they_state(loss, receivers):
+    """90 % regions over 200 draws: 4 standard deviations of the share are 8.5 %."""
+    random = np.random.default_rng(5)
+    locator = MaximumLikelihood(loss, receivers, echo_us=1e-3)
+    inside = [locator.locate(observation(loss, receivers, random)).distance2(*PLACE) <= 4.605 for _ in range(200)]
+    assert np.mean(inside) > 0.815
+
+
+def test_without_differences_levels_answer(loss, receivers):
+    seen = observation(loss, receivers, heard=1)
+    both = MaximumLikelihood(loss, receivers, levels=grid(loss)).locate(seen)
+    alone = grid(loss).locate(seen)
+    assert (both.latitude, both.longitude) == (alone.latitude, alone.longitude)
+
+
+def test_levels_put_the_transmitter_within_their_own_region(loss, receivers):
+    assert grid(loss).locate(observation(loss, receivers)).distance2(*PLACE) <= 4.605
+
+
+def test_nearest_of_all_known_transmissions_is_the_same_one(loss, receivers):
+    seen = observation(loss, receivers)
+    known = np.stack([seen.snr_db + shift for shift in (-60 * np.arange(7), np.zeros(7), 60 * np.arange(7))])
+    places = np.array([[44.0, 7.0], PLACE, [46.0, 9.0]])
+    assert apart_km(NearestNeighbours(known, places, k=1).locate(seen)) < 1e-6
+
+
+def test_the_centroid_lies_among_those_that_hear_and_the_constant_at_the_mean(loss, receivers):
+    seen = observation(loss, receivers, heard=2)
+    centroid = WeightedCentroid(receivers).locate(seen)
+    assert receivers[:2, 0].min() <= centroid.latitude <= receivers[:2, 0].max()
+    assert Constant(receivers).locate(seen).latitude == pytest.approx(receivers[:, 0].mean())
+
+
+def test_moving_and_measuring_the_offset_agree():
+    there = moved(*PLACE, np.array([3.0, -2.0]))
+    assert offset_km(*PLACE, *np.array(there)[:, None])[0] == pytest.approx([3.0, -2.0])
