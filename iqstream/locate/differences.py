@@ -18,7 +18,7 @@ from iqstream.locate.levels import LevelGrid
 from iqstream.locate.loss_map import LossMap
 
 ECHO_US = 0.6
-"""Standard deviation of one receiver's group delay under the default channel's echoes; see docs/adr/0074-echo-floor.md."""
+"""Standard deviation of one receiver's group delay under the default channel's echoes; see ADR 74."""
 TAIL = 3.0
 """Degrees of freedom of Student's t: how often a difference is far off."""
 STARTS = 4
