@@ -62,7 +62,7 @@ clean: ## stop the embedded servers of this folder and remove them, their data a
 	@$(BIN)/uv sync --quiet --locked --inexact --all-extras
 	@touch $@
 
-.venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/features/*.py)
+.venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/*/*.py)
 	@echo "[setup] compiling the kernels (once, about a minute)"
 	@$(BIN)/python -m iqstream.warm
 	@echo "[setup] server jars"
