@@ -162,6 +162,8 @@ async def test_left_with_break_when_all_is_read_ahead_the_epoch_goes_on_with_the
 
 BREAKS = """
 import asyncio, sys
+from iqstream.dataset import FeatureStream
+from tests.integration.feature_topics import LIMITS
 
 async def leave():
     stream = FeatureStream(topic=sys.argv[1], end=None, limits=LIMITS)

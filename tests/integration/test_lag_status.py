@@ -124,6 +124,7 @@ async def test_a_stopped_group_stays_stopped_when_others_push_its_commits_out_of
     for offset in range(6):
         await other.commit(offset)
     monkeypatch.setattr("iqstream.lag.commit_log.TAIL_OFFSETS", 2)
+    monkeypatch.setattr("iqstream.lag.commit_log.LOOK_BACK_DEADLINE_S", 60.0)
     reading = await scene.reading()
     found.append(reading.groups[0].topics[0].partitions[0].status)
     assert (reading.groups[0].topics[0].partitions[0].commits, exit_code(reading)) == (1, 2)
