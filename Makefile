@@ -6,6 +6,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
+# Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
+IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
 .PHONY: help setup demo test test-fast test-containers acceptance check audit docs fidelity clean
 
@@ -18,10 +20,10 @@ demo: setup ## the whole job on embedded servers: 200 samples, live, then what w
 	@$(BIN)/iqstream demo
 
 test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
-	@$(BIN)/python -m pytest tests --ignore tests/containers -m "not acceptance"
+	@$(BIN)/python -m pytest tests/faults tests/fidelity tests --ignore tests/containers -m "not acceptance" $(IN_TWO)
 
 test-fast: setup ## unit tests: no servers, under a minute
-	@$(BIN)/python -m pytest tests/unit
+	@$(BIN)/python -m pytest tests/unit $(IN_TWO)
 
 test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/containers

@@ -1,35 +1,17 @@
 """Features agree to 1e-9 of their scale on any CPU: kernels compiled for every x86-64, NumPy without its dispatch."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 
 from benchmarks.fidelity.signals import CHUNK, KINDS, RATE_HZ, noise, rayleigh_fading, shifted
 from extractor.extract import chunk_features
 from schemas import FEATURE_TABLE
+from tests.plain_cpu import PLAIN_KERNELS, PLAIN_LIBRARIES, run_python
 
-ROOT = Path(__file__).parents[2]
 PROGRAM = (
     "import sys, numpy as np; from extractor.extract import chunk_features;"
     "np.save(sys.argv[2], chunk_features(np.load(sys.argv[1]), 200e3))"
 )
 SCALE = {"dBm": 100.0, "dB": 100.0, "dBm/Hz": 100.0, "Hz": RATE_HZ, "kHz": 4000.0}
-
-
-def plain_cpu():
-    dispatched = np._core._multiarray_umath.__cpu_features__
-    names = [name for name in np._core._multiarray_umath.__cpu_dispatch__ if dispatched[name]]
-    hidden = ("AVX512F", "AVX2", "AVX", "FMA", "FMA4", "AVX2_Usable", "FMA_Usable", "AVX_Usable")
-    return {
-        "NUMBA_CPU_NAME": "generic",
-        "NUMBA_CPU_FEATURES": "",
-        "NPY_DISABLE_CPU_FEATURES": " ".join(names),
-        "OPENBLAS_CORETYPE": "Nehalem",
-        "GLIBC_TUNABLES": "glibc.cpu.hwcaps=" + ",".join(f"-{name}" for name in hidden),
-    }
 
 
 def test_a_plain_cpu_gives_the_same_features(tmp_path):
@@ -42,15 +24,9 @@ def test_a_plain_cpu_gives_the_same_features(tmp_path):
             chunks.append(signal * 10 ** (snr_db / 20) + noise(random))
     iq = np.concatenate(chunks).astype(np.complex64)
     np.save(tmp_path / "iq.npy", iq)
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", PROGRAM, tmp_path / "iq.npy", tmp_path / "features.npy"],
-        env={**os.environ, **plain_cpu()},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+    run_python(
+        "-c", PROGRAM, tmp_path / "iq.npy", tmp_path / "features.npy", environment=PLAIN_LIBRARIES | PLAIN_KERNELS
     )
-    assert done.returncode == 0, done.stderr
     difference = np.abs(np.load(tmp_path / "features.npy") - chunk_features(iq, RATE_HZ))
     for feature, differences in zip(FEATURE_TABLE.values(), difference.T, strict=True):
         assert differences.max() <= 1e-9 * SCALE.get(feature.unit, 1.0), feature.name

@@ -45,6 +45,7 @@ def spec(settings, pipeline):
         await wait_for_dataset(settings, made, is_complete)
         await wait_until(lambda: drained(settings))
 
+    asyncio.run(wait_until(lambda: drained(settings)))  # of what other tests left
     made = small_spec(SAMPLES)
     started_at = datetime.now(UTC)
     asyncio.run(complete())
