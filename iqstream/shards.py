@@ -20,20 +20,11 @@ SAMPLES_PER_SHARD = 2
 SUBMITTED_VERSION = 1
 """The one that is submitted; further ones are replays of it."""
 SUBMISSION_PLACE = TopicPartition(JOBS, 0)
-"""Where a submission's group keeps how many shards are published, as an offset."""
+"""Where a submission's group keeps how many samples are published, as an offset."""
 
 
 async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
-    """How many samples of the dataset have been submitted; nobody is kept from going on.
-
-    Raises:
-        Unreachable: Kafka does not answer.
-    """
-    return samples_before(spec, await submission_position(settings, spec))
-
-
-async def submission_position(settings: Settings, spec: DatasetSpec) -> int:
-    """How many shards of the dataset are published; 0 also where the broker has forgotten.
+    """How many samples of the dataset are submitted; 0 also where the broker has forgotten. Keeps nobody from going on.
 
     Raises:
         Unreachable: Kafka does not answer.
@@ -57,7 +48,7 @@ def submitted(dataset: Dataset, position: int) -> SampleRanges:
         return dataset.samples
     if position == 0 and dataset.status == "running" and not dataset.grows:
         return dataset.samples
-    return dataset.samples & SampleRanges.first(samples_before(dataset.spec, position))
+    return dataset.samples & SampleRanges.first(position)
 
 
 async def submitted_samples(settings: Settings, pool: Pool, dataset: Dataset) -> SampleRanges:
@@ -68,7 +59,7 @@ async def submitted_samples(settings: Settings, pool: Pool, dataset: Dataset) ->
     """
     if submitted(dataset, 0):  # wherever its submission stands
         return dataset.samples
-    if position := await submission_position(settings, dataset.spec):
+    if position := await published_samples(settings, dataset.spec):
         return submitted(dataset, position)
     return dataset.samples & SampleRanges.first(await decided_up_to(pool, dataset.id, dataset.version))
 
@@ -76,11 +67,6 @@ async def submitted_samples(settings: Settings, pool: Pool, dataset: Dataset) ->
 def submission_group(spec: DatasetSpec) -> str:
     """The consumer group, and transactional id, of whoever submits the dataset."""
     return f"submit-{spec.dataset_id}"
-
-
-def samples_before(spec: DatasetSpec, position: int) -> int:
-    """How many samples are submitted where the submission's group stands there."""
-    return min(position * SAMPLES_PER_SHARD, spec.samples)
 
 
 def shard_record(shard: GenerationShard) -> OutgoingRecord:
@@ -93,7 +79,7 @@ def shard_record(shard: GenerationShard) -> OutgoingRecord:
     )
 
 
-def shards(spec: DatasetSpec) -> Iterator[GenerationShard]:
-    """The dataset cut into shards of a few samples."""
-    for first in range(0, spec.samples, SAMPLES_PER_SHARD):
+def shards(spec: DatasetSpec, first_idx: int = 0) -> Iterator[GenerationShard]:
+    """The dataset from a sample on, cut into shards of a few samples."""
+    for first in range(first_idx, spec.samples, SAMPLES_PER_SHARD):
         yield GenerationShard(spec=spec, first_idx=first, count=min(SAMPLES_PER_SHARD, spec.samples - first))

@@ -23,7 +23,7 @@ OPEN: frozenset[Status] = frozenset({"submitting", "running"})
 """Samples of these are still to be decided, or their IQ to be saved."""
 SHOWN_RANGES = 6
 _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
-    iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at"""
+    iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at, description"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -56,6 +56,9 @@ class Dataset(Readable):
     created_at: datetime
     status_changed_at: datetime
     completed_at: datetime | None
+    """When it last became complete; None while it is not."""
+    description: str = ""
+    """What it is for, in its owner's words."""
 
     @property
     def decided(self) -> int:

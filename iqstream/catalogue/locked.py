@@ -82,7 +82,7 @@ async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) ->
 
 
 async def read_spec_text(connection: Connection, key: DatasetKey) -> str:
-    """The JSON of a dataset's spec. Only its `samples` ever changes, when a dataset that grew is ended."""
+    """The JSON of a dataset's spec. Only its `samples` ever changes, when it is extended or ended, and its name."""
     text = await connection.fetchval(QUERIES["read_spec"], *key)
     assert isinstance(text, str)  # noqa: S101  # the dataset is locked, so it is there
     return text
@@ -91,7 +91,8 @@ async def read_spec_text(connection: Connection, key: DatasetKey) -> str:
 async def complete_if_done(connection: Connection, dataset: DatasetKey) -> Completed | None:
     """Marks a dataset complete if every sample is decided and all chosen IQ is stored; it is locked.
 
-    Listeners are notified by the table's trigger. Not None exactly once in a dataset's life.
+    Listeners are notified by the table's trigger. Not None once each time it becomes complete: again
+    only after it was extended.
     """
     row = await connection.fetchrow(QUERIES["complete_dataset"], *dataset)
     if row is None:

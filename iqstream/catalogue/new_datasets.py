@@ -8,7 +8,7 @@ from uuid import UUID
 import asyncpg
 import msgspec
 
-from iqstream.catalogue.dataset_names import check_name, check_text
+from iqstream.catalogue.dataset_names import check_description, check_name, check_text, take_name
 from iqstream.catalogue.datasets import Status, same_recordings, split_salt
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
@@ -23,6 +23,7 @@ async def create_dataset(
     reuse_name: bool = False,
     recorded: bool = False,
     status: Literal["submitting", "running"] = "submitting",
+    description: str = "",
 ) -> None:
     """Makes the row of a new dataset, or of a new version of one.
 
@@ -32,25 +33,17 @@ async def create_dataset(
         reuse_name: allow a name that another dataset has.
         recorded: real recordings: samples may miss receivers.
         status: `running` for one that grows, whose submission is never whole.
+        description: what it is for.
 
     Raises:
-        UserError: the name is in use, looks like an id holds control characters, or this id and version exist.
+        UserError: the name is in use, looks like an id or holds control characters, the description does, or this id
+            and version exist.
     """
     check_name(spec.name)
     check_text("generator_version", spec.generator_version)
+    check_description(description)
     async with pool.acquire() as connection, connection.transaction():
-        # names are not unique in the table (--reuse-name), so two submitters of one name take turns
-        await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))", spec.name)
-        other = await connection.fetchval(
-            "SELECT id::text FROM heimdall.datasets WHERE name = $1 AND id <> $2 AND status <> 'deleted' LIMIT 1",
-            spec.name,
-            UUID(spec.dataset_id),
-        )
-        if other is not None and not reuse_name:
-            raise UserError(
-                f"the name {spec.name!r} is in use by dataset {other}: "
-                "choose another, or add --reuse-name for a second dataset of that name"
-            )
+        await take_name(connection, spec.dataset_id, spec.name, reuse_name=reuse_name)
         await insert_dataset(
             connection,
             spec,
@@ -58,11 +51,19 @@ async def create_dataset(
             recorded=recorded,
             status=status,
             grows=status == "running",
+            description=description,
         )
 
 
 async def insert_dataset(
-    connection: Connection, spec: DatasetSpec, *, samples: SampleRanges, recorded: bool, status: Status, grows: bool
+    connection: Connection,
+    spec: DatasetSpec,
+    *,
+    samples: SampleRanges,
+    recorded: bool,
+    status: Status,
+    grows: bool,
+    description: str = "",
 ) -> None:
     """Inserts the row of a dataset or of a further version of one, within a transaction.
 
@@ -73,6 +74,7 @@ async def insert_dataset(
         recorded: real recordings.
         status: to begin with.
         grows: its samples are submitted a few at a time, until it is ended.
+        description: what it is for.
 
     Raises:
         UserError: this id and version exist.
@@ -81,8 +83,8 @@ async def insert_dataset(
     try:
         await connection.execute(
             "INSERT INTO heimdall.datasets "
-            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples, split_salt) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, heimdall.sample_count($7), $9, $10)",
+            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples, split_salt, "
+            "description) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, heimdall.sample_count($7), $9, $10, $11)",
             UUID(spec.dataset_id),
             spec.dataset_version,
             spec.name,
@@ -93,6 +95,7 @@ async def insert_dataset(
             grows,
             spec.iq_samples,
             UUID(salt),
+            description,
         )
     except asyncpg.UniqueViolationError:
         raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None

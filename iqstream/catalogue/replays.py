@@ -171,7 +171,15 @@ async def _make_version(
             f"{as_version}, it is processed again in place"
         )
     spec = msgspec.structs.replace(source.spec, dataset_version=as_version)
-    await insert_dataset(connection, spec, samples=samples, recorded=source.recorded, status="running", grows=False)
+    await insert_dataset(
+        connection,
+        spec,
+        samples=samples,
+        recorded=source.recorded,
+        status="running",
+        grows=False,
+        description=source.description,
+    )
 
 
 async def _insert(

@@ -13,7 +13,7 @@ from iqstream.cli.door import with_client
 from iqstream.cli.growing import MAX_SAMPLES_PER_S, grow_until_stopped, growth_ended
 from iqstream.cli.lazy import LazyGroup
 from iqstream.cli.rate import Rate
-from iqstream.cli.tables import counts_table, datasets_table, failures_table, print_whole
+from iqstream.cli.tables import counts_table, datasets_table, failures_table, figures_table, print_whole
 from iqstream.cli.watching import watch_to_the_end
 from iqstream.client.asynchronous import AsyncClient
 
@@ -27,13 +27,29 @@ under_way_option = click.option(
 )
 
 
+class Target(click.ParamType[tuple[int | None, int | None]]):
+    """`1000`, samples in all, or `+500`, samples more: (in all, more)."""
+
+    name = "samples"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int | None, int | None]:
+        """Which of both, and how many."""
+        text = str(value).strip()
+        number = text.removeprefix("+")
+        if not (number.isascii() and number.isdigit()) or int(number) == 0:
+            self.fail(f"{text!r} is not a number of samples: write 1000 for so many in all, +500 for more", param, ctx)
+        return (None, int(number)) if text.startswith("+") else (int(number), None)
+
+
 @click.group(
     cls=LazyGroup,
     modules={"cleanup": "dataset_upkeep", "delete": "dataset_upkeep", "export": "export", "verify": "dataset_upkeep"},
     epilog="Example: iqstream datasets show 'Test IQ Generation'",
 )
 def datasets() -> None:
-    """List, show, watch, resume, end, cancel, verify, export and delete datasets."""
+    """List, show, watch, resume, extend, end, cancel, rename, describe, verify, export and delete datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")
@@ -55,7 +71,7 @@ def list_command(as_json: bool) -> None:  # noqa: FBT001
 @version_option
 @json_option
 def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT001
-    """Show a dataset: its versions, its settings, its counts, and why samples were rejected or failed."""
+    """Show a dataset: versions, counts, why samples were rejected or failed, SNR, distances, sizes, settings."""
     report = with_client(lambda client: client.dataset(dataset, version=version))
     found, versions = report.dataset, report.versions
     if as_json:
@@ -63,16 +79,20 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
             "outcomes": report.outcomes,
             "failures": report.failures,
             "versions": [one.version for one in versions],
+            "figures": report.figures,
         }
         say_json(plain(found) | msgspec.to_builtins(more))
         return
     held = f", {report.held}" if len(versions) > 1 else ""
     say(f"{found.name}  ({found.id}, version {found.version}{held})  {found.status}")
+    if found.description:
+        say(found.description)
     if len(versions) > 1:
         print_whole(Console(), datasets_table(versions))
     print_whole(Console(), counts_table(found, report.outcomes))
     if report.failures:
         print_whole(Console(), failures_table(report.failures))
+    print_whole(Console(), figures_table(report.figures))
     say(*msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode().split("\n"))
 
 
@@ -133,6 +153,46 @@ def end_command(dataset: str, as_json: bool) -> None:  # noqa: FBT001
         say_json(plain(ended))
     else:
         say(growth_ended(ended))
+
+
+@datasets.command("extend", epilog="Example: iqstream datasets extend 'Test IQ Generation' --samples 2000")
+@name_argument
+@click.option(
+    "--samples", type=Target(), required=True, metavar="N|+N", help="How many it shall have in all; +N: how many more."
+)
+@json_option
+def extend_command(dataset: str, samples: tuple[int | None, int | None], as_json: bool) -> None:  # noqa: FBT001
+    """Make a dataset larger: the same settings, the next samples. What is stored stays as it is.
+
+    The kept IQ is that of the first accepted samples, as if all had been asked for at once; every sample stays in its
+    split. The dataset is complete again when the new samples are decided.
+    """
+    to, by = samples
+    extended = with_client(lambda client: client.extend(dataset, to=to, by=by))
+    found = extended.dataset
+    if as_json:
+        say_json({"dataset_id": found.id, "samples_before": extended.samples_before, "samples": found.requested})
+    else:
+        say(f"Extended {found.name!r} from {extended.samples_before} to {found.requested} samples.")
+
+
+@datasets.command("rename", epilog="Example: iqstream datasets rename 'Test IQ Generation' 'Turin, rural'")
+@name_argument
+@click.argument("name", metavar="NEW-NAME")
+@click.option("--reuse-name", is_flag=True, help="Rename although another dataset has the name.")
+def rename_command(dataset: str, name: str, reuse_name: bool) -> None:  # noqa: FBT001
+    """Give a dataset another name, in all versions. Its id stays, and with it all that is stored."""
+    renamed = with_client(lambda client: client.rename(dataset, name, reuse_name=reuse_name))
+    say(f"{renamed.name!r} is now {name!r}.")
+
+
+@datasets.command("describe", epilog="Example: iqstream datasets describe Mine 'first network, before the move'")
+@name_argument
+@click.argument("text", metavar="TEXT")
+def describe_command(dataset: str, text: str) -> None:
+    """Note what a dataset is for; `show` prints it. An empty text removes the note."""
+    described = with_client(lambda client: client.describe(dataset, text))
+    say(f"Described {described.name!r}." if text else f"{described.name!r} has no description.")
 
 
 def plain(dataset: Dataset) -> dict[str, Any]:

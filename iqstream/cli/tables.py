@@ -9,6 +9,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.cli.console import Console
+from iqstream.dataset_figures import DatasetFigures
 
 
 def counts_table(dataset: Dataset, outcomes: Sequence[OutcomeCount]) -> Table:
@@ -63,6 +64,32 @@ def datasets_table(datasets: Sequence[Dataset]) -> Table:
         counts = (dataset.requested, dataset.accepted, dataset.rejected, dataset.failed, dataset.iq_samples_saved)
         table.add_row(dataset.name, dataset.status, *map(str, (*counts, dataset.version)), dataset.id)
     return table
+
+
+def figures_table(figures: DatasetFigures) -> Table:
+    """SNR and distances of the accepted samples, and what is stored."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column()
+    for name, unit, spread in (
+        ("mean SNR", "dB", figures.mean_snr_db),
+        ("distance to all receivers", "km", figures.distance_km),
+        ("distance to the nearest", "km", figures.nearest_receiver_km),
+    ):
+        if spread is not None:
+            eighty = f"{spread.percentile_10:.1f} to {spread.percentile_90:.1f}"
+            table.add_row(name, f"{spread.mean:.1f} {unit} (80 % within {eighty}, median {spread.median:.1f})")
+    table.add_row("stored", f"{readable_bytes(figures.rows_bytes)} of rows, {readable_bytes(figures.iq_bytes)} of IQ")
+    return table
+
+
+def readable_bytes(count: float) -> str:
+    """`1.12 GB`: three digits, decimal units."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:
+            return f"{count:.3g} {unit}"
+        count /= 1000
+    return f"{count:,.3g} TB"
 
 
 def failures_table(failures: Sequence[FailureCount]) -> Table:

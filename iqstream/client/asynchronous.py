@@ -8,6 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from iqstream.catalogue.dataset_names import describe_dataset, rename_dataset
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import (
     OPEN,
@@ -23,12 +24,14 @@ from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.client.results import DatasetReport, Resumed, Submission
+from iqstream.dataset_figures import dataset_figures
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.shards import SUBMITTED_VERSION
 from iqstream.submit.continuous import Tick, end_growth, grow
+from iqstream.submit.extend import Extended, extend_dataset
 from iqstream.submit.publishable import check_publishable
 from iqstream.submit.room import check_room_for
 from iqstream.submit.spec import first_hour
@@ -94,7 +97,7 @@ class AsyncClient:
             return Rows(await list_datasets(pool, include_deleted=include_deleted))
 
     async def dataset(self, name_or_id: str, *, version: int | None = None) -> DatasetReport:
-        """Returns a dataset: its versions, its settings, its counts, and why samples were rejected or failed.
+        """Returns a dataset: versions, settings, counts, why samples were rejected or failed, SNR, distances, sizes.
 
         Args:
             name_or_id: which dataset.
@@ -111,6 +114,7 @@ class AsyncClient:
                 versions=Rows(await dataset_versions(pool, found.id)),
                 outcomes=Rows(await outcome_counts_by_reason(pool, found.id, found.version)),
                 failures=Rows(await failure_counts(pool, found.id, found.version)),
+                figures=await dataset_figures(pool, found),
             )
 
     async def cancel(self, name_or_id: str, *, version: int | None = None) -> Dataset:
@@ -139,12 +143,13 @@ class AsyncClient:
         """
         await check_publishable(self.settings, spec)
 
-    async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False) -> Submission:
+    async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False, description: str = "") -> Submission:
         """Submits a dataset; the running stages generate, extract, filter and store its samples.
 
         Args:
             spec: what to make: `iqstream.make_spec(name=..., samples=...)`.
             reuse_name: allow a name that another dataset has.
+            description: what it is for.
 
         Raises:
             UserError: the name is in use, the disk has no room, or no frame of it can be published.
@@ -152,16 +157,19 @@ class AsyncClient:
         """
         check_room_for(spec, self.settings)
         async with postgres_pool(self.settings) as pool:
-            await submit(self.settings, pool, spec, reuse_name=reuse_name)
+            await submit(self.settings, pool, spec, reuse_name=reuse_name, description=description)
             return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
 
-    async def begin_growth(self, spec: DatasetSpec, rate_per_s: float, *, reuse_name: bool = False) -> Submission:
+    async def begin_growth(
+        self, spec: DatasetSpec, rate_per_s: float, *, reuse_name: bool = False, description: str = ""
+    ) -> Submission:
         """Begins a dataset that grows; nothing is submitted before `grow`.
 
         Args:
             spec: what to make; its `samples` are at most.
             rate_per_s: samples per second that will be submitted.
             reuse_name: allow a name that another dataset has.
+            description: what it is for.
 
         Raises:
             UserError: as `submit`.
@@ -170,7 +178,7 @@ class AsyncClient:
         check_room_for(first_hour(spec, rate_per_s), self.settings)
         await check_publishable(self.settings, spec)
         async with postgres_pool(self.settings) as pool:
-            await create_dataset(pool, spec, reuse_name=reuse_name, status="running")
+            await create_dataset(pool, spec, reuse_name=reuse_name, status="running", description=description)
             return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
 
     async def grow(
@@ -241,6 +249,52 @@ class AsyncClient:
                 how = "was submitted whole" if found.status in OPEN else f"is {found.status}"
                 raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")
             return await end_growth(self.settings, pool, found.spec)
+
+    async def extend(self, name_or_id: str, *, to: int | None = None, by: int | None = None) -> Extended:
+        """Makes a dataset larger: the same settings, the next samples, in the same order as if it had been made so.
+
+        What is stored stays as it is, and so do the choice of kept IQ and every sample's split.
+
+        Args:
+            name_or_id: which dataset.
+            to: samples that it shall have in all.
+            by: samples to add, instead.
+
+        Raises:
+            UserError: there is no such dataset, it grows or has ended, or it has so many samples already.
+            Unreachable: a server does not answer; `resume` submits the rest.
+        """
+        if (to is None) == (by is None):
+            raise UserError("to and by both say how many samples: give one of them")
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
+            samples = found.requested + by if by is not None else to
+            assert samples is not None  # noqa: S101  # one of both is given
+            return await extend_dataset(self.settings, pool, found, samples)
+
+    async def rename(self, name_or_id: str, name: str, *, reuse_name: bool = False) -> Dataset:
+        """Gives a dataset another name, in all versions. Returns it as it was.
+
+        Raises:
+            UserError: there is no such dataset, or the name is in use (`reuse_name` allows that) or not fit to be one.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id)
+            await rename_dataset(pool, found, name, reuse_name=reuse_name)
+            return found
+
+    async def describe(self, name_or_id: str, description: str) -> Dataset:
+        """Notes what a dataset is for, in all versions; empty text: nothing. Returns it as it was.
+
+        Raises:
+            UserError: there is no such dataset, or the text is too long or holds control characters.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id)
+            await describe_dataset(pool, found, description)
+            return found
 
     async def watch(self, name_or_id: str, *, version: int | None = None) -> AsyncGenerator[WatchEvent, None]:
         """Iterates readings of a dataset's progress, twice a second, until nothing more of it will come.

@@ -6,19 +6,21 @@ from typing import ClassVar
 from iqstream.catalogue.datasets import Dataset, held_of
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
+from iqstream.dataset_figures import DatasetFigures
 from iqstream.runtime.readable import Readable, Rows
 from schemas import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DatasetReport(Readable):
-    """A version of a dataset, and why its samples were rejected or failed."""
+    """A version of a dataset, why its samples were rejected or failed, and its figures."""
 
     dataset: Dataset
     versions: Rows[Dataset]
     """All of the dataset, newest first."""
     outcomes: Rows[OutcomeCount]
     failures: Rows[FailureCount]
+    figures: DatasetFigures
 
     @property
     def held(self) -> str:

@@ -85,4 +85,7 @@ class Client:
     resume = _call(AsyncClient.resume)
     resume_growth = _call(AsyncClient.resume_growth)
     end = _call(AsyncClient.end)
+    extend = _call(AsyncClient.extend)
+    rename = _call(AsyncClient.rename)
+    describe = _call(AsyncClient.describe)
     watch = _iteration(AsyncClient.watch)

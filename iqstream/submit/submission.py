@@ -9,20 +9,23 @@ from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Unreachable
 from iqstream.runtime.kafka import started_producer, stored_position, transaction
 from iqstream.runtime.records import send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
-from iqstream.shards import SUBMISSION_PLACE, samples_before, shard_record, shards, submission_group
+from iqstream.shards import SUBMISSION_PLACE, shard_record, shards, submission_group
 from iqstream.submit.publishable import check_publishable
 from schemas import DatasetSpec
 
 SHARDS_PER_TRANSACTION = 1000
 
 
-async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False) -> None:
+async def submit(
+    settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_name: bool = False, description: str = ""
+) -> None:
     """Makes the dataset's row, then publishes all its shards; the dataset runs when this returns.
 
     Raises:
@@ -30,20 +33,22 @@ async def submit(settings: Settings, pool: Pool, spec: DatasetSpec, *, reuse_nam
         Unreachable: no broker, or it has none of our topics.
     """
     await check_publishable(settings, spec)
-    await create_dataset(pool, spec, reuse_name=reuse_name)
+    await create_dataset(pool, spec, reuse_name=reuse_name, description=description)
     await resume(settings, pool, spec)
 
 
-async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
+async def resume(settings: Settings, pool: Pool, spec: DatasetSpec, *, known_samples: int = 0) -> int:
     """Publishes the shards that an interrupted submission did not; returns how many.
 
-    Safe at any time and from several places at once: the last one to begin ends the others.
+    Safe at any time and from several places at once: the last one to begin ends the others. `known_samples` are
+    certain to be published, as are those below one that is decided, should the broker have forgotten how far it got.
 
     Raises:
         Unreachable: Kafka does not answer, or another submitter of this dataset began after us.
     """
+    decided = await decided_up_to(pool, spec.dataset_id, spec.dataset_version)  # shards are published in order
     try:
-        published = await publish_shards(settings, spec)
+        published = await publish_shards(settings, spec, known_samples=max(decided, known_samples))
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(
             f"the submission of {spec.name!r} was interrupted ({type(error).__name__}: {error}). What is submitted "
@@ -53,10 +58,10 @@ async def resume(settings: Settings, pool: Pool, spec: DatasetSpec) -> int:
     return published
 
 
-async def publish_shards(settings: Settings, spec: DatasetSpec) -> int:
+async def publish_shards(settings: Settings, spec: DatasetSpec, *, known_samples: int = 0) -> int:
     """Publishes the shards that are not published yet; returns how many."""
     published = 0
-    async with shard_publisher(settings, spec) as publisher:
+    async with shard_publisher(settings, spec, known_samples=known_samples) as publisher:
         while count := await publisher.publish(SHARDS_PER_TRANSACTION):
             published += count
     return published
@@ -65,16 +70,12 @@ async def publish_shards(settings: Settings, spec: DatasetSpec) -> int:
 class ShardPublisher:
     """Publishes a dataset's shards in order, each exactly once."""
 
-    def __init__(self, producer: AIOKafkaProducer, spec: DatasetSpec, published: int) -> None:
+    def __init__(self, producer: AIOKafkaProducer, spec: DatasetSpec, samples: int) -> None:
         self._producer = producer
         self._spec = spec
-        self._published = published
-        self._pending = islice(shards(spec), published, None)
-
-    @property
-    def samples(self) -> int:
-        """Samples published so far, including those of earlier submitters."""
-        return samples_before(self._spec, self._published)
+        self.samples = samples
+        """Published so far, including those of earlier submitters."""
+        self._pending = shards(spec, samples)
 
     async def publish(self, count: int) -> int:
         """Publishes the next shards, and how far it got in the same transaction; returns how many.
@@ -88,21 +89,28 @@ class ShardPublisher:
             return 0
         async with transaction(self._producer):
             await send_all(self._producer, map(shard_record, batch))
-            published = self._published + len(batch)
-            await self._producer.send_offsets_to_transaction(
-                {SUBMISSION_PLACE: published}, submission_group(self._spec)
-            )
-        self._published = published
+            samples = batch[-1].sample_indices.stop
+            await self._producer.send_offsets_to_transaction({SUBMISSION_PLACE: samples}, submission_group(self._spec))
+        self.samples = samples
         return len(batch)
 
 
 @asynccontextmanager
-async def shard_publisher(settings: Settings, spec: DatasetSpec) -> AsyncIterator[ShardPublisher]:
+async def shard_publisher(
+    settings: Settings, spec: DatasetSpec, *, known_samples: int = 0
+) -> AsyncIterator[ShardPublisher]:
     """Returns a publisher that continues where an earlier one of the same dataset ended.
 
-    The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts shards.
+    The submission's own group holds that position, on partition 0 of `iq.jobs`: an offset that counts samples. Shards
+    may begin anywhere, so a dataset that is extended goes on after its last sample, be their number odd or even.
+
+    Args:
+        settings: where Kafka is.
+        spec: of the dataset.
+        known_samples: certain to be published, should the broker have forgotten the position.
     """
     group = submission_group(spec)
     # Its start fences an earlier submitter of the same dataset and ends its transaction.
     async with started_producer(settings, group, outputs=(JOBS,), group=group) as producer:
-        yield ShardPublisher(producer, spec, await stored_position(settings, group, SUBMISSION_PLACE))
+        position = await stored_position(settings, group, SUBMISSION_PLACE)
+        yield ShardPublisher(producer, spec, max(position, known_samples))

@@ -115,11 +115,16 @@ async def wait_for_dataset(settings: Settings, spec: DatasetSpec, enough, *, dea
         await connection.close()
 
 
-async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:
-    """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
+async def submitted_shards_of(settings: Settings, spec: DatasetSpec) -> list[GenerationShard]:
+    """The dataset's shards on `iq.jobs`."""
     places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
     shards = [decode(record.value, GenerationShard) for record in await committed_records(settings, places)]
-    return Counter(shard.first_idx for shard in shards if shard.spec.dataset_id == spec.dataset_id)
+    return [shard for shard in shards if shard.spec.dataset_id == spec.dataset_id]
+
+
+async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:
+    """How often each of the dataset's shards is on `iq.jobs`, by its first sample."""
+    return Counter(shard.first_idx for shard in await submitted_shards_of(settings, spec))
 
 
 def is_complete(row: asyncpg.Record) -> bool:

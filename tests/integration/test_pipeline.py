@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.datasets import find_dataset, split_salt
+from iqstream.catalogue.iq_saves import samples_with_iq
 from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.dataset_figures import NPY_HEADER_BYTES, dataset_figures
 from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import DEAD_LETTERS, FRAMES
+from iqstream.submit.extend import extend_dataset
 from iqstream.submit.submission import resume
 from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, STATISTICS, Capture, GenerationShard, decode, encode, headers, sample_key
@@ -63,6 +67,33 @@ async def test_every_sample_is_decided_and_every_row_is_whole(settings, pipeline
             assert len(values) == len(receiver_values) * len(STATISTICS) == FEATURE_VALUES
             assert all(math.isfinite(value) for value in values)
         assert 0 <= sample["overall_confidence"] <= 1
+
+
+async def test_an_extended_dataset_completes_again_and_equals_one_that_was_made_so_with_its_iq_and_splits(
+    settings, pipeline
+):
+    spec, twin = small_spec(5, iq_samples=6), small_spec(11, iq_samples=6)
+    await submit_dataset(settings, spec)
+    await wait_for_dataset(settings, spec, is_complete)
+    async with postgres_pool(settings) as pool:
+        salt = await split_salt(pool, spec.dataset_id)
+        kept = await samples_with_iq(pool, spec.dataset_id)
+        extended = await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), 11)
+        assert (extended.dataset.status, extended.dataset.completed_at) == ("submitting", None)
+        await submit_dataset(settings, twin)
+        for one in (spec, twin):
+            row = await wait_for_dataset(settings, one, is_complete)
+            assert row["accepted"] + row["rejected"] + row["failed"] == row["requested"] == 11
+        assert await split_salt(pool, spec.dataset_id) == salt == await split_salt(pool, twin.dataset_id)
+        assert kept < await samples_with_iq(pool, spec.dataset_id) == await samples_with_iq(pool, twin.dataset_id)
+        dataset = await find_dataset(pool, spec.dataset_id)
+        figures = await dataset_figures(pool, dataset)
+    assert await digest(settings, spec) == await digest(settings, twin)
+    objects = await stored_objects(settings, spec)
+    assert figures.iq_bytes == sum(iq.nbytes + NPY_HEADER_BYTES for iq in objects.values())
+    assert dataset.spec.limits.min_snr_db <= figures.mean_snr_db.percentile_10 <= figures.mean_snr_db.percentile_90
+    assert figures.nearest_receiver_km.median < figures.distance_km.median < 400
+    assert figures.rows_bytes > 11 * 1000
 
 
 async def test_the_iq_of_the_first_accepted_samples_is_stored_bit_for_bit(settings, pipeline):

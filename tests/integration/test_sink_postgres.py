@@ -17,6 +17,7 @@ import msgspec
 import pytest
 from aiokafka import TopicPartition
 
+from iqstream.catalogue.dataset_names import describe_dataset, rename_dataset
 from iqstream.catalogue.dataset_status import delete_dataset, set_status
 from iqstream.catalogue.datasets import (
     dataset_versions,
@@ -755,6 +756,32 @@ async def test_a_name_in_use_is_refused_unless_reused_on_purpose(pool):
     await delete_dataset(pool, again.dataset_id)
     assert (await find_dataset(pool, spec.name)).id == spec.dataset_id
     assert (await find_dataset(pool, again.dataset_id)).status == "deleted"
+
+
+async def test_a_renamed_dataset_is_found_by_its_new_name_alone_in_every_version_and_keeps_what_it_holds(pool):
+    spec, other = make_spec(), make_spec()
+    for one in (spec, other):
+        await create_dataset(pool, one, description="why")
+    salt, name = await split_salt(pool, spec.dataset_id), f"renamed {uuid4()}"
+    found = await find_dataset(pool, spec.name)
+    with pytest.raises(UserError, match="in use"):
+        await rename_dataset(pool, found, other.name, reuse_name=False)
+    for wrong in ("", str(uuid4()), "a\nb", "x" * 201):
+        with pytest.raises(UserError, match="name"):
+            await rename_dataset(pool, found, wrong, reuse_name=True)
+    await rename_dataset(pool, found, name, reuse_name=False)
+    await describe_dataset(pool, found, "the first network")
+    renamed = await find_dataset(pool, name)
+    assert (renamed.id, renamed.spec.name, renamed.description) == (found.id, name, "the first network")
+    assert renamed.spec.content_sha256() == spec.content_sha256()
+    assert await split_salt(pool, spec.dataset_id) == salt
+    with pytest.raises(UserError, match="no dataset"):
+        await find_dataset(pool, spec.name)
+    with pytest.raises(UserError, match="description"):
+        await describe_dataset(pool, found, "\x1b[31m")
+    await delete_dataset(pool, spec.dataset_id)
+    with pytest.raises(UserError, match="is deleted"):
+        await rename_dataset(pool, await find_dataset(pool, spec.dataset_id), "again", reuse_name=False)
 
 
 async def test_an_id_means_its_dataset_even_where_another_one_is_named_so(pool):

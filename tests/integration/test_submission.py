@@ -3,11 +3,12 @@
 import pytest
 
 from iqstream.catalogue.dataset_status import set_status
-from iqstream.catalogue.datasets import get_dataset
+from iqstream.catalogue.datasets import find_dataset, get_dataset
 from iqstream.reach import postgres_pool
-from iqstream.runtime.errors import Unreachable
+from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.submit import submission
-from tests.integration.pipeline import small_spec, submitted_shards
+from iqstream.submit.extend import extend_dataset
+from tests.integration.pipeline import small_spec, submitted_shards, submitted_shards_of
 
 pytestmark = pytest.mark.stack
 
@@ -16,8 +17,8 @@ async def test_a_submission_cut_off_in_the_middle_is_resumed_with_every_shard_on
     spec = small_spec(20)
     whole = submission.shards
 
-    def cut_off(spec):
-        for number, shard in enumerate(whole(spec)):
+    def cut_off(spec, first_idx):
+        for number, shard in enumerate(whole(spec, first_idx)):
             if number == 7:
                 raise ConnectionResetError("cut off")
             yield shard
@@ -34,3 +35,47 @@ async def test_a_submission_cut_off_in_the_middle_is_resumed_with_every_shard_on
         assert (await get_dataset(pool, spec.dataset_id)).status == "running"
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
     assert await submitted_shards(settings, spec) == dict.fromkeys(range(0, 20, 2), 1)
+
+
+async def test_an_extended_dataset_has_every_sample_once_whether_its_size_was_odd_or_even(settings):
+    spec = small_spec(5)
+    async with postgres_pool(settings) as pool:
+        await submission.submit(settings, pool, spec)
+        for samples in (10, 11, 13):
+            extended = await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), samples)
+            assert (extended.dataset.requested, extended.dataset.spec.samples) == (samples, samples)
+        assert await submission.resume(settings, pool, extended.dataset.spec) == 0
+        await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
+        with pytest.raises(UserError, match="is cancelled"):
+            await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), 20)
+    shards = await submitted_shards_of(settings, spec)
+    assert sorted(index for shard in shards for index in shard.sample_indices) == list(range(13))
+
+
+async def test_an_extension_cut_off_is_resumed_and_one_of_a_forgotten_submission_begins_after_its_last_sample(
+    settings, monkeypatch
+):
+    spec = small_spec(5)
+    async with postgres_pool(settings) as pool:
+        await submission.submit(settings, pool, spec)
+
+        async def forgotten(*_):
+            return 0
+
+        def away(*_):
+            raise ConnectionResetError("cut off")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(submission, "shards", away)
+            with pytest.raises(Unreachable, match="datasets resume"):
+                await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), 8)
+        cut_off = await find_dataset(pool, spec.dataset_id)
+        with pytest.raises(UserError, match="datasets resume"):
+            await extend_dataset(settings, pool, cut_off, 20)
+        assert await submission.resume(settings, pool, cut_off.spec) == 2
+        with monkeypatch.context() as broken:
+            broken.setattr(submission, "stored_position", forgotten)
+            await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), 9)
+        await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
+    shards = await submitted_shards_of(settings, spec)
+    assert sorted(index for shard in shards for index in shard.sample_indices) == list(range(9))

@@ -1,0 +1,33 @@
+"""A finite dataset that is to hold more samples: the same spec, the next indices."""
+
+from __future__ import annotations
+
+from iqstream.catalogue.datasets import Dataset, dataset_uuid, find_dataset
+from iqstream.catalogue.postgres import Pool
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.runtime.errors import UserError
+
+
+async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset:
+    """Makes a version ask for its first `samples`, more than before; returns it. Shards are still to be published.
+
+    What is decided, the chosen IQ and every sample's split stay: they go by index. It is `submitting` until its
+    submission is whole, and becomes complete once more.
+
+    Raises:
+        UserError: somebody has changed it since `dataset` was read.
+    """
+    moved = await pool.fetchval(
+        "UPDATE heimdall.datasets SET status = 'submitting', status_changed_at = now(), completed_at = NULL, "
+        "samples = $3, requested = heimdall.sample_count($3), spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
+        "WHERE id = $1 AND version = $2 AND requested = $5 AND status IN ('running', 'complete') AND NOT grows "
+        "RETURNING true",
+        dataset_uuid(dataset.id),
+        dataset.version,
+        SampleRanges.first(samples).to_sql(),
+        samples,
+        dataset.requested,
+    )
+    if moved is None:
+        raise UserError(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
+    return await find_dataset(pool, dataset.id, version=dataset.version)
