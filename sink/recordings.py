@@ -2,12 +2,11 @@
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from schemas import DatasetSpec, IQFrame, SampleKey, SchemaError, decode, frame_crc32
-from sink.frames import FrameReader
 
 
 class SynthesizedSample(Protocol):
@@ -16,6 +15,13 @@ class SynthesizedSample(Protocol):
     @property
     def frames(self) -> Sequence[IQFrame]:
         """One per receiver."""
+
+
+class Frames(Protocol):
+    """What reads frames out of Kafka, as `sink.frames.FrameReader` does."""
+
+    async def read(self, topic: str, partition: int, offsets: Collection[int]) -> dict[int, bytes]:
+        """The values at those offsets; the ones that are not there any more are left out."""
 
 
 Synthesize = Callable[[DatasetSpec, int], SynthesizedSample]
@@ -48,7 +54,7 @@ class Recordings:
     """Why there is none, for those that could be had neither way."""
 
 
-async def find_recordings(reader: FrameReader, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
+async def find_recordings(reader: Frames, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
     """All recordings of a sample, as `look_for_recordings` finds them.
 
     Raises:
@@ -62,7 +68,7 @@ async def find_recordings(reader: FrameReader, synthesize: Synthesize, sample: R
     return found
 
 
-async def look_for_recordings(reader: FrameReader, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
+async def look_for_recordings(reader: Frames, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
     """The recordings of a sample: from Kafka as far as it still has them, the others synthesised.
 
     Raises:
@@ -80,7 +86,7 @@ async def look_for_recordings(reader: FrameReader, synthesize: Synthesize, sampl
     return Recordings(frames=frames | made, synthesized=frozenset(made), missing=missing)
 
 
-async def _from_kafka(reader: FrameReader, sample: RecordedSample) -> dict[str, IQFrame]:
+async def _from_kafka(reader: Frames, sample: RecordedSample) -> dict[str, IQFrame]:
     places: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     for rx_id, place in sample.lineage.items():
         places[place["topic"], place["partition"]][place["offset"]] = rx_id

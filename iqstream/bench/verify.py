@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from iqstream.bench.digest import dataset_digest
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.counts import stored_counts
+from iqstream.dataset.feature_records import committed_records
 from iqstream.runtime.settings import Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
-from iqstream.verify.feature_records import committed_records
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode
 
 

@@ -35,13 +35,16 @@ class SampleOutcome:
     decided_at: datetime
 
 
-async def sample_outcomes(pool: Pool | Connection, dataset_id: str, dataset_version: int = 1) -> list[SampleOutcome]:
-    """The ledger of a dataset, by sample."""
+async def sample_outcomes(
+    pool: Pool | Connection, dataset_id: str, dataset_version: int = 1, *, every: int = 1
+) -> list[SampleOutcome]:
+    """The ledger of a dataset, by sample; of `every` samples one."""
     rows = await pool.fetch(
         "SELECT sample_idx, outcome, reason, figures, decided_at FROM heimdall.sample_outcomes "
-        "WHERE dataset_id = $1 AND dataset_version = $2 ORDER BY sample_idx",
+        "WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx % $3 = 0 ORDER BY sample_idx",
         UUID(dataset_id),
         dataset_version,
+        every,
     )
     return [_outcome(row) for row in rows]
 

@@ -45,11 +45,17 @@ class Target(click.ParamType[tuple[int | None, int | None]]):
 
 @click.group(
     cls=LazyGroup,
-    modules={"cleanup": "dataset_upkeep", "delete": "dataset_upkeep", "export": "export", "verify": "dataset_upkeep"},
+    modules={
+        "cleanup": "dataset_upkeep",
+        "delete": "dataset_upkeep",
+        "export": "export",
+        "plot": "pictures",
+        "verify": "dataset_upkeep",
+    },
     epilog="Example: iqstream datasets show 'Test IQ Generation'",
 )
 def datasets() -> None:
-    """List, show, watch, resume, extend, end, cancel, rename, describe, verify, export and delete datasets."""
+    """List, show, draw, watch, resume, extend, end, cancel, rename, describe, verify, export and delete datasets."""
 
 
 @datasets.command("list", epilog="Example: iqstream datasets list")

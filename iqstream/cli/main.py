@@ -23,6 +23,7 @@ _MODULES = {
     "down": "stack",
     "generate": "generate",
     "init": "stack",
+    "iq": "pictures",
     "lag": "lag",
     "replay": "replay",
     "status": "stack",

@@ -88,4 +88,7 @@ class Client:
     extend = _call(AsyncClient.extend)
     rename = _call(AsyncClient.rename)
     describe = _call(AsyncClient.describe)
+    iq = _call(AsyncClient.iq)
+    plot = _call(AsyncClient.plot)
+    plot_iq = _call(AsyncClient.plot_iq)
     watch = _iteration(AsyncClient.watch)

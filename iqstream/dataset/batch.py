@@ -50,6 +50,11 @@ class Truths:
         """Those of the first samples."""
         return Truths(self._samples[:count])
 
+    @property
+    def samples(self) -> tuple[Joined, ...]:
+        """What they are the truth of."""
+        return self._samples
+
     def __getitem__(self, row: int) -> tuple[Truth | None, ...]:
         """By receiver, in the order of x; None for real recordings."""
         return tuple(truth_of(recording) for recording in self._samples[row].recordings)

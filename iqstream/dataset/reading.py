@@ -1,7 +1,7 @@
 """From the log to batches: runs of all partitions in a fixed order, judged and cut."""
 
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 
 from iqstream.dataset.batcher import Batcher, Emission
 from iqstream.dataset.judging import Judging
@@ -52,7 +52,7 @@ def _as_they_come(ready: Mapping[int, deque[Run]]) -> list[Run]:
     return found
 
 
-async def emissions(source: AsyncIterator[Run], judging: Judging, batcher: Batcher) -> AsyncIterator[Emission]:
+async def emissions(source: AsyncIterator[Run], judging: Judging, batcher: Batcher) -> AsyncGenerator[Emission, None]:
     """What the batcher makes of the runs, judged."""
     async for run in source:
         await judging.learn(run.samples)

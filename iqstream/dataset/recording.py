@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas import Receiver, Truth
+from schemas import Lineage, Receiver, Truth
 from schemas.feature_record import FEATURE_VALUES
 from schemas.features import FEATURES_OF_VERSION, STATISTICS
 
@@ -63,6 +63,10 @@ class Place:
     """Latitude and longitude in degrees, altitude of the ground and height of the antenna above it in metres."""
 
 
+class _Origin(msgspec.Struct, frozen=True, gc=False):
+    lineage: Lineage
+
+
 class _Transmitter(msgspec.Struct, frozen=True, gc=False):
     latitude: float
     longitude: float
@@ -83,6 +87,7 @@ read_message = msgspec.msgpack.Decoder(Recording | Failure).decode
 """The message in a record's value. Raises one of UNREADABLE for anything else."""
 _read_receiver = msgspec.msgpack.Decoder(Receiver).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
+_read_origin = msgspec.msgpack.Decoder(_Origin).decode
 _read_truth = msgspec.msgpack.Decoder(Truth | None).decode
 
 
@@ -114,6 +119,11 @@ def truth_of(recording: Recording) -> Truth | None:
     """Everything that the generator put in; None for a real recording."""
     truth: Truth | None = _read_truth(recording.truth)
     return truth
+
+
+def lineage_of(value: bytes) -> Lineage:
+    """Where the frame of a feature record was, and its CRC-32. Raises one of UNREADABLE where it does not say so."""
+    return _read_origin(value).lineage
 
 
 def values_of(recordings: Sequence[Recording]) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:

@@ -10,7 +10,7 @@ from iqstream.catalogue.datasets import Dataset, find_dataset, get_dataset, spli
 from iqstream.catalogue.postgres import Pool, create_pool, tables_needed
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
-from schemas import DatasetKey, DatasetSpec, Limits
+from schemas import DatasetKey, Limits
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ class Specs:
         """With `limits`, all samples are judged by these. `pool` is None only then; PostgreSQL is not asked."""
         self._pool = pool
         self._limits = limits
-        self._known: dict[DatasetKey, DatasetSpec | None] = {}
+        self._known: dict[DatasetKey, Dataset | None] = {}
         self._salts: dict[str, str | None] = {}
 
     async def learn(self, keys: Iterable[DatasetKey]) -> None:
@@ -44,7 +44,7 @@ class Specs:
         for key in keys:
             if key not in self._known:
                 found = await _dataset(self._pool, key)
-                self._known[key] = None if found is None or found.status == "deleted" else found.spec
+                self._known[key] = None if found is None or found.status == "deleted" else found
                 if key.dataset_id not in self._salts:
                     self._salts[key.dataset_id] = await _salt(self._pool, key.dataset_id)
 
@@ -52,8 +52,12 @@ class Specs:
         """What the dataset's samples must reach; None for one that is not there."""
         if self._limits is not None:
             return self._limits
-        spec = self._known[key]
-        return None if spec is None else spec.limits
+        found = self._known[key]
+        return None if found is None else found.spec.limits
+
+    def dataset(self, key: DatasetKey) -> Dataset | None:
+        """The dataset in that version; None for one that is not there, or where PostgreSQL was not asked."""
+        return self._known.get(key)
 
     def split_salt(self, dataset_id: str) -> str | None:
         """What the dataset's random split is salted by; None where PostgreSQL was not asked."""
@@ -61,8 +65,8 @@ class Specs:
 
     def rx_ids(self, key: DatasetKey) -> Sequence[str]:
         """The dataset's network; empty where it is not known."""
-        spec = self._known.get(key)
-        return () if spec is None else [receiver.rx_id for receiver in spec.receivers]
+        found = self._known.get(key)
+        return () if found is None else [receiver.rx_id for receiver in found.spec.receivers]
 
 
 async def _dataset(pool: Pool, key: DatasetKey) -> Dataset | None:

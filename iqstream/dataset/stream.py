@@ -7,7 +7,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
-from typing import Any
+from typing import Any, ClassVar
 
 from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.assignment import checked_shard, share_of
@@ -47,6 +47,9 @@ class FeatureStream:
     running event loop too (notebooks). One iteration at a time: one that goes on after another was begun, or after the
     position was changed, raises a UserError.
     """
+
+    _at_a_time: ClassVar[int | None] = None
+    """Samples that are made ready together where no batch size is given; None: as many as there are."""
 
     def __init__(
         self,
@@ -341,7 +344,7 @@ class FeatureStream:
         self.left_out += emission.left_out
         if emission.batch is not None:
             self._batches += 1
-            if self.even is None or self._batches % self._worker[1] == (self._worker[0] + 1) % self._worker[1]:
+            if self._is_turn(self._batches):
                 yield from items_of(emission.batch) if self.batch_size is None else [emission.batch]
 
     async def _read(self, stopping: Callable[[], bool]) -> AsyncGenerator[Emission, None]:
@@ -361,10 +364,22 @@ class FeatureStream:
                 p: PartitionReader(p, position, joins[p], window=self._window, shuffle=shuffle)
                 for p, position in mine.items()
             }
-            judging = Judging(Specs(pool, self._limits), self._choice)
-            batcher = Batcher(self.batch_size, self._stripe() if self.even else None)
-            async for emission in emissions(runs(log, readers, mine), judging, batcher):
+            specs = Specs(pool, self._limits)
+            batcher = Batcher(self.batch_size or self._at_a_time, self._stripe() if self.even else None)
+            read = emissions(runs(log, readers, mine), Judging(specs, self._choice), batcher)
+            async with aclosing(self._completed(read, specs)) as completed:
+                async for emission in completed:
+                    yield emission
+
+    async def _completed(self, read: AsyncGenerator[Emission, None], specs: Specs) -> AsyncGenerator[Emission, None]:  # noqa: ARG002
+        """The emissions with all that their batches are to hold; here they do."""
+        async with aclosing(read):
+            async for emission in read:
                 yield emission
+
+    def _is_turn(self, number: int) -> bool:
+        """Whether batch `number` of an iteration, from 1, is this worker's, which take those of even shares in turn."""
+        return self.even is None or number % self._worker[1] == (self._worker[0] + 1) % self._worker[1]
 
     def _asks_postgres(self) -> bool:
         """For limits, and for the salt of a split by sample."""

@@ -1,6 +1,5 @@
 """An export from the first row to the card."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from iqstream.export.card import Tally, dataset_card
 from iqstream.export.rows import export_tables
 from iqstream.export.selection import selection_of
 from iqstream.export.writers import WRITERS, description_path
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.new_files import require_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,10 +86,7 @@ def require_place(path: Path, file_format: str, *, force: bool) -> None:
     """
     beside = (description_path(path),) if file_format == "csv" else ()
     for taken in (path, card_path(path), *beside):
-        if taken.exists() and not taken.is_file():
-            raise UserError(f"{taken} is not a regular file, and an export would replace it: choose another --output")
-        if os.path.lexists(taken) and not force:
-            raise UserError(f"{taken} exists: choose another --output, or add --force")
+        require_new(taken, force=force)
 
 
 def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A dataset on one page: the map with its links, a stored recording, and the errors of what was measured."""
+"""A dataset on one page: the map with its links, a recording, and the errors of what was measured."""
 
 import math
 from collections.abc import Sequence
@@ -29,8 +29,8 @@ ERRORS_FROM_SNR_DB = -5.0
 KM_PER_DEGREE = 111.195
 """On a sphere of 6371 km."""
 
-_TITLE, _LABEL, _TICK = 13, 11, 9.5
-_INK, _GRID = "#22272e", "#d8dde3"
+TITLE, _LABEL, _TICK = 13, 11, 9.5
+INK, _GRID = "#22272e", "#d8dde3"
 _LINKS, _SPECTRUM = "viridis", "magma"
 _MARKS = {
     ("accepted", None): ("o", "#ffffff", "accepted"),
@@ -55,7 +55,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """A stored recording: complex samples, shape (n,), in sqrt(mW)."""
+    """A recording: complex samples, shape (n,), in sqrt(mW)."""
 
     samples: npt.NDArray[np.complex64]
     sample_rate_hz: float
@@ -103,10 +103,10 @@ def save_picture(page: Page, path: Path) -> None:
 def draw(page: Page) -> Figure:
     """Returns the page as a figure; matplotlib's global state is not changed."""
     figure = Figure(figsize=SIZE_INCHES, layout="constrained", facecolor="white")
-    figure.suptitle(shown(page.title), fontsize=16, fontweight="bold", color=_INK, parse_math=False)
+    figure.suptitle(shown(page.title), fontsize=16, fontweight="bold", color=INK, parse_math=False)
     grid = figure.add_gridspec(3, 3, width_ratios=(1.45, 1, 1), height_ratios=(1.25, 1, 1))
     _draw_map(figure, figure.add_subplot(grid[:, 0]), page)
-    _draw_spectrogram(figure, figure.add_subplot(grid[0, 1:]), page.recording)
+    draw_spectrogram(figure, figure.add_subplot(grid[0, 1:]), page.recording)
     strong = [recording for recording in page.errors if recording.true_snr_db >= ERRORS_FROM_SNR_DB]
     for index in range(len(QUANTITIES)):
         _draw_errors(figure.add_subplot(grid[1 + index // 2, 1 + index % 2]), index, strong)
@@ -121,7 +121,7 @@ def _draw_map(figure: Figure, axes: Axes, page: Page) -> None:
         if placed:
             longitudes, latitudes = zip(*placed, strict=True)
             axes.scatter(
-                longitudes, latitudes, s=34, marker=marker, facecolor=colour, edgecolor=_INK, linewidth=0.9, zorder=3,
+                longitudes, latitudes, s=34, marker=marker, facecolor=colour, edgecolor=INK, linewidth=0.9, zorder=3,
                 label=f"{words} ({len(here)})",
             )  # fmt: skip
     axes.scatter(
@@ -134,14 +134,14 @@ def _draw_map(figure: Figure, axes: Axes, page: Page) -> None:
     south, north = axes.get_ylim()
     shrink = math.cos(math.radians((south + north) / 2))
     axes.set_aspect(1 / shrink)
-    _dress(axes, "Transmitters by outcome, links by measured SNR", "longitude, degrees east", "latitude, degrees north")
+    dress(axes, "Transmitters by outcome, links by measured SNR", "longitude, degrees east", "latitude, degrees north")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.09), ncols=2, fontsize=_TICK, frameon=False)
     _draw_scale(axes, shrink)
 
 
 def _draw_links(figure: Figure, axes: Axes, links: Sequence[Link]) -> None:
     if not links:
-        axes.text(0.5, 0.5, "no transmission was heard", transform=axes.transAxes, ha="center", color=_INK)
+        axes.text(0.5, 0.5, "no transmission was heard", transform=axes.transAxes, ha="center", color=INK)
         return
     ordered = sorted(links, key=lambda link: link.snr_db)  # the strongest on top
     snr_db = np.array([link.snr_db for link in ordered])
@@ -159,7 +159,7 @@ def _draw_links(figure: Figure, axes: Axes, links: Sequence[Link]) -> None:
     )
     axes.add_collection(lines)
     bar = figure.colorbar(lines, ax=axes, shrink=0.6, pad=0.02, aspect=30)
-    bar.set_label("SNR in the full bandwidth, dB", fontsize=_LABEL, color=_INK)
+    bar.set_label("SNR in the full bandwidth, dB", fontsize=_LABEL, color=INK)
     bar.ax.tick_params(labelsize=_TICK)
     if bar.solids is not None:
         bar.solids.set_alpha(1)  # the bar shows the colours as they are, the lines let others through
@@ -181,7 +181,7 @@ def _label_receivers(axes: Axes, receivers: Sequence[Receiver]) -> None:
             ha="right" if left else "left",
             fontsize=_TICK,
             fontweight="bold",
-            color=_INK,
+            color=INK,
             path_effects=[withStroke(linewidth=3, foreground="white")],
             zorder=5,
         )
@@ -196,7 +196,7 @@ def _draw_scale(axes: Axes, shrink: float) -> None:
     length_km = max(step * decade for step in (1, 2, 5) if step * decade <= quarter_km)
     start, height = west + 0.04 * (east - west), south + 0.03 * (north - south)
     end = start + length_km / (KM_PER_DEGREE * shrink)
-    axes.plot([start, end], [height, height], color=_INK, linewidth=3, solid_capstyle="butt", zorder=6)
+    axes.plot([start, end], [height, height], color=INK, linewidth=3, solid_capstyle="butt", zorder=6)
     axes.annotate(
         f"{length_km:g} km",
         ((start + end) / 2, height),
@@ -204,7 +204,7 @@ def _draw_scale(axes: Axes, shrink: float) -> None:
         textcoords="offset points",
         ha="center",
         fontsize=_TICK,
-        color=_INK,
+        color=INK,
         path_effects=[withStroke(linewidth=3, foreground="white")],
         zorder=6,
     )
@@ -212,10 +212,11 @@ def _draw_scale(axes: Axes, shrink: float) -> None:
     axes.set_ylim(south, north)
 
 
-def _draw_spectrogram(figure: Figure, axes: Axes, recording: Recording | None) -> None:
+def draw_spectrogram(figure: Figure, axes: Axes, recording: Recording | None) -> None:
+    """Draws a recording's power densities over time and frequency, or says that there is none."""
     if recording is None:
-        axes.text(0.5, 0.5, "no recording was stored", transform=axes.transAxes, ha="center", color=_INK)
-        _dress(axes, "Stored recording", "time, ms", "frequency, kHz")
+        axes.text(0.5, 0.5, "no recording", transform=axes.transAxes, ha="center", color=INK)
+        dress(axes, "Recording", "time, ms", "frequency, kHz")
         return
     dbm_per_hz = spectrogram_dbm_per_hz(recording.samples, recording.sample_rate_hz)
     half_khz = recording.sample_rate_hz / 2000
@@ -230,10 +231,10 @@ def _draw_spectrogram(figure: Figure, axes: Axes, recording: Recording | None) -
         vmax=float(np.percentile(dbm_per_hz, 99.9)),
     )
     bar = figure.colorbar(image, ax=axes, pad=0.01)
-    bar.set_label("dBm/Hz", fontsize=_LABEL, color=_INK)
+    bar.set_label("dBm/Hz", fontsize=_LABEL, color=INK)
     bar.ax.tick_params(labelsize=_TICK)
     megahertz = f"{recording.center_frequency_hz / 1e6:g} MHz"
-    _dress(axes, recording.title, "time, ms", f"offset from {megahertz}, kHz")
+    dress(axes, recording.title, "time, ms", f"offset from {megahertz}, kHz")
     axes.grid(visible=False)
 
 
@@ -254,30 +255,31 @@ def spectrogram_dbm_per_hz(samples: npt.NDArray[np.complex64], sample_rate_hz: f
 def _draw_errors(axes: Axes, index: int, recordings: Sequence[RecordingErrors]) -> None:
     """A histogram over the central 98 %; what lies outside is in the outermost bins."""
     quantity = QUANTITIES[index]
-    _dress(axes, f"{quantity.long_name} error", f"measured - true, {quantity.unit}", "recordings")
+    dress(axes, f"{quantity.long_name} error", f"measured - true, {quantity.unit}", "recordings")
     if not recordings:
-        axes.text(0.5, 0.5, "no recordings", transform=axes.transAxes, ha="center", color=_INK)
+        axes.text(0.5, 0.5, "no recordings", transform=axes.transAxes, ha="center", color=INK)
         return
     errors = np.array([recording.errors[index] for recording in recordings])
     limit = max(float(np.percentile(np.abs(errors), 98)), 1e-6)
     axes.hist(
         np.clip(errors, -limit, limit), bins=41, range=(-limit, limit), color="#4e79a7", edgecolor="white", lw=0.3
     )
-    axes.axvline(0, color=_INK, linewidth=1)
+    axes.axvline(0, color=INK, linewidth=1)
     axes.xaxis.set_major_locator(MaxNLocator(4))
     bias, rms = float(errors.mean()), float(np.sqrt(np.mean(errors**2)))
     axes.text(
         0.98, 0.95, f"bias {bias:+.3g} {quantity.unit}\nRMS {rms:.3g} {quantity.unit}\nn = {len(errors)}",
-        transform=axes.transAxes, ha="right", va="top", fontsize=_TICK, color=_INK,
+        transform=axes.transAxes, ha="right", va="top", fontsize=_TICK, color=INK,
         bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
     )  # fmt: skip
 
 
-def _dress(axes: Axes, title: str, x: str, y: str) -> None:
-    axes.set_title(title, fontsize=_TITLE, loc="left", color=_INK)
-    axes.set_xlabel(x, fontsize=_LABEL, color=_INK)
-    axes.set_ylabel(y, fontsize=_LABEL, color=_INK)
-    axes.tick_params(labelsize=_TICK, colors=_INK)
+def dress(axes: Axes, title: str, x: str, y: str) -> None:
+    """Gives axes their title and labels."""
+    axes.set_title(title, fontsize=TITLE, loc="left", color=INK)
+    axes.set_xlabel(x, fontsize=_LABEL, color=INK)
+    axes.set_ylabel(y, fontsize=_LABEL, color=INK)
+    axes.tick_params(labelsize=_TICK, colors=INK)
     axes.grid(visible=True, color=_GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side in ("top", "right"):

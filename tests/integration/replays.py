@@ -10,6 +10,7 @@ from aiokafka.admin import RecordsToDelete
 from extractor.service import feature_record
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.replays import Replay, begin_replay, replayable
+from iqstream.dataset.feature_records import feature_records
 from iqstream.reach import postgres_pool
 from iqstream.replay.job import feature_partitions, run_replay
 from iqstream.replay.lane import LaneResult
@@ -17,7 +18,6 @@ from iqstream.replay.run import wanted_samples
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, SINK_GROUP
-from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from schemas import FeatureRecord
 

@@ -10,6 +10,7 @@ from aiokafka import TopicPartition
 
 from iqstream.catalogue.datasets import get_dataset
 from iqstream.dataset import FeatureStream
+from iqstream.dataset.feature_records import feature_records
 from iqstream.dead_letters.read import read_letters
 from iqstream.lag.probe import Span, read_on
 from iqstream.positions.plan import plan_move
@@ -20,7 +21,6 @@ from iqstream.runtime.kafka import admin_client, started_reader, transactional_p
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
-from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
 from tests.embedded_servers import embedded_servers

@@ -14,11 +14,17 @@ import psutil
 import pyarrow.ipc
 import pyarrow.parquet
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 
+from extractor.extract import extract_features
 from iqstream.catalogue.datasets import split_salt
-from iqstream.dataset import FeatureStream
+from iqstream.dataset import FeatureStream, IQStream
 from iqstream.dataset.splits import SPLITS, random_split
 from iqstream.reach import postgres_pool
+from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.topics import FRAMES
+from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 
@@ -190,6 +196,53 @@ def read_export(path):
     metadata = json.loads(columns.pop("metadata").item())
     columns |= {name: values[:, at] for at, name in enumerate(names)}
     return [{name: column[at] for name, column in columns.items()} for at in range(len(values))], metadata
+
+
+def test_iq_is_that_of_the_frames_and_once_they_have_expired_that_of_synthesis(settings, spec, stored):
+    """Nothing of it need be stored. Last of the tests that read frames."""
+    asyncio.run(forget_frames(settings, partitions=[0]))
+    options = {"split": "train", "shuffle": True, "settings": settings}
+    seen, synthesized = [], 0
+    for x, y, meta in IQStream(spec.dataset_id, **options):
+        index = meta["sample_idx"]
+        seen.append(index)
+        made = {frame.receiver.rx_id: frame for frame in synthesize_sample(spec, index).frames}
+        assert x["iq"].shape == (len(spec.receivers), spec.capture.samples)
+        for rx_id, iq, values in zip(meta["rx_ids"], x["iq"], x["features"], strict=True):
+            np.testing.assert_array_equal(iq, made[rx_id].samples())
+            again = extract_features(iq, meta["sample_rate_hz"], chunk_s=spec.capture.chunk_ms / 1000)
+            np.testing.assert_array_equal(values, again.ravel())
+        assert y[0] == stored[index]["tx_latitude"]
+        synthesized += any(meta["synthesized"])
+    assert seen == [meta["sample_idx"] for _, _, meta in FeatureStream(spec.dataset_id, **options)]
+    assert 0 < synthesized < len(seen)
+
+
+async def forget_frames(settings, partitions):
+    async with admin_client(settings) as admin:
+        await admin.delete_records({TopicPartition(FRAMES, partition): RecordsToDelete(-1) for partition in partitions})
+
+
+def test_pictures_are_drawn_and_files_that_are_there_stay(run, tmp_path, spec, stored):
+    accepted, rejected = min(stored), min(set(range(SAMPLES)) - stored.keys())
+    for words, said in (
+        (("datasets", "plot", spec.dataset_id), spec.name),
+        (("iq", "show", spec.name, str(accepted)), f"sample {accepted} of"),
+        (("iq", "show", spec.name, str(rejected)), f"{len(spec.receivers)} recordings"),
+    ):
+        for output in ("picture.png", "picture.png"):
+            ended = run(*words, "--output", output)
+            there = (tmp_path / output).read_bytes()
+            assert there.startswith(b"\x89PNG")
+            if ended.returncode == 2:
+                break
+            assert ended.returncode == 0, ended.stderr
+            assert said.encode() in ended.stdout
+        assert b"--force" in ended.stderr
+        (tmp_path / output).unlink()
+    missing = run("iq", "show", spec.name, str(SAMPLES))
+    assert missing.returncode == 2
+    assert f"is none of its samples: it has the samples 0-{SAMPLES - 1}".encode() in missing.stderr
 
 
 def test_the_example_trains_and_prints_both_errors(pipeline, spec):

@@ -7,8 +7,8 @@ import asyncpg
 import numpy as np
 import pytest
 
+from iqstream.dataset.feature_records import feature_records
 from iqstream.submit.spec import read_terrain
-from iqstream.verify.feature_records import feature_records
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 from schemas import FailureRecord
