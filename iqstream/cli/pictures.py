@@ -25,7 +25,7 @@ force_option = click.option("--force", is_flag=True, help="Replace a file that i
 def plot(dataset: str, version: int | None, output: Path | None, force: bool) -> None:  # noqa: FBT001
     """Draw a dataset on one page: map, links by SNR, a recording's spectrogram, errors against truth.
 
-    What has expired in Kafka is drawn from the rows of accepted samples, as far as they have it. Errors need the records.
+    What has expired in Kafka is drawn from the rows of accepted samples, as far as they have it; errors need records.
     """
 
     async def draw(client: AsyncClient) -> None:

@@ -17,11 +17,13 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
 
+import iqstream
 from extractor.extract import extract_features
 from iqstream.catalogue.datasets import split_salt
 from iqstream.dataset import FeatureStream, IQStream
 from iqstream.dataset.splits import SPLITS, random_split
 from iqstream.reach import postgres_pool
+from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.topics import FRAMES
 from producer.synthesize import synthesize_sample
@@ -30,7 +32,7 @@ from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit
 
 pytestmark = pytest.mark.stack
 SAMPLES = 60
-EXAMPLE = Path(__file__).parents[2] / "examples" / "train_position.py"
+EXAMPLES = Path(__file__).parents[2] / "examples"
 LIMITS = Limits(max_gdop=3.0)
 """Some are rejected."""
 
@@ -223,39 +225,50 @@ async def forget_frames(settings, partitions):
         await admin.delete_records({TopicPartition(FRAMES, partition): RecordsToDelete(-1) for partition in partitions})
 
 
-def test_pictures_are_drawn_and_files_that_are_there_stay(run, tmp_path, spec, stored):
+def test_pictures_are_drawn_and_a_file_that_is_there_stays(run, example, tmp_path, spec, stored):
     accepted, rejected = min(stored), min(set(range(SAMPLES)) - stored.keys())
-    for words, said in (
-        (("datasets", "plot", spec.dataset_id), spec.name),
-        (("iq", "show", spec.name, str(accepted)), f"sample {accepted} of"),
-        (("iq", "show", spec.name, str(rejected)), f"{len(spec.receivers)} recordings"),
-    ):
-        for output in ("picture.png", "picture.png"):
-            ended = run(*words, "--output", output)
-            there = (tmp_path / output).read_bytes()
-            assert there.startswith(b"\x89PNG")
-            if ended.returncode == 2:
-                break
-            assert ended.returncode == 0, ended.stderr
-            assert said.encode() in ended.stdout
-        assert b"--force" in ended.stderr
-        (tmp_path / output).unlink()
-    missing = run("iq", "show", spec.name, str(SAMPLES))
-    assert missing.returncode == 2
-    assert f"is none of its samples: it has the samples 0-{SAMPLES - 1}".encode() in missing.stderr
+    told = example("look_at_a_dataset.py", spec.name, str(rejected), str(tmp_path))
+    assert [line.split()[0] for line in told.splitlines()] == sorted(receiver.rx_id for receiver in spec.receivers)
+    drawn = run("iq", "show", spec.name, str(accepted), "--output", "iq.png")
+    assert f"sample {accepted} of".encode() in drawn.stdout, drawn.stderr
+    for name in ("dataset.png", f"sample-{rejected}.png", "iq.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    refused = run("datasets", "plot", spec.dataset_id, "--output", "iq.png")
+    assert refused.returncode == 2
+    assert b"--force" in refused.stderr
 
 
-def test_the_example_trains_and_prints_both_errors(pipeline, spec):
-    ended = subprocess.run(
-        [sys.executable, str(EXAMPLE), spec.dataset_id, "--json"],
-        env=pipeline.environment() | {"PYTHONPATH": str(EXAMPLE.parents[1])},
-        capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
-    assert ended.returncode == 0, ended.stderr
-    told = json.loads(ended.stdout)
+async def test_a_sample_that_is_not_there_is_named(settings, spec):
+    async with iqstream.aconnect(settings) as client:
+        with pytest.raises(UserError, match=f"is none of its samples: it has the samples 0-{SAMPLES - 1}"):
+            await client.iq(spec.dataset_id, SAMPLES)
+
+
+@pytest.fixture
+def example(pipeline):
+    def run_example(name, *arguments):
+        ended = subprocess.run(
+            [sys.executable, str(EXAMPLES / name), *arguments],
+            env=pipeline.environment() | {"PYTHONPATH": str(EXAMPLES.parent)},
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    return run_example
+
+
+def test_the_example_trains_and_prints_both_errors(example, spec):
+    told = json.loads(example("train_position.py", spec.dataset_id, "--json"))
     assert 0 < told["model_median_km"] < 200
     assert 0 < told["centroid_median_km"] < 200
     assert told["train_samples"] > told["test_samples"] > 0
+
+
+def test_the_example_that_trains_on_iq_beats_the_mean(example, spec):
+    told = json.loads(example("train_on_iq.py", spec.dataset_id, "--json"))
+    assert told["from_kafka"] + told["synthesized"] == told["train_recordings"]
+    assert told["model_rms_db"] < 0.7 * told["mean_rms_db"]
 
 
 async def test_continuous_generation_feeds_a_follower_with_bounded_memory_and_lag(settings, pipeline, tmp_path):

@@ -121,9 +121,9 @@ class Catalogue:
 class Counting:
     """A source that gives every receiver its IQ, and counts the samples that it was asked for."""
 
-    def __init__(self, lengths=itertools.repeat(8)):
+    def __init__(self):
         self.asked = []
-        self.lengths = lengths
+        self.lengths = itertools.repeat(8)
 
     @asynccontextmanager
     async def open(self, _settings):
