@@ -16,6 +16,7 @@ from iqstream.runtime.aiokafka_internals import (
     Boolean,
     CompactArray,
     CompactString,
+    FetchRequest,
     Int16,
     Int32,
     Int64,
@@ -43,6 +44,9 @@ _CONSUMER = -1
 _UNSTABLE = 88
 """A transaction that moves the offset is about to be over."""
 _UNSTABLE_FOR_S = 0.02
+_ONE_BATCH = 1
+"""A limit of bytes: the first batch is given whole, however long it is."""
+_GIVEN_WITHIN_MS = 500
 
 
 class _Uuid:
@@ -293,6 +297,35 @@ async def list_offsets(
             for answer in topic["partitions"]:
                 if not answer["error_code"]:
                     found[TopicPartition(topic["topic"], answer["partition"])] = answer["offset"]
+    return found
+
+
+async def refused_reads(
+    client: AIOKafkaClient, leaders: Mapping[str, Mapping[int, int]], offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, str]:
+    """Partitions of which the leader gives nothing from an offset on, and its error's name; others are left out.
+
+    The offsets are before the last stable one, so that there is something to give: a batch of each is read. A leader
+    that has just moved is left out, too.
+
+    Raises:
+        KafkaError: a leader does not answer.
+    """
+    found = {}
+    for place, offset in offsets.items():
+        leader = leaders.get(place.topic, {}).get(place.partition, NO_LEADER)
+        if leader == NO_LEADER:
+            continue
+        wanted = [(place.topic, [(place.partition, offset, _ONE_BATCH)])]
+        response = fields_of(
+            await client.send(leader, FetchRequest(_GIVEN_WITHIN_MS, 1, _ONE_BATCH, READ_COMMITTED, wanted))
+        )
+        [answer] = [answer for topic in response["topics"] for answer in topic["partitions"]]
+        error = for_code(answer["error_code"])
+        if answer["error_code"] and not (error.retriable and error.invalid_metadata):
+            found[place] = error.__name__
+        elif not answer["error_code"] and not answer["message_set"]:
+            found[place] = "an empty answer"
     return found
 
 

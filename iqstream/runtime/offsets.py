@@ -97,3 +97,14 @@ async def offsets_at(
     }
     found = await kafka_protocol.list_offsets(requests_of(admin), leaders, READ_COMMITTED, reachable)
     return {partition: None if offset < 0 else offset for partition, offset in found.items()}
+
+
+async def refused_reads(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], offsets: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, str]:
+    """Partitions of which the leader gives nothing from an offset on, which is before the end, and why.
+
+    Raises:
+        KafkaError: a leader does not answer.
+    """
+    return await kafka_protocol.refused_reads(requests_of(admin), leaders, offsets)

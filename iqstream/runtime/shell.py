@@ -277,8 +277,10 @@ class StageShell(ConsumerRebalanceListener):
                 if inbox is not None and inbox.drained():
                     self._progress[partition] = clock()
                 elif clock() - since > STUCK_AFTER_S:
+                    offset = "its position" if inbox is None else f"offset {inbox.expected}"
                     raise RuntimeError(
-                        f"{partition.topic}-{partition.partition}: nothing done in {STUCK_AFTER_S:.0f} s"
+                        f"{partition.topic}-{partition.partition}: nothing done in {STUCK_AFTER_S:.0f} s from {offset} "
+                        "on; a new worker starts. If it repeats, `iqstream datasets watch` says what is in the way"
                     )
 
     async def _drain(self) -> None:

@@ -1,6 +1,7 @@
 """What keeps a dataset from getting on, as far as it can be seen from outside.
 
-Stages that do not run or have no position, transactions that do not end, IQ that is not saved.
+Stages that do not run or have no position, transactions that do not end, records that the broker does not
+give, IQ that is not saved.
 """
 
 from collections.abc import Collection, Sequence
@@ -13,11 +14,16 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.stages import STAGES
-from iqstream.stage_position import read_position
+from iqstream.stage_position import StagePosition, read_position
+from iqstream.watch.withheld import WithheldRecords
 
 
 async def obstacles(
-    pool: Pool, admin: AIOKafkaAdminClient, dataset_id: str, waiting_stages: Collection[str]
+    pool: Pool,
+    admin: AIOKafkaAdminClient,
+    dataset_id: str,
+    waiting_stages: Collection[str],
+    withheld: WithheldRecords,
 ) -> tuple[str, ...]:
     """A sentence each, with what to do.
 
@@ -26,13 +32,21 @@ async def obstacles(
         admin: of the cluster.
         dataset_id: of the dataset.
         waiting_stages: stages that still have something to do for it.
+        withheld: the same for all readings of a dataset.
     """
     found = [
         f"no {stage} is running: start one with `iqstream {stage}`"
         for stage in waiting_stages
         if not (await describe_group(admin, STAGES[stage].group)).members
     ]
-    found += await _missing_positions(pool, admin, waiting_stages)
+    positions = []
+    for stage in waiting_stages:
+        try:
+            positions.append(await read_position(admin, pool, STAGES[stage]))
+        except Failed as error:  # no topic
+            found.append(str(error))
+    found += _missing_positions(positions)
+    found += await withheld.found(positions)
     found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
     unsaved = await unsaved_iq(pool, dataset_id)
     if unsaved.samples:
@@ -40,20 +54,13 @@ async def obstacles(
     return tuple(found)
 
 
-async def _missing_positions(pool: Pool, admin: AIOKafkaAdminClient, waiting_stages: Collection[str]) -> list[str]:
-    found = []
-    for stage in waiting_stages:
-        try:
-            position = await read_position(admin, pool, STAGES[stage])
-        except Failed as error:  # no topic
-            found.append(str(error))
-            continue
-        if missing := sorted(place.partition for place in position.ends.keys() - position.current.keys()):
-            found.append(
-                f"the {stage} has no position on {position.stage.topic}:{','.join(map(str, missing))}: "
-                "`iqstream init` sets it, or names the command"
-            )
-    return found
+def _missing_positions(positions: Sequence[StagePosition]) -> list[str]:
+    return [
+        f"the {position.stage.name} has no position on {position.stage.topic}:{','.join(map(str, missing))}: "
+        "`iqstream init` sets it, or names the command"
+        for position in positions
+        if (missing := sorted(place.partition for place in position.ends.keys() - position.current.keys()))
+    ]
 
 
 async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:

@@ -17,6 +17,7 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from iqstream.shards import SAMPLES_PER_SHARD, SUBMISSION_PLACE, SUBMITTED_VERSION, submission_group, submitted
 from iqstream.watch.obstacles import obstacles
+from iqstream.watch.withheld import WithheldRecords
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -62,6 +63,7 @@ class ProgressReader:
         self._pool = pool
         self._admin = admin
         self._reader = reader
+        self._withheld = WithheldRecords(admin)
 
     async def read(self, dataset_id: str, version: int = SUBMITTED_VERSION) -> Progress:
         """A version's progress now. Other datasets' work in the topics makes the stages look behind, never ahead."""
@@ -69,7 +71,7 @@ class ProgressReader:
         frames = await self._backlog(FRAMES, EXTRACTOR_GROUP)
         dataset = await find_dataset(self._pool, dataset_id, version=version)
         progress = reckon(dataset, await self._submitted(dataset), shards, frames)
-        found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages)
+        found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages, self._withheld)
         return replace(progress, obstacles=found)
 
     async def _submitted(self, dataset: Dataset) -> int:

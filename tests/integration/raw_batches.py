@@ -1,13 +1,15 @@
 """Record batches put on a topic as they are: what no client of ours would send, and what a disk makes of them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from aiokafka.errors import for_code
 from aiokafka.protocol.produce import ProduceRequest
 
 from iqstream.runtime.kafka import request_client
+from tests.record_batches import LENGTH_AT
 
 ALL_REPLICAS = -1
 
@@ -25,15 +27,38 @@ async def produce(settings, topic, batches: Mapping[int, bytes]) -> dict[int, in
     return {partition: offset for partition, _code, offset, *_ in answers}
 
 
+@contextmanager
+def damaged_length(state_dir: Path, topic: str, partition: int, value: bytes) -> Iterator[None]:
+    """The batch of a value that stands once in the partition's file has no length there, until the context ends."""
+    file, data = _log_of(state_dir, topic, partition)
+    begin, _ = _batch_around(data, data.index(value))
+    _overwrite(file, begin + LENGTH_AT, bytes(4))
+    yield
+    _overwrite(file, begin + LENGTH_AT, data[begin + LENGTH_AT : begin + LENGTH_AT + 4])
+
+
 def damage(state_dir: Path, topic: str, partition: int, value: bytes) -> bytes:
     """Flips a bit of a value that stands once in the partition's file; the whole batch as it stands there then."""
-    [file] = (state_dir / "kafka" / "data" / f"{topic}-{partition}").glob("*.log")
-    data = file.read_bytes()
+    file, data = _log_of(state_dir, topic, partition)
     at = data.index(value)
+    _overwrite(file, at, bytes([data[at] ^ 1]))
+    begin, end = _batch_around(data, at)
+    return file.read_bytes()[begin:end]
+
+
+def _log_of(state_dir: Path, topic: str, partition: int) -> tuple[Path, bytes]:
+    [file] = (state_dir / "kafka" / "data" / f"{topic}-{partition}").glob("*.log")
+    return file, file.read_bytes()
+
+
+def _batch_around(data: bytes, at: int) -> tuple[int, int]:
+    begin = 0
+    while (end := begin + 12 + int.from_bytes(data[begin + LENGTH_AT : begin + 12])) <= at:
+        begin = end
+    return begin, end
+
+
+def _overwrite(file: Path, at: int, data: bytes) -> None:
     with file.open("r+b") as log:
         log.seek(at)
-        log.write(bytes([data[at] ^ 1]))
-    data, begin = file.read_bytes(), 0
-    while (end := begin + 12 + int.from_bytes(data[begin + 8 : begin + 12])) <= at:
-        begin = end
-    return data[begin:end]
+        log.write(data)

@@ -21,12 +21,14 @@ from iqstream.runtime.kafka import admin_client, started_reader, transactional_p
 from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import DEAD_LETTERS, FEATURES, FRAMES, JOBS
+from iqstream.stage_position import read_position
+from iqstream.watch.withheld import WithheldRecords
 from producer.synthesize import synthesize_sample
 from schemas import SchemaError, decode, encode
 from tests.embedded_servers import embedded_servers
 from tests.hostile_wire import bit_flips, hostile_messages
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
-from tests.integration.raw_batches import damage, produce
+from tests.integration.raw_batches import damage, damaged_length, produce
 from tests.record_batches import CODECS, compressed, raw_record, with_records
 
 pytestmark = pytest.mark.stack
@@ -179,3 +181,21 @@ async def test_a_stage_stops_itself_when_most_of_its_input_is_invalid(settings, 
     with tolerant.running("extractor"):  # goes on behind them, and leaves nothing to the tests after this one
         found, _ = await dead_letters(settings, origins)
     assert found == dict.fromkeys(origins, 1)
+
+
+async def test_a_batch_that_the_broker_cannot_give_is_named_to_whoever_watches_until_it_can(
+    settings, folder, monkeypatch
+):
+    """The length in its file is damaged: no reader gets it, and no dead letter can be kept."""
+    monkeypatch.setattr("iqstream.watch.withheld.STANDING_S", 0.0)
+    place, value = TopicPartition(FRAMES, 9), b"length " + uuid4().bytes
+    async with admin_client(settings) as admin, postgres_pool(settings) as pool:
+        at = (await produce(settings, FRAMES, {9: with_records(0, 1, raw_record(0, value))}))[9]
+        standing = replace(await read_position(admin, pool, STAGES["extractor"]), current={place: at})
+        withheld = WithheldRecords(admin)
+        assert [await withheld.found([standing]) for _ in range(2)] == [[], []]
+        with damaged_length(folder / ".iqstream", FRAMES, 9, value):
+            [named] = await withheld.found([standing])
+        assert named.startswith(f"Kafka gives no record of {FRAMES}-9 from offset {at} on (CorruptRecordException)")
+        assert "--stage extractor --topic iq.frames:9 --to-offset N --execute" in named
+        assert await withheld.found([standing]) == []

@@ -9,6 +9,7 @@ from iqstream.reach import postgres_pool
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.topics import FRAMES
 from iqstream.watch.obstacles import obstacles
+from iqstream.watch.withheld import WithheldRecords
 from tests.integration.pipeline import small_spec
 from tests.integration.transactions import settled, settling_producer
 
@@ -22,7 +23,7 @@ async def seen(settings):
 
     async def see(*stages):
         async with postgres_pool(settings) as pool, admin_client(settings) as admin:
-            return await obstacles(pool, admin, small_spec(1).dataset_id, stages)
+            return await obstacles(pool, admin, small_spec(1).dataset_id, stages, WithheldRecords(admin))
 
     return see
 

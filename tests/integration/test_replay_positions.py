@@ -22,6 +22,7 @@ from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAMES, JOBS, PRODUCER_GROUP, SINK_GROUP
 from iqstream.runtime.transactions import transactional_id
 from iqstream.watch.obstacles import obstacles
+from iqstream.watch.withheld import WithheldRecords
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.integration.replays import drained, ends_of, fetch, offsets, records_by_generation, stored, wait_until
 
@@ -277,7 +278,7 @@ async def test_a_partition_without_a_position_waits_and_the_others_go_on(setting
     await wait_until(others_are_done)
     assert f"no position on {JOBS}-{hole}: `iqstream init` sets it" in pipeline.log.read_text()
     async with postgres_pool(settings) as pool, admin_client(settings) as admin:
-        [named] = await obstacles(pool, admin, made.dataset_id, ["producer"])
+        [named] = await obstacles(pool, admin, made.dataset_id, ["producer"], WithheldRecords(admin))
     assert named.startswith(f"the producer has no position on {JOBS}:{hole}")
     [said] = (await initialise(settings)).positions.missing
     await asyncio.to_thread(run, pipeline, *said.split("`")[1].split()[2:])
