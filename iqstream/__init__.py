@@ -11,6 +11,14 @@ if TYPE_CHECKING:
     from iqstream.client.asynchronous import aconnect as aconnect
     from iqstream.client.synchronous import Client as Client
     from iqstream.client.synchronous import connect as connect
+    from iqstream.dead_letters.letter import DeadLetterFilter as DeadLetterFilter
+    from iqstream.positions.target import ShiftBy as ShiftBy
+    from iqstream.positions.target import ToCurrent as ToCurrent
+    from iqstream.positions.target import ToEarliest as ToEarliest
+    from iqstream.positions.target import ToLatest as ToLatest
+    from iqstream.positions.target import ToOffset as ToOffset
+    from iqstream.positions.target import ToOffsets as ToOffsets
+    from iqstream.positions.target import ToTime as ToTime
     from iqstream.submit.spec import make_spec as make_spec
 
 __version__ = "0.1.0"
@@ -21,6 +29,11 @@ _WHERE = {
     "aconnect": "iqstream.client.asynchronous",
     "connect": "iqstream.client.synchronous",
     "make_spec": "iqstream.submit.spec",
+    "DeadLetterFilter": "iqstream.dead_letters.letter",
+    **dict.fromkeys(
+        ("ShiftBy", "ToCurrent", "ToEarliest", "ToLatest", "ToOffset", "ToOffsets", "ToTime"),
+        "iqstream.positions.target",
+    ),
 }
 """Imported when they are asked for: a command's start waits for nothing that it does not use."""
 

@@ -10,11 +10,12 @@ from uuid import UUID
 
 from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.postgres import Pool
+from iqstream.runtime.readable import Readable
 from schemas import SampleKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Retry(Readable):
     """A replay of a dead letter's sample."""
 
     sample: SampleKey

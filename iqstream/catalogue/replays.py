@@ -16,13 +16,14 @@ from iqstream.catalogue.outcomes import decided_among
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.readable import Readable
 from schemas import VERDICTS, DatasetKey
 
 _COLUMNS = "dataset_id::text, dataset_version, generation, source_version, samples, lanes, started_at, finished_at"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Replay(Readable):
     """Some samples of a dataset, processed again."""
 
     dataset_id: str
@@ -210,3 +211,15 @@ async def _insert(
 
 def _replay(row: asyncpg.Record) -> Replay:
     return Replay(**dict(row) | {"samples": SampleRanges.from_sql(row["samples"])})
+
+
+async def outcomes_of(pool: Pool, replay: Replay) -> dict[str, int]:
+    """How the replay's samples stand now: accepted, rejected, failed."""
+    rows = await pool.fetch(
+        "SELECT outcome, count(*) AS samples FROM heimdall.sample_outcomes WHERE dataset_id = $1 "
+        "AND dataset_version = $2 AND $3::int4multirange @> sample_idx GROUP BY outcome",
+        UUID(replay.dataset_id),
+        replay.dataset_version,
+        replay.samples.to_sql(),
+    )
+    return {"accepted": 0, "rejected": 0, "failed": 0} | {row["outcome"]: row["samples"] for row in rows}

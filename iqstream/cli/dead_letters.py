@@ -1,44 +1,31 @@
 """`iqstream dead-letters`: records that could not be processed."""
 
-import asyncio
-import os
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
-from iqstream.catalogue.datasets import Dataset
-from iqstream.catalogue.dead_letter_retries import Retry, retries_by_origin
-from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import Replay
 from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.dead_letters_report import letter_document, letter_lines, listing_document, print_listing
-from iqstream.cli.replay_report import result_document, result_lines
-from iqstream.dead_letters.letter import DeadLetter, named_origins, parse_origin
-from iqstream.dead_letters.listing import Listing
-from iqstream.dead_letters.purge import (
-    Removal,
-    plan_removal,
+from iqstream.cli.dead_letters_report import (
+    letter_document,
+    letter_lines,
+    listing_document,
+    print_listing,
     removal_document,
     removal_lines,
-    remove_letters,
-    state_of,
 )
-from iqstream.dead_letters.read import Filter, find_letter, read_letters
-from iqstream.dead_letters.retry import Refused, Retried, retry_letters
+from iqstream.cli.door import with_client
+from iqstream.cli.replay_display import ReplayDisplays
+from iqstream.cli.replay_report import result_document, result_lines
+from iqstream.client.asynchronous import AsyncClient
+from iqstream.client.results import RetriedLetters
+from iqstream.dead_letters.letter import DeadLetterFilter
+from iqstream.dead_letters.purge import Removal
 from iqstream.positions.target import parse_instant
-from iqstream.reach import postgres_pool
-from iqstream.replay.job import feature_partitions
-from iqstream.replay.lane import LaneResult
-from iqstream.replay.run import replay_and_show
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.stages import STAGES
 
-T = TypeVar("T")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -71,7 +58,7 @@ def dead_letters() -> None:
 def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
     """Count the dead letters by stage, topic and error, and list the newest."""
     wanted = _filter(named)
-    listing = _with_pool(lambda settings, pool: _listing(settings, pool, wanted))
+    listing = with_client(lambda client: client.dead_letters(wanted))
     if as_json:
         say_json(listing_document(listing))
     else:
@@ -84,13 +71,8 @@ def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
 @json_option
 def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
     """Show a dead letter: what was wrong, whose it is, and its fields or its first bytes."""
-    wanted = parse_origin(origin)
-
-    async def find(settings: Settings, pool: Pool) -> tuple[DeadLetter, list[Retry]]:
-        found = await find_letter(settings, pool, wanted)
-        return found, (await retries_by_origin(pool)).get(found.origin, [])
-
-    letter, retries = _with_pool(find)
+    report = with_client(lambda client: client.dead_letter(origin))
+    letter, retries = report.letter, report.retries
     if raw is not None:
         _write_new(raw, letter.value)
     if as_json:
@@ -116,26 +98,24 @@ def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json
     """Process the samples of dead letters again, each as a whole, after what was wrong is mended."""
     if bool(origins) == every:
         raise UserError("name the dead letters to retry, or add --all")
-    wanted = [parse_origin(origin) for origin in origins]
     chosen = _filter(named)
 
-    async def run(settings: Settings, pool: Pool) -> tuple[list[Retried[LaneResult]], list[Refused]]:
-        listing = await _listing(settings, pool, chosen)
-        meant = named_origins(wanted, (line.origin for line in listing.lines))
-        lines = [line for line in listing.lines if (not line.retries if every else line.origin in meant)]
-
-        async def replay(replay: Replay, source: Dataset) -> LaneResult:
-            return await replay_and_show(settings, pool, replay, source, workers=workers or os.cpu_count() or 1)
-
-        return await retry_letters(pool, lines, lanes=partial(feature_partitions, settings), replay=replay)
-
-    retried, refused = _with_pool(run)
+    with ReplayDisplays(Console(stderr=True)) as displays:
+        done = with_client(
+            lambda client: client.retry_dead_letters(
+                chosen,
+                origins=None if every else origins,
+                workers=workers,
+                on_begin=lambda _begun: displays.begin(),
+                on_progress=displays.show,
+            )
+        )
     if as_json:
-        say_json(_retry_document(retried, refused))
+        say_json(_retry_document(done))
     else:
-        _print_retried(retried, refused)
-    if origins and refused:
-        raise Failed(f"{sum(one.letters for one in refused)} dead letters could not be retried")
+        _print_retried(done)
+    if origins and done.refused:
+        raise Failed(f"{sum(one.letters for one in done.refused)} dead letters could not be retried")
 
 
 @dead_letters.command(
@@ -162,23 +142,13 @@ def purge(
     """
     if bool(origins) == every:
         raise UserError("name the dead letters to remove, or add --all")
-    wanted = [parse_origin(origin) for origin in origins]
     chosen = _filter(named)
 
-    async def run(settings: Settings, pool: Pool) -> Removal:
-        listing = await _listing(settings, pool, chosen)
-        meant = named_origins(wanted, (line.origin for line in listing.lines))
-        lines = [
-            line
-            for line in listing.lines
-            if (every or line.origin in meant) and (not retried or state_of(line) == "decided")
-        ]
-        removal = await plan_removal(settings, pool, lines, datetime.now(UTC))
-        if execute and lines:
-            await remove_letters(settings, pool, removal)
-        return removal
+    def remove(client: AsyncClient) -> Coroutine[Any, Any, Removal]:
+        call = client.purge_dead_letters if execute else client.plan_dead_letter_purge
+        return call(chosen, origins=None if every else origins, retried=retried)
 
-    removal = _with_pool(run)
+    removal = with_client(remove)
     if as_json:
         say_json(removal_document(removal, executed=execute))
     elif removal.lines:
@@ -187,34 +157,25 @@ def purge(
         say("There are no such dead letters.")
 
 
-def _print_retried(retried: list[Retried[LaneResult]], refused: list[Refused]) -> None:
-    for one in retried:
-        say(*result_lines(one.source, one.replay, one.result, one.outcomes))
-    for other in refused:
+def _print_retried(done: RetriedLetters) -> None:
+    for one in done.replays:
+        say(*result_lines(one))
+    for other in done.refused:
         say(f"{other.letters} dead letters cannot be retried: {other.reason}")
-    if not retried and not refused:
+    if not done.replays and not done.refused:
         say("There is nothing to retry.")
 
 
-def _retry_document(retried: list[Retried[LaneResult]], refused: list[Refused]) -> dict[str, Any]:
+def _retry_document(done: RetriedLetters) -> dict[str, Any]:
     return {
-        "replays": [result_document(one.replay, one.result, one.outcomes) for one in retried],
-        "refused": [{"letters": one.letters, "reason": one.reason} for one in refused],
+        "replays": [result_document(one) for one in done.replays],
+        "refused": [{"letters": one.letters, "reason": one.reason} for one in done.refused],
     }
 
 
-async def _listing(settings: Settings, pool: Pool, wanted: Filter) -> Listing:
-    retries = await retries_by_origin(pool)
-    listing = Listing()
-    async for letter in read_letters(settings, pool):
-        if wanted.takes(letter):
-            listing.add(letter, retries.get(letter.origin, []))
-    return listing
-
-
-def _filter(named: dict[str, str | None]) -> Filter:
+def _filter(named: dict[str, str | None]) -> DeadLetterFilter:
     since, until = named["since"], named["until"]
-    return Filter(
+    return DeadLetterFilter(
         stage=named["stage"],
         topic=named["topic"],
         error=named["error"],
@@ -231,13 +192,3 @@ def _write_new(path: Path, value: bytes) -> None:
         raise UserError(f"--raw: {path} exists already") from None
     except OSError as error:
         raise UserError(f"--raw: {path} cannot be written: {error.strerror}") from None
-
-
-def _with_pool(work: Callable[[Settings, Pool], Awaitable[T]]) -> T:
-    settings = load_settings()
-
-    async def run() -> T:
-        async with postgres_pool(settings) as pool:
-            return await work(settings, pool)
-
-    return asyncio.run(run())

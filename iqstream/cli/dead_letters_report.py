@@ -1,5 +1,6 @@
 """Dead letters as tables for people and as documents for programs."""
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,9 @@ from iqstream.catalogue.dead_letter_retries import Retry
 from iqstream.cli.console import Console
 from iqstream.cli.tables import print_whole
 from iqstream.dead_letters.letter import DeadLetter
-from iqstream.dead_letters.listing import Line, Listing
+from iqstream.dead_letters.listing import Line, Listing, line_of
+from iqstream.dead_letters.purge import Removal
+from iqstream.runtime.readable import Rows
 from schemas import IQFrame, SampleKey, SchemaError, decode
 
 HEXDUMP_BYTES = 256
@@ -30,7 +33,7 @@ def print_listing(console: Console, listing: Listing, limit: int) -> None:
         table.add_column(column, justify="right")
     for column in ("first", "last"):
         table.add_column(column)
-    for kind, letters in listing.counts().items():
+    for kind, letters in listing.counts.items():
         of_kind = [line for line in listing.lines if line.kind == kind]
         times = sorted(line.kept_at for line in of_kind)
         retried = sum(bool(line.retries) for line in of_kind)
@@ -123,7 +126,7 @@ def listing_document(listing: Listing) -> dict[str, Any]:
     return {
         "counts": [
             {"stage": stage, "topic": topic, "error": error, "letters": letters}
-            for (stage, topic, error), letters in listing.counts().items()
+            for (stage, topic, error), letters in listing.counts.items()
         ],
         "letters": [
             {
@@ -144,9 +147,7 @@ def listing_document(listing: Listing) -> dict[str, Any]:
 
 def letter_document(letter: DeadLetter, retries: Sequence[Retry]) -> dict[str, Any]:
     """One letter as JSON values; its bytes as hexadecimal digits."""
-    one = Listing()
-    one.add(letter, retries)
-    document: dict[str, Any] = listing_document(one)["letters"][0]
+    document: dict[str, Any] = listing_document(Listing(lines=Rows([line_of(letter, retries)])))["letters"][0]
     return document | {
         "key": letter.key.decode(errors="backslashreplace"),
         "headers": [[name, _text(value)] for name, value in letter.headers],
@@ -169,3 +170,46 @@ def _retry_document(retry: Retry) -> dict[str, Any]:
 
 def _time(at: datetime) -> str:
     return f"{at:%Y-%m-%d %H:%M:%S}Z"
+
+
+def removal_document(removal: Removal, *, executed: bool) -> dict[str, object]:
+    """A removal as JSON values."""
+    kinds = Counter(line.kind for line in removal.lines)
+    mine = {line.origin for line in removal.lines}
+    return {
+        "executed": executed,
+        "letters": len(removal.lines),
+        "bytes": sum(line.size for line in removal.lines),
+        **removal.states,
+        "counts": [
+            {"stage": stage, "topic": topic, "error": error, "letters": letters}
+            for (stage, topic, error), letters in kinds.most_common()
+        ],
+        "left_in_kafka": len(removal.hidden & mine),
+    }
+
+
+def removal_lines(removal: Removal, *, executed: bool) -> list[str]:
+    """The same for people, a line each."""
+    document = removal_document(removal, executed=executed)
+    states = removal.states
+    did = f"{'Removed' if executed else 'Would remove'} {document['letters']} dead letters, {document['bytes']} bytes"
+    became = (
+        f"{states['decided']} whose samples were decided by a retry, {states['under_way']} whose retry is under way, "
+        f"{states['never_retried']} never retried"
+    )
+    lines = [f"{did}: {became}"]
+    lines += [
+        f"  {letters} of the {stage}, from {topic}: {error}"
+        for (stage, topic, error), letters in Counter(line.kind for line in removal.lines).most_common()
+    ]
+    if states["never_retried"]:
+        lines.append("Nothing else has the bytes of those that were never retried; their samples stay failed.")
+    if document["left_in_kafka"]:
+        lines.append(
+            f"{document['left_in_kafka']} stand in Kafka behind letters that are kept: they are not listed any more, "
+            "and go with those before them, or with the topic's retention."
+        )
+    if not executed:
+        lines.append("Nothing was changed: add --execute.")
+    return lines

@@ -8,11 +8,12 @@ from pathlib import Path
 import click
 
 from iqstream.cli.console import Console
+from iqstream.cli.door import with_client
 from iqstream.cli.spec_limits import whole_number
 from iqstream.cli.stack import start_stack, state_dir_option
 from iqstream.cli.watch_display import show_progress
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.embedded import stack
-from iqstream.initialise import initialise
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.submit.room import needed_bytes
@@ -54,7 +55,7 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
     try:
         environ = only_embedded(state_dir)
         settings = load_settings(environ)
-        asyncio.run(initialise(settings))
+        with_client(AsyncClient.initialise, settings)
         console.print(f"Generating {samples} samples, heard by {len(spec.receivers)} receivers each", style="bold")
         show = partial(show_progress, console=console)
         results = asyncio.run(run_demo(settings, environ, spec, show, state_dir))

@@ -13,11 +13,11 @@ from rich.text import Text
 
 from iqstream.catalogue.outcomes import Place
 from iqstream.cli.console import Console
+from iqstream.cli.duration import duration
 from iqstream.cli.tables import print_whole, result_table
 from iqstream.demo.results import DemoResults
 from iqstream.plot.truth import BANDS, QUANTITIES, Accuracy, RecordingErrors, accuracy
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE
-from iqstream.watch.watch import duration
 from schemas import VERDICTS, Verdict
 
 _NONE = "-"

@@ -1,6 +1,5 @@
 """`iqstream datasets export`: a dataset as a file for training, with a card beside it."""
 
-import asyncio
 import time
 from pathlib import Path
 from types import TracebackType
@@ -9,15 +8,10 @@ from typing import Self
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from iqstream.catalogue.datasets import find_dataset
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.datasets import version_option
-from iqstream.cli.door import tell
-from iqstream.export.run import Exported, export_dataset, require_place
+from iqstream.cli.door import with_client
 from iqstream.export.writers import WRITERS
-from iqstream.reach import postgres_pool
-from iqstream.runtime.errors import Failed
-from iqstream.runtime.settings import load_settings
 
 LINE_EVERY_S = 5.0
 
@@ -48,31 +42,23 @@ def export(
     The rows come out of PostgreSQL in batches, all of one moment. Values of rejected samples are not there; while Kafka
     keeps them, `iqstream stream --include-rejected` has them.
     """
-    WRITERS[file_format].require()  # before anything is asked of the database
-    try:
-        done = asyncio.run(
-            _export(dataset, file_format, version, output, include_rejected=include_rejected, force=force)
+    with _display() as display:
+        done = with_client(
+            lambda client: client.export(
+                dataset,
+                output,
+                file_format=file_format,
+                version=version,
+                include_rejected=include_rejected,
+                force=force,
+                on_progress=display.show,
+            )
         )
-    except OSError as error:
-        raise Failed(f"the export cannot be written: {error}") from None
     if as_json:
         paths = {"file": str(done.file), "card": str(done.card)}
         say_json(paths | {"rows": done.rows, "accepted": done.accepted, "rejected": done.rejected})
     else:
         say(f"{done.file}: {done.rows} rows of {done.accepted + done.rejected} samples; card: {done.card}")
-
-
-async def _export(
-    name: str, file_format: str, version: int | None, output: Path | None, *, include_rejected: bool, force: bool
-) -> Exported:
-    async with postgres_pool(load_settings()) as pool:
-        dataset = await find_dataset(pool, name, version=version, tell=tell)
-        path = output or Path(f"dataset-{dataset.id}.{file_format}")
-        require_place(path, file_format, force=force)
-        with _display() as display:
-            return await export_dataset(
-                pool, dataset, path, file_format, include_rejected=include_rejected, on_progress=display.show
-            )
 
 
 class _Bar:
@@ -85,7 +71,6 @@ class _Bar:
         self._task = self._progress.add_task("samples", total=None)
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
@@ -94,6 +79,7 @@ class _Bar:
         self._progress.stop()
 
     def show(self, done: int, total: int) -> None:
+        self._progress.start()  # with the first figure; again, nothing
         self._progress.update(self._task, completed=done, total=total)
 
 

@@ -1,23 +1,24 @@
 """`iqstream lag`: how far each stage is behind."""
 
-import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import aclosing, contextmanager
 
 import click
 from rich.live import Live
 
 from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.door import with_client
 from iqstream.cli.lag_advice import MAX_SAMPLES_PER_S, print_advice
 from iqstream.cli.lag_table import lag_line, lag_tables, lag_view
 from iqstream.cli.rate import Rate
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.lag.document import lag_document
-from iqstream.lag.exporter import LastReading, keep_reading, serve_lag
 from iqstream.lag.figures import ClusterLag
-from iqstream.lag.read import LagReader, lag_reader, read_lag
 from iqstream.lag.status import ALLOWED_BACKLOG
 from iqstream.lag.verdict import exit_code
-from iqstream.runtime.errors import Unreachable, UserError
-from iqstream.runtime.settings import Settings, load_settings
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.settings import load_settings
 
 DEFAULT_INTERVAL_S = 2.0
 SERVED_INTERVAL_S = 10.0
@@ -118,19 +119,36 @@ def lag(
         print_advice(settings, advised_rate, groups=groups, pages=pages, scaler=scaler, as_json=as_json)
         return
     if not watch and port is None:
-        reading = asyncio.run(read_lag(settings, groups=groups, topics=topics, allowed_backlog=allow))
+        reading = with_client(lambda client: client.lag(groups=groups, topics=topics, allowed_backlog=allow), settings)
         _show(reading, as_json=as_json)
         sys.exit(exit_code(reading))
 
-    async def go_on() -> None:
-        async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allow) as reader:
-            if port is not None:
-                await _serve(settings, reader, port, interval or SERVED_INTERVAL_S)
-            else:
-                await _watch(reader, interval or DEFAULT_INTERVAL_S, as_json=as_json)
+    async def go_on(client: AsyncClient) -> None:
+        if port is not None:
+            every_s = interval or SERVED_INTERVAL_S
+            await client.serve_lag(
+                port,
+                groups=groups,
+                topics=topics,
+                allowed_backlog=allow,
+                interval_s=every_s,
+                on_served=lambda address: say(f"Lag is served at {address}, read every {every_s:g} s."),
+            )
+        else:
+            with _watch_display(as_json=as_json) as display:
+                readings = client.follow_lag(
+                    groups=groups,
+                    topics=topics,
+                    allowed_backlog=allow,
+                    interval_s=interval or DEFAULT_INTERVAL_S,
+                    on_outage=display.outage,
+                )
+                async with aclosing(readings):
+                    async for reading in readings:
+                        display.show(reading)
 
     try:
-        asyncio.run(go_on())
+        with_client(go_on, settings)
     except KeyboardInterrupt:
         return  # this is how watching and serving end
 
@@ -165,21 +183,14 @@ def _show(reading: ClusterLag, *, as_json: bool) -> None:
         say(*(line.rstrip() for line in captured.get().splitlines()))
 
 
-async def _serve(settings: Settings, reader: LagReader, port: int, interval_s: float) -> None:
-    last = LastReading()
-    last.fail()
-    host = settings.metrics_host
-    say(f"Lag is served at http://{host}:{serve_lag(last, host, port)}/metrics, read every {interval_s:g} s.")
-    await keep_reading(reader, last, interval_s)
-
-
-async def _watch(reader: LagReader, interval_s: float, *, as_json: bool) -> None:
+@contextmanager
+def _watch_display(*, as_json: bool) -> Iterator["_Screen | _Lines"]:
     console = Console()
     if console.is_terminal and not as_json:
         with Live(console=console, auto_refresh=False) as live:
-            await _read_again_and_again(reader, interval_s, _Screen(live, console))
+            yield _Screen(live, console)
     else:
-        await _read_again_and_again(reader, interval_s, _Lines(as_json=as_json))
+        yield _Lines(as_json=as_json)
 
 
 class _Screen:
@@ -192,8 +203,8 @@ class _Screen:
     def show(self, reading: ClusterLag) -> None:
         self._live.update(lag_view(reading, self._console), refresh=True)
 
-    def trouble(self, error: Unreachable) -> None:
-        self._live.update(f"{error} Trying again.", refresh=True)
+    def outage(self, problem: str) -> None:
+        self._live.update(f"{problem} Trying again.", refresh=True)
 
 
 class _Lines:
@@ -208,19 +219,8 @@ class _Lines:
         else:
             say(lag_line(reading))
 
-    def trouble(self, error: Unreachable) -> None:
-        say(f"{error} Trying again.", err=True)
-
-
-async def _read_again_and_again(reader: LagReader, interval_s: float, display: _Screen | _Lines) -> None:
-    """The first reading must succeed; later on a broker may be away for a while."""
-    display.show(await reader.read())
-    while True:
-        await asyncio.sleep(interval_s)
-        try:
-            display.show(await reader.read())
-        except Unreachable as error:
-            display.trouble(error)
+    def outage(self, problem: str) -> None:
+        say(f"{problem} Trying again.", err=True)
 
 
 def _print_json(reading: ClusterLag) -> None:

@@ -1,33 +1,12 @@
-"""`iqstream lag --advise`: measures what a recording costs and prints what follows."""
+"""`iqstream lag --advise`: what a rate takes, as comments and YAML, or as JSON."""
 
-import asyncio
-import http.client
-import urllib.error
-import urllib.request
 from collections.abc import Sequence
 
 from iqstream.cli.console import say, say_json
-from iqstream.lag.advise import (
-    ADVISED_STAGES,
-    Advice,
-    WorkerFigures,
-    advice_comment,
-    advice_document,
-    advise,
-    cost_by_metrics,
-    hpa_scaler,
-    keda_scaler,
-    scaler_yaml,
-    worker_figures,
-)
-from iqstream.lag.figures import GroupLag
-from iqstream.lag.read import read_lag
-from iqstream.runtime.errors import Failed, Unreachable, UserError
+from iqstream.cli.door import with_client
+from iqstream.lag.advise import advice_comment, advice_document, hpa_scaler, keda_scaler, scaler_yaml
 from iqstream.runtime.settings import Settings
-from iqstream.runtime.stages import Stage
-from schemas.dataset import ITALY_NORTH_WEST
 
-METRICS_TIMEOUT_S = 10.0
 MAX_SAMPLES_PER_S = 1e9
 
 
@@ -47,7 +26,7 @@ def print_advice(
         Unreachable: Kafka, or a metrics page, does not answer.
         Failed: nothing was measured yet.
     """
-    advised = asyncio.run(_advice(settings, samples_per_s, groups, pages))
+    advised = with_client(lambda client: client.advise(samples_per_s, pages, groups=groups), settings)
     scalers = [keda_scaler(one, settings.kafka_bootstrap) if scaler == "keda" else hpa_scaler(one) for one in advised]
     if as_json:
         found = [advice_document(advice, scaling) for advice, scaling in zip(advised, scalers, strict=True)]
@@ -55,71 +34,3 @@ def print_advice(
         return
     texts = [advice_comment(advice) + scaler_yaml(one) for advice, one in zip(advised, scalers, strict=True)]
     say(*"---\n".join(texts).splitlines())
-
-
-async def _advice(
-    settings: Settings, samples_per_s: float, groups: Sequence[str], pages: Sequence[str]
-) -> list[Advice]:
-    workers = [await asyncio.to_thread(_fetch, page) for page in pages]
-    stages = advised_stages(groups, [worker.stage for worker in workers])
-    reading = await read_lag(settings, groups=[stage.group for stage in stages])
-    advised = []
-    for stage, group in zip(stages, reading.groups, strict=True):
-        if group.trouble is not None:
-            raise Failed(f"group {group.group} {group.trouble}")
-        cost = cost_by_metrics(workers, stage)
-        if cost is None:
-            raise Failed(
-                f"what a recording costs the {stage.name} was not measured: give --metrics of one of its workers that "
-                "has worked"
-            )
-        partitions = sum(len(topic.partitions) for topic in group.topics if topic.topic == stage.topic)
-        if not partitions:
-            raise Failed(f"topic {stage.topic} cannot be seen: `iqstream lag --group {stage.group}` says why")
-        advised.append(advise(samples_per_s, _recordings_per_sample(group), cost, partitions, stage))
-    return advised
-
-
-def advised_stages(groups: Sequence[str], measured: Sequence[str]) -> list[Stage]:
-    """The stages of the groups that were asked for; else those that were measured.
-
-    Raises:
-        UserError: another group, or nothing that was measured belongs to one that was asked for.
-    """
-    of_group = {stage.group: stage for stage in ADVISED_STAGES}
-    names = " and ".join(of_group)
-    if unknown := [group for group in groups if group not in of_group]:
-        raise UserError(f"--advise --group {unknown[0]}: advice is for {names}, whose input is a record a recording")
-    if groups:
-        stages = [of_group[group] for group in dict.fromkeys(groups)]
-        known = {stage.name for stage in stages}
-    else:
-        stages = [stage for stage in ADVISED_STAGES if stage.name in measured]
-        known = {stage.name for stage in ADVISED_STAGES}
-    if strange := [stage for stage in measured if stage not in known]:
-        raise UserError(f"--metrics of a worker of {strange[0]}: advice is for {', '.join(sorted(known))}")
-    return stages
-
-
-def _recordings_per_sample(group: GroupLag) -> int:
-    """As the unread records say; of the default network where nothing is unread."""
-    amounts = {value.unit: value.amount for topic in group.topics for value in topic.values}
-    samples, recordings = amounts.get("samples", 0), amounts.get("recordings", 0)
-    return max(1, round(recordings / samples)) if samples else len(ITALY_NORTH_WEST)
-
-
-def _fetch(address: str) -> WorkerFigures:
-    if not address.startswith(("http://", "https://")):
-        raise UserError(f"--metrics {address}: an address begins with http:// or https://")
-    try:
-        with urllib.request.urlopen(address, timeout=METRICS_TIMEOUT_S) as answer:  # noqa: S310  # checked above
-            page: bytes = answer.read(16 * 1024 * 1024)
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
-        raise Unreachable(f"metrics at {address} do not answer ({error}): is that worker running?") from None
-    try:
-        found = worker_figures(page.decode())
-    except ValueError:
-        found = None
-    if found is None:
-        raise UserError(f"--metrics {address}: this is no page of a worker's metrics with its CPU time")
-    return found

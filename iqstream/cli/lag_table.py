@@ -8,13 +8,13 @@ from rich.table import Table
 from rich.text import Text
 
 from iqstream.cli.console import Console
+from iqstream.cli.duration import duration
 from iqstream.lag.figures import ClusterLag, GroupLag, PartitionLag, TopicLag, Total
 from iqstream.lag.retention import risk
 from iqstream.lag.status import MIN_COMMITS
 from iqstream.lag.value import Value
 from iqstream.runtime.stages import GROUP_OF_TOPIC
 from iqstream.runtime.terminal import shown
-from iqstream.watch.watch import duration
 
 WIDE = 110
 """Columns of a terminal from which on every offset is shown."""

@@ -1,13 +1,14 @@
 """A planned or executed move, as a table for people and as a document for programs."""
 
+from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 
 from iqstream.cli.console import Console
+from iqstream.cli.duration import duration
 from iqstream.cli.tables import print_whole
 from iqstream.positions.plan import MovePlan, PartitionMove
-from iqstream.watch.watch import duration
 
 
 def print_plan(console: Console, plan: MovePlan) -> None:
@@ -71,6 +72,16 @@ def _projection(plan: MovePlan) -> str:
         f"Projected time: {duration(plan.projected_s)} for {plan.samples_again} samples, "
         f"at the {plan.samples_per_second:.1f} samples/s of those decided last."
     )
+
+
+def ending_line(plan: MovePlan, *, executed: bool, export: Path | None) -> str:
+    """What was moved, or how it is, and the way back."""
+    way_back = ""
+    if export is not None:
+        way_back = f" The way back: iqstream replay --stage {plan.stage.name} --from-file {export} --execute"
+    if not executed:
+        return f"Nothing was moved: add --execute to do it.{way_back}"
+    return f"Moved {len(plan.moves)} partitions of {plan.stage.topic}.{way_back}"
 
 
 def plan_document(plan: MovePlan, *, executed: bool) -> dict[str, Any]:

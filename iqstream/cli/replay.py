@@ -1,7 +1,5 @@
 """`iqstream replay`: a dataset again, or a stage from another position."""
 
-import asyncio
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -9,8 +7,15 @@ from typing import Any
 
 import click
 
+from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.door import with_client
+from iqstream.cli.positions_report import ending_line, print_plan
+from iqstream.cli.positions_report import plan_document as move_document
+from iqstream.cli.replay_display import ReplayDisplays
+from iqstream.cli.replay_report import beginning_line, plan_document, plan_lines, result_document, result_lines
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.positions.offsets_file import read_offsets
-from iqstream.positions.run import StageMove, move_stage, parse_scope
+from iqstream.positions.plan import MovePlan
 from iqstream.positions.target import (
     ShiftBy,
     Target,
@@ -23,10 +28,8 @@ from iqstream.positions.target import (
     parse_duration,
     parse_instant,
 )
-from iqstream.reach import postgres_pool
-from iqstream.replay.run import DatasetReplay, check_version, replay_dataset, show_plan
+from iqstream.replay.results import ReplayBegun
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.settings import load_settings
 from iqstream.runtime.stages import STAGES, Stage
 
 _TARGETS = (
@@ -98,21 +101,35 @@ def _refuse(options: Mapping[str, Any], names: tuple[str, ...], belongs_to: str)
 
 
 def _replay_dataset(dataset: str, options: Mapping[str, Any], *, as_json: bool) -> None:
-    asked = DatasetReplay(
-        dataset=dataset,
-        version=options["version"],
-        samples=options["samples"],
-        as_version=options["as_version"],
-        workers=options["workers"] or os.cpu_count() or 1,
-    )
-    check_version(asked)
-    settings = load_settings()
+    asked = {
+        "version": options["version"],
+        "samples": options["samples"],
+        "as_version": options["as_version"],
+    }
+    if asked["as_version"] is not None and asked["as_version"] == asked["version"]:
+        raise UserError("--as-version is --version: leave --as-version out to process that version again in place")
+    if options["dry_run"]:
+        plan = with_client(lambda client: client.plan_replay(dataset, **asked))
+        if as_json:
+            say_json(plan_document(plan))
+        else:
+            say(*plan_lines(plan))
+        return
+    with ReplayDisplays(Console(stderr=True)) as displays:
 
-    async def run() -> None:
-        async with postgres_pool(settings) as pool:
-            await (show_plan if options["dry_run"] else replay_dataset)(settings, pool, asked, as_json=as_json)
+        def begin(begun: ReplayBegun) -> None:
+            say(beginning_line(begun), err=True)
+            displays.begin()
 
-    asyncio.run(run())
+        done = with_client(
+            lambda client: client.replay(
+                dataset, **asked, workers=options["workers"], on_begin=begin, on_progress=displays.show
+            )
+        )
+    if as_json:
+        say_json(result_document(done))
+    else:
+        say(*result_lines(done))
 
 
 def _move_stage(stage: Stage, options: Mapping[str, Any], *, as_json: bool) -> None:
@@ -122,15 +139,45 @@ def _move_stage(stage: Stage, options: Mapping[str, Any], *, as_json: bool) -> N
         raise UserError(f"--stage needs exactly one of {', '.join(map(_flag, _TARGETS))}; there is {found}")
     if options["force"] and not options["execute"]:
         raise UserError("--force goes with --execute: without it nothing is moved")
-    asked = StageMove(
-        stage=stage,
-        target=_target(stage, options),
-        partitions=parse_scope(options["topic"], stage),
-        execute=options["execute"],
-        force=options["force"],
-        export=options["export"],
-    )
-    asyncio.run(move_stage(load_settings(), asked, as_json=as_json))
+    target, execute, export = _target(stage, options), options["execute"], options["export"]
+    partitions = _partitions(options["topic"], stage)
+
+    def show(plan: MovePlan) -> None:
+        if not as_json:
+            print_plan(Console(), plan)
+
+    async def run(client: AsyncClient) -> MovePlan:
+        if execute:
+            return await client.move(
+                stage.name, target, partitions=partitions, way_back=export, force=options["force"], on_plan=show
+            )
+        plan = await client.plan_move(stage.name, target, partitions=partitions, way_back=export)
+        show(plan)
+        return plan
+
+    plan = with_client(run)
+    if as_json:
+        say_json(move_document(plan, executed=execute))
+    else:
+        say(ending_line(plan, executed=execute, export=export))
+
+
+def _partitions(text: str | None, stage: Stage) -> frozenset[int] | None:
+    """The partitions of `NAME` or `NAME:p,p`; None for all.
+
+    Raises:
+        UserError: another topic, or no partitions.
+    """
+    if text is None:
+        return None
+    topic, colon, listed = text.partition(":")
+    if topic != stage.topic:
+        raise UserError(f"--topic: the {stage.name} reads {stage.topic}, not {topic}")
+    if not colon:
+        return None
+    if not all(part.isdecimal() for part in listed.split(",")):
+        raise UserError(f"--topic: {listed!r} are no partitions: write {stage.topic}:0,3")
+    return frozenset(int(part) for part in listed.split(","))
 
 
 def _target(stage: Stage, options: Mapping[str, Any]) -> Target:

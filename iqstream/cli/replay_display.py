@@ -1,6 +1,7 @@
 """A replay's progress for people: two bars on a terminal, a line every few seconds elsewhere."""
 
 import time
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 
@@ -8,7 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as Bars
 
 from iqstream.cli.console import Console
-from iqstream.replay.job import ReplayProgress
+from iqstream.replay.results import ReplayProgress
 
 LINE_EVERY_S = 5.0
 STILL_AFTER_S = 10.0
@@ -62,3 +63,29 @@ class ReplayDisplay:
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=progress.samples, note="")
             self._bars.update(self._tasks[name], completed=done, note=note if name == "stored" else "")
+
+
+class ReplayDisplays:
+    """One display after the other, as replays begin; none before the first."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._displays = ExitStack()
+        self._display = ReplayDisplay(console)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._displays.close()
+
+    def begin(self) -> None:
+        """The readings that come are of another replay."""
+        self._displays.close()
+        self._display = self._displays.enter_context(ReplayDisplay(self._console))
+
+    def show(self, progress: ReplayProgress) -> None:
+        """A reading."""
+        self._display.show(progress)

@@ -1,6 +1,5 @@
 """`iqstream up | down | status | init`: the embedded servers, and what the stages stand on."""
 
-import asyncio
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,10 +10,12 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from rich.table import Table
 
 from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.door import with_client
 from iqstream.cli.tables import print_whole
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.embedded import stack
 from iqstream.embedded.report import LogReport
-from iqstream.initialise import Initialised, initialise
+from iqstream.initialise import Initialised
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, load_settings, only_embedded
 
@@ -79,7 +80,7 @@ def up(state_dir: Path) -> None:
     """
     console = Console(stderr=True)
     info = start_stack(console, state_dir, stack.DEFAULT_NEEDED_BYTES)
-    made = asyncio.run(initialise(load_settings(only_embedded(state_dir))))
+    made = with_client(AsyncClient.initialise, load_settings(only_embedded(state_dir)))
     state = "were up already" if info.was_up else f"up in {info.seconds:.1f} s"
     say(f"Embedded servers {state}:")
     for name, endpoint in info.endpoints.items():
@@ -143,7 +144,7 @@ def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
     code is 1. With --sink-role and --stage-role an existing role of PostgreSQL gets the rights on our tables that it
     needs, and only those.
     """
-    made = asyncio.run(initialise(load_settings(), sink_roles=sink_roles, stage_roles=stage_roles))
+    made = with_client(lambda client: client.initialise(sink_roles=sink_roles, stage_roles=stage_roles))
     _tell(made)
     if made.positions.missing:
         raise Failed(f"{len(made.positions.missing)} stages cannot go on everywhere, as said above")

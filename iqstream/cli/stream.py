@@ -10,7 +10,8 @@ import click
 import msgspec
 import numpy as np
 
-from iqstream.dataset import Batch, FeatureStream
+from iqstream.client.asynchronous import aconnect
+from iqstream.dataset import Batch
 from iqstream.dataset.batch import batch_of_one, first_of
 from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS, SPLITS_BY, Split, SplitBy
@@ -61,7 +62,7 @@ def stream(
     """
     if form == "arrow":
         arrow()
-    samples = FeatureStream(
+    samples = aconnect().stream(
         dataset,
         version=version,
         topic=topic,

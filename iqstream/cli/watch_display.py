@@ -10,8 +10,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from iqstream.cli.console import Console
-from iqstream.watch.progress import Progress
-from iqstream.watch.watch import Speed, WatchEvent, duration
+from iqstream.cli.duration import duration
+from iqstream.watch.event import Progress, WatchEvent
+from iqstream.watch.speed import Speed
 
 LINE_EVERY_S = 5.0
 

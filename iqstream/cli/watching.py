@@ -3,7 +3,7 @@
 from iqstream.cli.console import Console
 from iqstream.cli.watch_display import show_progress
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.watch.watch import require_success
+from iqstream.watch.event import require_success
 
 
 async def watch_to_the_end(

@@ -1,7 +1,8 @@
 """The front door for asynchronous code. Every call connects to what it needs, and to nothing longer than it takes."""
 
+from __future__ import annotations
+
 import asyncio
-import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from pathlib import Path
@@ -23,7 +24,13 @@ from iqstream.catalogue.failures import failure_counts
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
+from iqstream.client.calls import ignore, log
+from iqstream.client.dead_letters import DeadLetterCalls
+from iqstream.client.lag import LagCalls
+from iqstream.client.replays import ReplayCalls
 from iqstream.client.results import DatasetReport, Resumed, Submission
+from iqstream.client.stored import StoredCalls
+from iqstream.client.upkeep import UpkeepCalls
 from iqstream.dataset.iq_source import open_iq_source
 from iqstream.dataset.sample_iq import SampleIQ, sample_iq
 from iqstream.dataset_figures import dataset_figures
@@ -38,14 +45,9 @@ from iqstream.submit.publishable import check_publishable
 from iqstream.submit.room import check_room_for
 from iqstream.submit.spec import first_hour
 from iqstream.submit.submission import resume, submit
-from iqstream.watch.watch import WatchEvent, watch_dataset
+from iqstream.watch.event import WatchEvent
+from iqstream.watch.watch import watch_dataset
 from schemas import DatasetSpec
-
-log = logging.getLogger(__name__)
-
-
-def _ignore(_: object) -> None:
-    """Nobody asked to be told."""
 
 
 def aconnect(
@@ -53,7 +55,7 @@ def aconnect(
     *,
     state_dir: Path | str | None = None,
     tell: Callable[[str], None] = log.info,
-) -> "AsyncClient":
+) -> AsyncClient:
     """Returns a client of the servers that the settings name. It connects when something is asked of it.
 
     Args:
@@ -71,15 +73,8 @@ def aconnect(
     return AsyncClient(settings, tell=tell)
 
 
-class AsyncClient:
+class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, LagCalls, UpkeepCalls):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
-
-    def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
-        self.settings = settings
-        self._tell = tell
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}(kafka={self.settings.kafka_bootstrap!r})"
 
     async def __aenter__(self) -> Self:
         return self
@@ -189,8 +184,8 @@ class AsyncClient:
         rate_per_s: float,
         *,
         stop: asyncio.Event,
-        on_tick: Callable[[Tick], None] = _ignore,
-        on_outage: Callable[[str], None] = _ignore,
+        on_tick: Callable[[Tick], None] = ignore,
+        on_outage: Callable[[str], None] = ignore,
     ) -> Dataset:
         """Submits samples of a dataset that grows until `stop` is set or somebody ends it; then ends it.
 

@@ -39,10 +39,14 @@ class BackgroundLoop:
             tasks[0].add_done_callback(lambda task: _hand_over(task, done))
 
         def cancel() -> None:
-            tasks[0].cancel()
+            if tasks:
+                tasks[0].cancel()
+            else:  # interrupted before it began
+                coroutine.close()
+                done.cancel()
 
-        loop.call_soon_threadsafe(begin)
         try:
+            loop.call_soon_threadsafe(begin)
             return done.result()
         except KeyboardInterrupt:
             loop.call_soon_threadsafe(cancel)

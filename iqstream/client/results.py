@@ -4,10 +4,15 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from iqstream.catalogue.datasets import Dataset, held_of
+from iqstream.catalogue.dead_letter_retries import Retry
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.dataset_figures import DatasetFigures
+from iqstream.dead_letters.letter import DeadLetter
+from iqstream.dead_letters.retry import Refused
+from iqstream.replay.results import Replayed
 from iqstream.runtime.readable import Readable, Rows
+from iqstream.verify.check import Check
 from schemas import DatasetSpec
 
 
@@ -66,3 +71,37 @@ class Submission(Readable):
     def seed(self) -> int:
         """Of everything random."""
         return self.spec.seed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Verification(Readable):
+    """A dataset held against its lineage."""
+
+    SHOWN: ClassVar = ("dataset", "holds", "checks")
+
+    dataset: Dataset
+    checks: Rows[Check]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the dataset is what its lineage says."""
+        return all(check.holds for check in self.checks)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DeadLetterReport(Readable):
+    """A dead letter with its bytes, and what was retried of it."""
+
+    letter: DeadLetter
+    retries: Rows[Retry]
+    """The latest last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class RetriedLetters(Readable):
+    """Dead letters that were tried again."""
+
+    replays: Rows[Replayed]
+    """One for each dataset."""
+    refused: Rows[Refused]
+    """Letters that cannot be tried again."""

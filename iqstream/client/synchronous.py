@@ -4,11 +4,15 @@ import functools
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, Self, TypeVar
 
-from iqstream.client.asynchronous import AsyncClient, aconnect, log
+from iqstream.client.asynchronous import AsyncClient, aconnect
 from iqstream.client.background_loop import BackgroundLoop
+from iqstream.client.calls import log
 from iqstream.runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from iqstream.dataset import FeatureStream
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -92,3 +96,27 @@ class Client:
     plot = _call(AsyncClient.plot)
     plot_iq = _call(AsyncClient.plot_iq)
     watch = _iteration(AsyncClient.watch)
+    plan_replay = _call(AsyncClient.plan_replay)
+    replay = _call(AsyncClient.replay)
+    plan_move = _call(AsyncClient.plan_move)
+    move = _call(AsyncClient.move)
+    dead_letters = _call(AsyncClient.dead_letters)
+    dead_letter = _call(AsyncClient.dead_letter)
+    retry_dead_letters = _call(AsyncClient.retry_dead_letters)
+    plan_dead_letter_purge = _call(AsyncClient.plan_dead_letter_purge)
+    purge_dead_letters = _call(AsyncClient.purge_dead_letters)
+    plan_delete = _call(AsyncClient.plan_delete)
+    delete = _call(AsyncClient.delete)
+    plan_cleanup = _call(AsyncClient.plan_cleanup)
+    cleanup = _call(AsyncClient.cleanup)
+    initialise = _call(AsyncClient.initialise)
+    verify = _call(AsyncClient.verify)
+    export = _call(AsyncClient.export)
+    lag = _call(AsyncClient.lag)
+    follow_lag = _iteration(AsyncClient.follow_lag)
+    serve_lag = _call(AsyncClient.serve_lag)
+    advise = _call(AsyncClient.advise)
+
+    @functools.wraps(AsyncClient.stream)
+    def stream(self, name_or_id: str | None = None, **options: Any) -> "FeatureStream":  # noqa: ANN401  # FeatureStream's
+        return self._client.stream(name_or_id, **options)

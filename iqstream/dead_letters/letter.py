@@ -10,6 +10,7 @@ from uuid import UUID
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.readable import Readable
 from iqstream.runtime.stages import STAGES
 from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
 from sink.join import sample_of
@@ -38,8 +39,8 @@ class OriginName(NamedTuple):
         return self[:3] == origin[:3] and self.topic_id in {None, origin.topic_id}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeadLetter:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DeadLetter(Readable):
     """One record that could not be processed."""
 
     origin: Origin
@@ -70,6 +71,30 @@ class DeadLetter:
             failure = failure_of_frame(record, stage=self.stage, error=ValueError())
             failures = [] if failure is None else [failure]
         return tuple(sample_of(failure) for failure in failures)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetterFilter:
+    """Which dead letters are meant; None: any."""
+
+    stage: str | None = None
+    topic: str | None = None
+    error: str | None = None
+    """The error's class."""
+    since: datetime | None = None
+    """Kept at this time or later."""
+    until: datetime | None = None
+    """Kept before this time."""
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter is meant."""
+        return (
+            self.stage in {None, letter.stage}
+            and self.topic in {None, letter.origin.topic}
+            and self.error in {None, letter.error}
+            and (self.since is None or letter.kept_at >= self.since)
+            and (self.until is None or letter.kept_at < self.until)
+        )
 
 
 @dataclass(slots=True, kw_only=True)

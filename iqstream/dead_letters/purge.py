@@ -6,8 +6,9 @@ until the ones before it are removed too or retention drops it.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 from aiokafka import TopicPartition
 from aiokafka.admin import RecordsToDelete
@@ -19,22 +20,26 @@ from iqstream.dead_letters.listing import Line
 from iqstream.dead_letters.read import is_purged, records_on_topic
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
+from iqstream.runtime.readable import Readable, Rows
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import DEAD_LETTERS
 
 
-@dataclass(slots=True, kw_only=True)
-class Removal:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Removal(Readable):
     """What removing some letters means."""
 
-    lines: Sequence[Line]
-    before: dict[TopicPartition, int] = field(default_factory=dict)
+    SHOWN: ClassVar = ("states", "lines")
+
+    lines: Rows[Line]
+    before: Mapping[TopicPartition, int]
     """Kafka's records below these offsets go."""
-    dropped: set[Origin] = field(default_factory=set)
+    dropped: frozenset[Origin]
     """Letters of which Kafka then has no record any more."""
-    hidden: set[Origin] = field(default_factory=set)
+    hidden: frozenset[Origin]
     """Letters that stay in Kafka behind others, and are not listed."""
 
+    @property
     def states(self) -> Mapping[str, int]:
         """Letters by what became of their samples: `decided` after a retry, `under_way`, or `never_retried`."""
         found = Counter({"decided": 0, "under_way": 0, "never_retried": 0})
@@ -58,7 +63,9 @@ async def plan_removal(settings: Settings, pool: Pool, lines: Sequence[Line], no
         Failed: it refuses the read.
     """
     going = await purged_origins(pool) | {line.origin: max(now, line.kept_at) for line in lines}
-    removal = Removal(lines=lines)
+    before: dict[TopicPartition, int] = {}
+    dropped: set[Origin] = set()
+    hidden: set[Origin] = set()
     stays: set[TopicPartition] = set()
     try:
         async for record in records_on_topic(settings):
@@ -66,15 +73,14 @@ async def plan_removal(settings: Settings, pool: Pool, lines: Sequence[Line], no
                 stays.add(record.partition)
             elif record.partition in stays:
                 if record.letter is not None:
-                    removal.hidden.add(record.letter.origin)
+                    hidden.add(record.letter.origin)
             else:
-                removal.before[record.partition] = record.offset + 1
+                before[record.partition] = record.offset + 1
                 if record.letter is not None:
-                    removal.dropped.add(record.letter.origin)
+                    dropped.add(record.letter.origin)
     except KafkaError as error:
         raise Failed(f"{DEAD_LETTERS} cannot be read: {type(error).__name__} {error}") from None
-    removal.dropped -= removal.hidden
-    return removal
+    return Removal(lines=Rows(lines), before=before, dropped=frozenset(dropped - hidden), hidden=frozenset(hidden))
 
 
 async def remove_letters(settings: Settings, pool: Pool, removal: Removal) -> None:
@@ -97,46 +103,3 @@ async def remove_letters(settings: Settings, pool: Pool, removal: Removal) -> No
             f"{error}): the next `iqstream dead-letters purge` tries it again"
         ) from None
     await forget_purges(pool, removal.dropped)
-
-
-def removal_document(removal: Removal, *, executed: bool) -> dict[str, object]:
-    """A removal as JSON values."""
-    kinds = Counter(line.kind for line in removal.lines)
-    mine = {line.origin for line in removal.lines}
-    return {
-        "executed": executed,
-        "letters": len(removal.lines),
-        "bytes": sum(line.size for line in removal.lines),
-        **removal.states(),
-        "counts": [
-            {"stage": stage, "topic": topic, "error": error, "letters": letters}
-            for (stage, topic, error), letters in kinds.most_common()
-        ],
-        "left_in_kafka": len(removal.hidden & mine),
-    }
-
-
-def removal_lines(removal: Removal, *, executed: bool) -> list[str]:
-    """The same for people, a line each."""
-    document = removal_document(removal, executed=executed)
-    states = removal.states()
-    did = f"{'Removed' if executed else 'Would remove'} {document['letters']} dead letters, {document['bytes']} bytes"
-    became = (
-        f"{states['decided']} whose samples were decided by a retry, {states['under_way']} whose retry is under way, "
-        f"{states['never_retried']} never retried"
-    )
-    lines = [f"{did}: {became}"]
-    lines += [
-        f"  {letters} of the {stage}, from {topic}: {error}"
-        for (stage, topic, error), letters in Counter(line.kind for line in removal.lines).most_common()
-    ]
-    if states["never_retried"]:
-        lines.append("Nothing else has the bytes of those that were never retried; their samples stay failed.")
-    if document["left_in_kafka"]:
-        lines.append(
-            f"{document['left_in_kafka']} stand in Kafka behind letters that are kept: they are not listed any more, "
-            "and go with those before them, or with the topic's retention."
-        )
-    if not executed:
-        lines.append("Nothing was changed: add --execute.")
-    return lines

@@ -18,27 +18,6 @@ from iqstream.runtime.span_reader import SpanReader
 from iqstream.runtime.topics import DEAD_LETTERS
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filter:
-    """Which dead letters are meant; None: any."""
-
-    stage: str | None = None
-    topic: str | None = None
-    error: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def takes(self, letter: DeadLetter) -> bool:
-        """Whether a letter is meant."""
-        return (
-            self.stage in {None, letter.stage}
-            and self.topic in {None, letter.origin.topic}
-            and self.error in {None, letter.error}
-            and (self.since is None or letter.kept_at >= self.since)
-            and (self.until is None or letter.kept_at < self.until)
-        )
-
-
 async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
     """Every dead letter that was not removed, each once, in the order in which they were kept.
 

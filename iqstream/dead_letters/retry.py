@@ -3,34 +3,27 @@
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import TypeAlias, TypeVar
 
 from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.catalogue.dead_letter_retries import mark_retries
 from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import Replay, begin_replay, replay_outcomes, replayable
+from iqstream.catalogue.replays import Replay, begin_replay, replayable
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.dead_letters.listing import Line
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.readable import Readable
 from schemas import DatasetKey, SampleKey
 
 Result = TypeVar("Result")
 """What a replay says of itself when it is done."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retried(Generic[Result]):
-    """The samples of some letters, of one dataset, replayed."""
-
-    source: Dataset
-    replay: Replay
-    result: Result
-    outcomes: Mapping[str, int]
+Run: TypeAlias = Callable[[Dataset, Replay, bool], Awaitable[Result]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refused:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Refused(Readable):
     """Letters that cannot be tried again."""
 
     letters: int
@@ -42,15 +35,15 @@ async def retry_letters(
     lines: Sequence[Line],
     *,
     lanes: Callable[[], Awaitable[int]],
-    replay: Callable[[Replay, Dataset], Awaitable[Result]],
-) -> tuple[list[Retried[Result]], list[Refused]]:
+    run: Run[Result],
+) -> tuple[list[Result], list[Refused]]:
     """Replays the samples of letters, dataset by dataset; letters that name none are refused.
 
     Args:
         pool: connections to PostgreSQL.
         lines: the letters.
         lanes: says how many lanes a new replay has.
-        replay: runs a replay of samples of a dataset to its end.
+        run: carries a replay of samples of a dataset out; is told whether it goes on with an interrupted one.
 
     Raises:
         Failed: a replay could not be finished; run again, it goes on.
@@ -73,7 +66,7 @@ async def retry_letters(
                 refused.append(Refused(letters=_letters(meant, strange), reason=reason))
             if not samples:
                 continue
-            begun, _resumed = await begin_replay(
+            replay, resumed = await begin_replay(
                 pool,
                 source,
                 await replayable(pool, source, SampleRanges.of(sample.sample_idx for sample in samples)),
@@ -83,10 +76,8 @@ async def retry_letters(
         except UserError as error:
             refused.append(Refused(letters=_letters(samples, samples), reason=str(error)))
             continue
-        await mark_retries(pool, begun.generation, samples)
-        result = await replay(begun, source)
-        outcomes = await replay_outcomes(pool, begun)
-        retried.append(Retried(source=source, replay=begun, result=result, outcomes=outcomes))
+        await mark_retries(pool, replay.generation, samples)
+        retried.append(await run(source, replay, resumed))
     return retried, refused
 
 

@@ -20,8 +20,8 @@ from iqstream.runtime.stages import EXTRACTOR, STAGES
 from iqstream.runtime.terminal import OutputLost
 from iqstream.runtime.workers import supervise
 from iqstream.submit.submission import submit
-from iqstream.watch.progress import Progress
-from iqstream.watch.watch import WatchEvent, require_success, watch_dataset
+from iqstream.watch.event import Progress, WatchEvent, require_success
+from iqstream.watch.watch import watch_dataset
 from schemas import DatasetSpec
 
 log = logging.getLogger(__name__)

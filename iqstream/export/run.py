@@ -15,10 +15,11 @@ from iqstream.export.rows import export_tables
 from iqstream.export.selection import selection_of
 from iqstream.export.writers import WRITERS, description_path
 from iqstream.runtime.new_files import require_new
+from iqstream.runtime.readable import Readable
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Exported:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Exported(Readable):
     """What was written."""
 
     file: Path

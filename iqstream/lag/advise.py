@@ -3,10 +3,12 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from iqstream.runtime.readable import Readable
 from iqstream.runtime.stages import EXTRACTOR, STAGES, Stage
 
 UTILISATION = 0.8
@@ -28,9 +30,11 @@ class Cost:
     """What it was measured from, in words."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Advice:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Advice(Readable):
     """Workers of a stage for a rate."""
+
+    SHOWN: ClassVar = ("stage_name", "samples_per_s", "workers", "partitions", "lag_threshold")
 
     stage: Stage
     samples_per_s: float
@@ -39,6 +43,11 @@ class Advice:
     workers: int
     partitions: int
     """Of the stage's input: no more workers than these get work."""
+
+    @property
+    def stage_name(self) -> str:
+        """Whose workers."""
+        return self.stage.name
 
     @property
     def recordings_per_s(self) -> float:

@@ -15,6 +15,7 @@ from iqstream.lag.status import State, Status, partition_status, worst
 from iqstream.lag.value import Value
 from iqstream.lag.velocity import Velocity, seconds_to_close, together
 from iqstream.runtime.offsets import Ends
+from iqstream.runtime.readable import Readable
 
 CLOCK_SKEW_MS = 60_000
 """By so much a writer's clock may be ahead of ours. A record that is stamped later says nothing of its age."""
@@ -36,8 +37,8 @@ class Unread:
     """Whether everything up to the end was read."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionLag:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PartitionLag(Readable):
     """One partition: how far a group is behind its end. Counts are never negative; None is unknown."""
 
     partition: int
@@ -70,8 +71,8 @@ class PartitionLag:
         return None if self.ends is None else self.ends.high_watermark - self.ends.end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Total:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Total(Readable):
     """Partitions taken together."""
 
     backlog: int | None
@@ -101,8 +102,8 @@ class Total:
         return None if self.backlog is None else seconds_to_close(self.backlog, self.velocity)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicLag:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TopicLag(Readable):
     """One topic as a group reads it. A topic that does not exist, or may not be read, has no readable partition."""
 
     topic: str
@@ -121,8 +122,8 @@ class TopicLag:
         return total(self.partitions, complete=bool(self.partitions))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GroupLag:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class GroupLag(Readable):
     """One group. Without members and offsets the broker does not know it: then it does not exist."""
 
     group: str
@@ -144,8 +145,8 @@ class GroupLag:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClusterLag:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class ClusterLag(Readable):
     """One reading of the groups that were asked for."""
 
     read_at_s: float

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -66,6 +66,31 @@ async def lag_reader(
         yield reader
     finally:
         await reader.close()
+
+
+async def follow_lag(
+    settings: Settings,
+    *,
+    groups: Sequence[str],
+    topics: Sequence[str],
+    allowed_backlog: int,
+    interval_s: float,
+    on_outage: Callable[[str], None],
+) -> AsyncGenerator[ClusterLag, None]:
+    """Iterates readings of the lag, `interval_s` apart, without end; see `LagReader`.
+
+    The first one must succeed; later a broker may be away for a while, which `on_outage` is told each time.
+    """
+    async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog) as reader:
+        yield await reader.read()
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                reading = await reader.read()
+            except Unreachable as error:
+                on_outage(str(error))
+            else:
+                yield reading
 
 
 class LagReader:

@@ -35,7 +35,7 @@ def refuse_active(plan: MovePlan, *, force: bool) -> None:
         )
 
 
-async def execute(settings: Settings, admin: AIOKafkaAdminClient, pool: Pool, plan: MovePlan) -> None:
+async def move(settings: Settings, admin: AIOKafkaAdminClient, pool: Pool, plan: MovePlan) -> None:
     """Moves the stage. A running one is fenced first, and then made to take its partitions over again.
 
     The sink's partitions move in one PostgreSQL transaction, all or none; those of the other stages one by one.

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
+from typing import ClassVar
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -15,6 +16,7 @@ from iqstream.positions.target import Target, ToOffsets, ToTime, Wanted, wanted_
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.offsets import Ends
+from iqstream.runtime.readable import Readable
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.stages import Stage
 from iqstream.runtime.topics import JOBS
@@ -22,8 +24,8 @@ from iqstream.stage_position import StagePosition, read_position
 from schemas import DatasetKey
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionMove:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PartitionMove(Readable):
     """One partition: from where to where."""
 
     partition: TopicPartition
@@ -39,8 +41,8 @@ class PartitionMove:
         return self.current is not None and self.target < self.current
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TouchedDataset:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TouchedDataset(Readable):
     """A dataset with samples between the old position and the new one."""
 
     dataset_id: str
@@ -50,9 +52,11 @@ class TouchedDataset:
     samples: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MovePlan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class MovePlan(Readable):
     """What was asked for, in full."""
+
+    SHOWN: ClassVar = ("moves", "datasets", "samples_again", "projected_s")
 
     position: StagePosition
     moves: tuple[PartitionMove, ...]

@@ -1,18 +1,17 @@
-"""What `iqstream replay --stage` does: plan, show, and with --execute move."""
+"""Moving a stage: plan, write the way back, and move if asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from aiokafka.errors import KafkaError
 
-from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.positions_report import plan_document, print_plan
-from iqstream.positions.move import execute, refuse_active
+from iqstream.positions.move import move, refuse_active
 from iqstream.positions.offsets_file import write_offsets
 from iqstream.positions.plan import MovePlan, plan_move
 from iqstream.positions.target import Target
 from iqstream.reach import postgres_pool
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.stages import Stage
@@ -26,13 +25,21 @@ class StageMove:
     target: Target
     partitions: frozenset[int] | None
     """None: all."""
-    execute: bool
-    force: bool
-    export: Path | None
+    way_back: Path | None = None
+    """The file that the present position is written to."""
 
 
-async def move_stage(settings: Settings, asked: StageMove, *, as_json: bool) -> MovePlan:
-    """Shows what the move means and, if asked for, does it. The way back is written before anything moves.
+async def move_stage(
+    settings: Settings,
+    asked: StageMove,
+    *,
+    execute: bool = False,
+    force: bool = False,
+    on_plan: Callable[[MovePlan], None] = lambda _plan: None,
+) -> MovePlan:
+    """Works out what the move means and, with `execute`, does it. The way back is written before anything moves.
+
+    `on_plan` is given the plan before it is carried out.
 
     Raises:
         UserError: the target or the scope is wrong, or the stage runs and nobody forced it.
@@ -42,45 +49,13 @@ async def move_stage(settings: Settings, asked: StageMove, *, as_json: bool) -> 
     try:
         async with postgres_pool(settings) as pool, admin_client(settings) as admin:
             plan = await plan_move(settings, admin, pool, asked.stage, asked.target, asked.partitions)
-            if asked.execute:
-                refuse_active(plan, force=asked.force)
-            if asked.export is not None:
-                write_offsets(asked.export, {m.partition: m.current for m in plan.moves if m.current is not None})
-            if not as_json:
-                print_plan(Console(), plan)
-            if asked.execute:
-                await execute(settings, admin, pool, plan)
+            if execute:
+                refuse_active(plan, force=force)
+            if asked.way_back is not None:
+                write_offsets(asked.way_back, {m.partition: m.current for m in plan.moves if m.current is not None})
+            on_plan(plan)
+            if execute:
+                await move(settings, admin, pool, plan)
     except KafkaError as error:
         raise Failed(f"Kafka at {settings.kafka_bootstrap} refuses: {type(error).__name__} {error}") from None
-    if as_json:
-        say_json(plan_document(plan, executed=asked.execute))
-    else:
-        say(_ending(asked, plan))
     return plan
-
-
-def parse_scope(text: str | None, stage: Stage) -> frozenset[int] | None:
-    """The partitions of `NAME` or `NAME:p,p`; None for all.
-
-    Raises:
-        UserError: another topic, or no partitions.
-    """
-    if text is None:
-        return None
-    topic, colon, listed = text.partition(":")
-    if topic != stage.topic:
-        raise UserError(f"--topic: the {stage.name} reads {stage.topic}, not {topic}")
-    if not colon:
-        return None
-    if not all(part.isdecimal() for part in listed.split(",")):
-        raise UserError(f"--topic: {listed!r} are no partitions: write {stage.topic}:0,3")
-    return frozenset(int(part) for part in listed.split(","))
-
-
-def _ending(asked: StageMove, plan: MovePlan) -> str:
-    way_back = ""
-    if asked.export is not None:
-        way_back = f" The way back: iqstream replay --stage {plan.stage.name} --from-file {asked.export} --execute"
-    if not asked.execute:
-        return f"Nothing was moved: add --execute to do it.{way_back}"
-    return f"Moved {len(plan.moves)} partitions of {plan.stage.topic}.{way_back}"

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass
 from multiprocessing.synchronize import Event
 
 from aiokafka import TopicPartition
@@ -20,6 +19,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay, check_wanted, finish_replay, stored_samples
 from iqstream.replay.lane import Extract, LaneJob, LaneResult, lane_of, run_lane
+from iqstream.replay.results import ReplayProgress
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
@@ -28,17 +28,6 @@ from iqstream.runtime.topics import FEATURES, FRAMES
 from sink.recordings import Synthesize
 
 REFRESH_S = 0.5
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayProgress:
-    """How far a replay is."""
-
-    samples: int
-    published: int
-    """Samples whose records, or whose order to be made again, are committed to Kafka."""
-    stored: int
-    """Samples that the sink has decided by it."""
 
 
 Show = Callable[[ReplayProgress], None]

@@ -1,25 +1,25 @@
-"""What `iqstream replay --dataset` does: plan, begin or go on, publish, wait, report."""
+"""Processing a dataset again: plan, begin or go on, publish, wait, report."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeAlias
 
 from extractor.service import feature_record
 from iqstream.catalogue.datasets import Dataset, default_version, find_dataset
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import Replay, begin_replay, replay_outcomes, replayable
+from iqstream.catalogue.replays import begin_replay, replay_outcomes, replayable
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.cli.console import Console, say, say_json
-from iqstream.cli.replay_display import ReplayDisplay
-from iqstream.cli.replay_report import plan_document, plan_lines, result_document, result_lines
-from iqstream.replay.job import feature_partitions, frames_ends, run_replay
-from iqstream.replay.lane import LaneResult
+from iqstream.replay.job import Show, feature_partitions, frames_ends, run_replay
+from iqstream.replay.results import ReplayBegun, Replayed, ReplayPlan
 from iqstream.replay.sources import make_plan
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import Settings
 from iqstream.shards import submitted_samples
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
+
+Tell: TypeAlias = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,60 +33,76 @@ class DatasetReplay:
     samples: str | None
     """Ranges as they were written; None: all."""
     as_version: int | None
-    workers: int
 
 
-async def show_plan(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_json: bool) -> None:
-    """Prints what a replay will do, and does nothing.
+async def plan_replay(settings: Settings, pool: Pool, asked: DatasetReplay, *, tell: Tell) -> ReplayPlan:
+    """Counts what a replay will do, and does nothing.
 
     Raises:
         UserError: there is no such dataset, or it has no such samples.
         Unreachable: Kafka does not answer.
     """
-    source, samples = await chosen(settings, pool, asked)
+    source, samples = await chosen(settings, pool, asked, tell=tell)
     plan = await make_plan(pool, source, samples, await frames_ends(settings))
-    if as_json:
-        say_json(plan_document(source, samples, asked.as_version, plan))
-    else:
-        say(*plan_lines(source, samples, asked.as_version, plan))
+    return ReplayPlan(
+        source=source,
+        samples=samples,
+        as_version=asked.as_version,
+        frames_kept=plan.frames_kept,
+        frames_to_synthesize=plan.frames_expired,
+        samples_to_generate_again=plan.generated_again,
+        missing=tuple(sorted(plan.missing)),
+    )
 
 
-async def replay_dataset(settings: Settings, pool: Pool, asked: DatasetReplay, *, as_json: bool) -> None:
-    """Replays and prints what was done; goes on with an interrupted replay of the same samples.
+async def replay_dataset(
+    settings: Settings,
+    pool: Pool,
+    asked: DatasetReplay,
+    *,
+    workers: int,
+    tell: Tell,
+    on_begin: Callable[[ReplayBegun], None],
+    on_progress: Show,
+) -> Replayed:
+    """Replays; goes on with an interrupted replay of the same samples.
 
     Raises:
         UserError: no such dataset, samples or free version.
         Unreachable: Kafka does not answer.
         Failed: the replay could not be finished.
     """
-    source, samples = await chosen(settings, pool, asked)
+    source, samples = await chosen(settings, pool, asked, tell=tell)
     replay, resumed = await begin_replay(
         pool, source, samples, as_version=asked.as_version, lanes=await feature_partitions(settings)
     )
-    say(_beginning(source, replay, resumed=resumed), err=True)
-    result = await replay_and_show(settings, pool, replay, source, workers=asked.workers)
-    outcomes = await replay_outcomes(pool, replay)
-    if as_json:
-        say_json(result_document(replay, result, outcomes))
-    else:
-        say(*result_lines(source, replay, result, outcomes))
+    begun = ReplayBegun(source=source, replay=replay, resumed=resumed)
+    on_begin(begun)
+    return await run_begun(settings, pool, begun, workers=workers, on_progress=on_progress)
 
 
-async def replay_and_show(
-    settings: Settings, pool: Pool, replay: Replay, source: Dataset, *, workers: int
-) -> LaneResult:
-    """Runs a replay with this release's extractor and generator, its progress on standard error."""
-    with ReplayDisplay(Console(stderr=True)) as display:
-        return await run_replay(
-            settings,
-            pool,
-            replay,
-            source,
-            extract=feature_record,
-            synthesize=partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir)),
-            workers=workers,
-            show=display.show,
-        )
+async def run_begun(settings: Settings, pool: Pool, begun: ReplayBegun, *, workers: int, on_progress: Show) -> Replayed:
+    """Runs a replay with this release's extractor and generator."""
+    result = await run_replay(
+        settings,
+        pool,
+        begun.replay,
+        begun.source,
+        extract=feature_record,
+        synthesize=partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir)),
+        workers=workers,
+        show=on_progress,
+    )
+    return Replayed(
+        source=begun.source,
+        replay=begun.replay,
+        frames_read=result.counts["frames_read"],
+        frames_synthesized=result.counts["frames_synthesized"],
+        samples_generated_again=result.counts["samples_generated_again"],
+        frames_failed=result.counts["frames_failed"],
+        missing=tuple(sorted(result.missing)),
+        outcomes=await replay_outcomes(pool, begun.replay),
+    )
 
 
 def wanted_samples(source: Dataset, text: str | None) -> SampleRanges:
@@ -100,23 +116,24 @@ def wanted_samples(source: Dataset, text: str | None) -> SampleRanges:
     try:
         wanted = SampleRanges.parse(text)
     except ValueError as error:
-        raise UserError(f"--samples: {error}") from None
+        raise UserError(f"samples {text!r}: {error}") from None
     if missing := wanted - source.samples:
         raise UserError(
-            f"--samples: version {source.version} of dataset {source.name!r} does not hold {missing}: it holds "
+            f"samples {text!r}: version {source.version} of dataset {source.name!r} does not hold {missing}: it holds "
             f"{source.samples or 'none'}" + (" so far" if source.is_growing else "")
         )
     return wanted
 
 
-async def chosen(settings: Settings, pool: Pool, asked: DatasetReplay) -> tuple[Dataset, SampleRanges]:
+async def chosen(
+    settings: Settings, pool: Pool, asked: DatasetReplay, *, tell: Tell | None = None
+) -> tuple[Dataset, SampleRanges]:
     """The version to start from and its samples to process again: of one that is being submitted, those so far.
 
     Raises:
         UserError: there is none, or it does not hold these samples.
         Unreachable: Kafka does not answer.
     """
-    tell = partial(say, err=True)
 
     def others(versions: Sequence[Dataset]) -> Dataset:  # one that is being made is not made of itself
         return default_version([one for one in versions if one.version != asked.as_version] or versions)
@@ -127,13 +144,9 @@ async def chosen(settings: Settings, pool: Pool, asked: DatasetReplay) -> tuple[
 
 
 def check_version(asked: DatasetReplay) -> None:
-    """Raises UserError where the new version is the old one."""
+    """Raises UserError where the new version is the one to process again."""
     if asked.as_version is not None and asked.as_version == asked.version:
-        raise UserError("--as-version is --version: leave --as-version out to process that version again in place")
-
-
-def _beginning(source: Dataset, replay: Replay, *, resumed: bool) -> str:
-    what = f"generation {replay.generation} of {source.name!r}, version {replay.dataset_version}"
-    if resumed:
-        return f"Going on with {what}, begun {replay.started_at:%Y-%m-%d %H:%M:%S %Z}."
-    return f"Replaying {len(replay.samples)} samples as {what}."
+        raise UserError(
+            f"version {asked.version} cannot be stored as version {asked.version}, beside itself: name no new version, "
+            "and it is processed again in place"
+        )

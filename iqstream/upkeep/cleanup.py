@@ -6,27 +6,31 @@ the first record that a dataset which still needs the topic can have, which is n
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 from aiokafka.errors import KafkaError
 
-from iqstream.catalogue.datasets import OPEN, Dataset
+from iqstream.catalogue.counts import deleted_rows
+from iqstream.catalogue.datasets import OPEN, Dataset, list_datasets
 from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.offsets import Ends, committed_offsets, offsets_at, partition_ends, partition_leaders
+from iqstream.runtime.readable import Readable, Rows
 from iqstream.runtime.stages import GROUP_OF_TOPIC
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS, SINK_GROUP
+from iqstream.upkeep.remove import remove_dataset
+from sink.objects import ObjectStore
 
 CLOCK_MARGIN = timedelta(minutes=1)
 """Submission is dated by PostgreSQL, records by the machines that wrote them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartitionPlan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PartitionPlan(Readable):
     """What happens to one partition's records."""
 
     partition: TopicPartition
@@ -46,8 +50,8 @@ class PartitionPlan:
         return self.end - self.before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicPlan:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class TopicPlan(Readable):
     """One topic, and which datasets still need its records."""
 
     topic: str
@@ -64,6 +68,61 @@ class TopicPlan:
     def stays(self) -> int:
         """Offsets that are left to the topic's retention."""
         return sum(plan.stays for plan in self.partitions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class CleanedDataset(Readable):
+    """A dataset that goes, or of which something was left."""
+
+    id: str
+    name: str
+    status: str
+    """Before the cleanup."""
+    rows: int
+    objects: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Cleanup(Readable):
+    """What a cleanup deletes."""
+
+    executed: bool
+    """Else it would."""
+    datasets: Rows[CleanedDataset]
+    topics: Rows[TopicPlan]
+
+
+async def clean_up(
+    admin: AIOKafkaAdminClient, pool: Pool, store: ObjectStore, older_than: timedelta | None, *, execute: bool
+) -> Cleanup:
+    """Deletes old datasets, what is left of deleted ones, and records that no dataset needs, where `execute` says so.
+
+    Raises:
+        Failed: Kafka or the object store refuses; what went before is gone.
+        Unreachable: a server does not answer.
+    """
+    every = await list_datasets(pool, include_deleted=True)
+    old = {one.id: one for one in reversed(old_datasets(every, older_than, datetime.now(UTC)))}
+    rows_left = await deleted_rows(pool)
+    deleted = {one.id: one for one in every if one.status == "deleted"}
+    left = {one.id: (rows_left.get(one.id, 0), len(await store.list_samples(one.id))) for one in deleted.values()}
+    going = []
+    for one in [*old.values(), *(deleted[key] for key, amounts in left.items() if any(amounts))]:
+        rows, objects = left.get(one.id) or (
+            sum(version.accepted for version in every if version.id == one.id),
+            len(await store.list_samples(one.id)),
+        )
+        going.append(CleanedDataset(id=one.id, name=one.name, status=one.status, rows=rows, objects=objects))
+        if execute:
+            await remove_dataset(pool, store, one.id)
+    remaining = [replace(one, status="deleted") if one.id in old else one for one in every]
+    try:
+        topics = await plan_topics(admin, pool, remaining)
+    except KafkaError as error:
+        raise Failed(f"Kafka does not tell what it holds: {type(error).__name__} {error}") from None
+    if execute:
+        await delete_records(admin, topics)
+    return Cleanup(executed=execute, datasets=Rows(going), topics=Rows(topics))
 
 
 def old_datasets(datasets: Iterable[Dataset], older_than: timedelta | None, now: datetime) -> list[Dataset]:

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 
 from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.postgres import Pool
+from iqstream.runtime.readable import Readable
 from sink.objects import ObjectStore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Removed(Readable):
     """What was deleted."""
 
     rows: int

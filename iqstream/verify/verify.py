@@ -20,6 +20,7 @@ from iqstream.catalogue.stored import (
     stored_sample,
 )
 from iqstream.runtime.errors import Failed
+from iqstream.verify.check import Check
 from iqstream.verify.recompute import differences, recomputed
 from producer.version import GENERATOR_VERSION
 from schemas import VERDICTS, SampleKey
@@ -29,19 +30,16 @@ from sink.recordings import RecordedSample, Recordings, Synthesize, look_for_rec
 
 
 @dataclass(slots=True, kw_only=True)
-class Check:
-    """One thing that was proved, or not."""
+class _Findings:
+    """A check as it goes on."""
 
     name: str
     checked: int = 0
-    """How many things were looked at."""
     note: str = ""
     problems: list[str] = field(default_factory=list)
 
-    @property
-    def holds(self) -> bool:
-        """Whether nothing differs."""
-        return not self.problems
+    def check(self) -> Check:
+        return Check(name=self.name, checked=self.checked, note=self.note, problems=tuple(self.problems))
 
 
 class Verifier:
@@ -79,7 +77,7 @@ class Verifier:
                 found.add(line, now)
                 found.rows.problems += self._row_problems(line)
         yield found.counts_of(now)
-        yield found.rows
+        yield found.rows.check()
         yield await self._object_names(found)
         yield await self._object_contents(found)
         yield await self._recomputed(found)
@@ -109,39 +107,39 @@ class Verifier:
         wanted = {
             object_name(self._dataset.id, index, rx_id) for index, rx_ids in found.saved.items() for rx_id in rx_ids
         }
-        check = Check(name="objects", checked=len(stored))
-        check.problems += [f"{name} is missing" for name in sorted(wanted - stored)]
+        findings = _Findings(name="objects", checked=len(stored))
+        findings.problems += [f"{name} is missing" for name in sorted(wanted - stored)]
         kept = {f"synthetic/{self._dataset.id}/{i}/" for i in await samples_with_iq(self._pool, self._dataset.id)}
         for name in sorted(stored - wanted):
             if name[: name.rindex("/") + 1] not in kept:
-                check.problems.append(f"{name} belongs to no sample whose IQ is kept")
-        return check
+                findings.problems.append(f"{name} belongs to no sample whose IQ is kept")
+        return findings.check()
 
     async def _object_contents(self, found: "_Found") -> Check:
-        check, synthesised = Check(name="objects equal to their frames"), 0
+        findings, synthesised = _Findings(name="objects equal to their frames"), 0
         for index in found.saved:
             stored = await self._sample(index)
             if stored is None:
                 continue
             proved = await self._prove(stored[0])
             synthesised += len(proved.synthesized)
-            check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
+            findings.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             for rx_id, frame in proved.frames.items():
-                check.checked += 1
+                findings.checked += 1
                 try:
                     samples = await self._store.get_iq(self._dataset.id, index, rx_id)
                 except FileNotFoundError:
                     continue  # the check before says so
                 except ValueError as error:
-                    check.problems.append(f"sample {index}, {rx_id}: the object is no array: {error}")
+                    findings.problems.append(f"sample {index}, {rx_id}: the object is no array: {error}")
                     continue
                 if samples.dtype != np.complex64 or not np.array_equal(samples, frame.samples()):
-                    check.problems.append(f"sample {index}, {rx_id}: the object is not the frame of its lineage")
-        check.note = _made_again(synthesised)
-        return check
+                    findings.problems.append(f"sample {index}, {rx_id}: the object is not the frame of its lineage")
+        findings.note = _made_again(synthesised)
+        return findings.check()
 
     async def _recomputed(self, found: "_Found") -> Check:
-        check, synthesised, others = Check(name="samples made again"), 0, 0
+        findings, synthesised, others = _Findings(name="samples made again"), 0, 0
         for index in found.chosen:
             stored = await self._sample(index)
             if stored is None:
@@ -154,17 +152,17 @@ class Verifier:
                 continue
             proved = await self._prove(outcome)
             synthesised += len(proved.synthesized)
-            check.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
+            findings.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             if not proved.missing:
-                check.checked += 1
+                findings.checked += 1
                 made = recomputed(self._spec, outcome, proved.frames, recorded=self._dataset.recorded)
                 differing = differences(self._spec, self._content_sha256, outcome, row, made)
-                check.problems += [f"sample {index} {difference}" for difference in differing]
+                findings.problems += [f"sample {index} {difference}" for difference in differing]
         notes = [_made_again(synthesised)]
         if others:
             notes.append(f"{others} were extracted by another version than {EXTRACTOR_VERSION} and cannot be compared")
-        check.note = "; ".join(note for note in notes if note)
-        return check
+        findings.note = "; ".join(note for note in notes if note)
+        return findings.check()
 
     async def _sample(self, index: int) -> tuple[StoredOutcome, StoredRow | None] | None:
         """None where the sample is gone since its line was read: the dataset was deleted."""
@@ -189,7 +187,7 @@ class _Found:
         self._possible = 0
         self._outcomes: Counter[str] = Counter()
         self._outside: list[str] = []
-        self.rows = Check(name="rows of accepted samples")
+        self.rows = _Findings(name="rows of accepted samples")
         self.saved: dict[int, tuple[str, ...]] = {}
         """Samples whose IQ is kept, with the receivers."""
         self.chosen: list[int] = []
@@ -216,21 +214,23 @@ class _Found:
 
     def counts_of(self, dataset: Dataset) -> Check:
         """The dataset's counters against the lines."""
-        check = Check(name="counts", checked=self._outcomes.total())
+        findings = _Findings(name="counts", checked=self._outcomes.total())
         for verdict in VERDICTS:
             if getattr(dataset, verdict) != self._outcomes[verdict]:
-                check.problems.append(
+                findings.problems.append(
                     f"the dataset counts {getattr(dataset, verdict)} {verdict}, there are {self._outcomes[verdict]} "
                     "outcomes"
                 )
-        if dataset.status == "complete" and check.checked != dataset.requested:
-            check.problems.append(f"{check.checked} outcomes for {dataset.requested} samples of a complete dataset")
+        if dataset.status == "complete" and findings.checked != dataset.requested:
+            findings.problems.append(
+                f"{findings.checked} outcomes for {dataset.requested} samples of a complete dataset"
+            )
         if len(self.saved) != dataset.iq_samples_saved:
-            check.problems.append(
+            findings.problems.append(
                 f"the dataset counts IQ of {dataset.iq_samples_saved} samples, {len(self.saved)} are marked"
             )
-        check.problems += self._outside
-        return check
+        findings.problems += self._outside
+        return findings.check()
 
 
 def _made_again(synthesised: int) -> str:

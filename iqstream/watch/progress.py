@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
@@ -12,48 +12,12 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.reach import postgres_pool
 from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, started_reader
-from iqstream.runtime.readable import Readable
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from iqstream.shards import SAMPLES_PER_SHARD, SUBMISSION_PLACE, SUBMITTED_VERSION, submission_group, submitted
+from iqstream.watch.event import Progress
 from iqstream.watch.obstacles import obstacles
 from iqstream.watch.withheld import WithheldRecords
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
-class Progress(Readable):
-    """A dataset's row, with what its stages have done; `generated` and `extracted` are reckoned from backlogs."""
-
-    dataset: Dataset
-    submitted: int
-    """Samples; fewer than requested while a submission goes on, and for as long as a dataset grows."""
-    generated: int
-    """Samples."""
-    extracted: int
-    """Samples, too: recordings over receivers."""
-    obstacles: tuple[str, ...] = ()
-    """What keeps it from getting on, a sentence each."""
-
-    @property
-    def iq_wanted(self) -> int:
-        """Samples whose IQ will be stored, as far as can be known yet."""
-        undecided = self.dataset.requested - self.dataset.decided
-        return min(self.dataset.iq_samples, self.dataset.accepted + undecided)
-
-    @property
-    def finished(self) -> bool:
-        """Whether nothing more will come."""
-        return self.dataset.status in {"complete", "cancelled", "deleted"}
-
-    @property
-    def waiting_stages(self) -> tuple[str, ...]:
-        """The stages that still have something to do for the dataset."""
-        left = {
-            "producer": self.generated < self.submitted,
-            "extractor": self.extracted < self.submitted,
-            "sink": not self.finished,
-        }
-        return () if self.finished else tuple(stage for stage, waits in left.items() if waits)
 
 
 class ProgressReader:

@@ -34,11 +34,12 @@ from iqstream.dead_letters.listing import Line, Listing
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.readable import Rows
 from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import OutputLost, _Output, _text
 from iqstream.stage_position import StagePosition
-from iqstream.watch.progress import Progress
-from iqstream.watch.watch import Rate
+from iqstream.watch.event import Progress
+from iqstream.watch.speed import SpeedMeter
 from tests.sink_samples import make_spec
 from tests.unit.dead_letters.test_letter import FRAME, letter
 from tests.unit.runtime.test_terminal import HOSTILE, is_obeyed
@@ -69,7 +70,7 @@ def live(console):
 
 
 def moving():
-    rate = Rate()
+    rate = SpeedMeter()
     rate.add(0.0, 0)
     return rate.speed()
 
@@ -79,7 +80,7 @@ def listing():
         origin=Origin("iq.frames", 0, 1), stage=HOSTILE, error=HOSTILE, message=HOSTILE, size=1, kept_at=NOW,
         samples=(), retries=(),
     )  # fmt: skip
-    return Listing([line])
+    return Listing(lines=Rows([line]))
 
 
 def plan():

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from iqstream.cli.console import Console
 from iqstream.cli.lag import lag
 from iqstream.cli.lag_table import lag_line, lag_summary, lag_tables, lag_view
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.lag.contents import NOTHING, Contents
 from iqstream.lag.document import lag_document
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag, Trend, Unread, partition_lag, total
@@ -360,8 +361,8 @@ def test_into_a_pipe_every_line_is_whole_and_no_column_is_left_out(columns, monk
     async def read(*_arguments, **_named):
         return reading
 
-    monkeypatch.setattr("iqstream.cli.lag.read_lag", read)
-    monkeypatch.setattr("iqstream.cli.lag.load_settings", lambda: None)
+    monkeypatch.setattr(AsyncClient, "lag", read)
+    monkeypatch.setattr("iqstream.cli.lag.load_settings", object)
     lines = CliRunner(env={"COLUMNS": columns}).invoke(lag, []).output.splitlines()
     assert lines[0].startswith(f"{EXTRACTOR_GROUP}  {FRAMES}  UNKNOWN {12 * 10**15} behind")
     assert lines[0].endswith("retention risk unknown, 12 partitions with too few commits to judge")

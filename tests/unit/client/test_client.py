@@ -16,12 +16,12 @@ from iqstream.client.background_loop import BackgroundLoop
 from iqstream.client.synchronous import Client
 from iqstream.runtime.errors import UserError
 
-ONLY_ASYNC = {"grow", "lag_reader"}
-"""What needs an event of the caller's own loop, or a context that lasts."""
+ONLY_ASYNC = {"grow"}
+"""Is stopped by an event of the caller's own loop."""
 
 
 def calls(of):
-    return {name for name, value in vars(of).items() if callable(value) and not name.startswith("_")}
+    return {name for name, _ in inspect.getmembers(of, callable) if not name.startswith("_")}
 
 
 def test_importing_iqstream_imports_nothing_heavy():

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.cli.dead_letters_report import letter_document, letter_lines
-from iqstream.dead_letters.letter import named_origins, parse_origin, read_letter
-from iqstream.dead_letters.read import Filter
+from iqstream.dead_letters.letter import DeadLetterFilter, named_origins, parse_origin, read_letter
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.records import dead_letter
 from schemas import SampleKey
@@ -86,5 +85,5 @@ def test_what_is_no_origin_is_refused(text):
 
 def test_a_filters_until_is_left_out_and_its_since_is_not():
     one = letter("sink", b"", ())
-    assert Filter(since=NOW).takes(one)
-    assert not Filter(until=NOW).takes(one)
+    assert DeadLetterFilter(since=NOW).takes(one)
+    assert not DeadLetterFilter(until=NOW).takes(one)

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from prometheus_client import generate_latest
 
 from iqstream.cli.lag import lag
-from iqstream.cli.lag_advice import advised_stages
 from iqstream.lag.advise import (
     UTILISATION,
     Cost,
@@ -22,6 +21,7 @@ from iqstream.lag.advise import (
     scaler_yaml,
     worker_figures,
 )
+from iqstream.lag.measure import advised_stages
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.stages import EXTRACTOR, SINK

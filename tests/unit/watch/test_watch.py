@@ -10,19 +10,14 @@ from hypothesis import strategies as st
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.cli.console import Console
+from iqstream.cli.duration import duration
 from iqstream.cli.watch_display import LineDisplay, counts_line, outcome_line
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.submit.spec import make_spec
+from iqstream.watch.event import require_success
 from iqstream.watch.progress import reckon
-from iqstream.watch.watch import (
-    OBSTACLE_AFTER_S,
-    OUTAGE_ALLOWED_S,
-    Lasting,
-    Outages,
-    Rate,
-    duration,
-    require_success,
-)
+from iqstream.watch.speed import SpeedMeter
+from iqstream.watch.watch import OBSTACLE_AFTER_S, OUTAGE_ALLOWED_S, Lasting, Outages
 
 
 def dataset(requested=100, accepted=0, rejected=0, failed=0, saved=0, status="running"):
@@ -47,7 +42,7 @@ def test_without_backlog_everything_is_generated_and_extracted():
 
 
 def test_a_dataset_that_grows_is_counted_by_what_is_submitted_and_has_no_time_to_go():
-    rate = Rate()
+    rate = SpeedMeter()
     rate.add(0, 0)
     rate.add(10, 50)
     shown = io.StringIO()
@@ -66,7 +61,7 @@ def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():
 
 
 def test_the_rate_is_that_of_the_last_seconds():
-    rate = Rate()
+    rate = SpeedMeter()
     for second in range(100):
         rate.add(second, second * 2 if second < 80 else 160)
     assert rate.per_second() == 0
@@ -74,7 +69,7 @@ def test_the_rate_is_that_of_the_last_seconds():
 
 
 def test_the_time_to_go_is_the_rest_over_the_rate():
-    rate = Rate()
+    rate = SpeedMeter()
     rate.add(0, 0)
     rate.add(10, 50)
     assert rate.speed().eta_s(25) == 5
@@ -82,7 +77,7 @@ def test_the_time_to_go_is_the_rest_over_the_rate():
 
 def a_job_of_6_per_second():
     """60 samples in 10 s, after 8 s in which the stages started."""
-    rate = Rate()
+    rate = SpeedMeter()
     for second in range(19):
         rate.add(second, max(0, second - 8) * 6)
     return rate
@@ -101,7 +96,7 @@ def test_once_all_is_decided_the_rate_is_that_of_the_job_however_long_its_iq_is_
 
 
 def test_no_rate_is_shown_of_a_job_that_nobody_watched():
-    rate = Rate()
+    rate = SpeedMeter()
     for second in range(30):
         rate.add(second, 100)
     ended = reckon(dataset(accepted=100, status="complete"), 100, 0, 0)
@@ -110,7 +105,7 @@ def test_no_rate_is_shown_of_a_job_that_nobody_watched():
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), min_size=1))
 def test_the_rate_of_all_is_within_those_of_its_parts(steps):
-    rate, now_s, decided = Rate(), 0, 0
+    rate, now_s, decided = SpeedMeter(), 0, 0
     rate.add(now_s, decided)
     for seconds, samples in steps:
         now_s, decided = now_s + seconds, decided + samples

@@ -1,0 +1,130 @@
+"""What a dataset holds: proving it, writing it to a file, and streaming it out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aiokafka.errors import KafkaError
+
+from iqstream.catalogue.datasets import find_dataset
+from iqstream.client.calls import Calls, ignore
+from iqstream.client.results import Verification
+from iqstream.reach import object_store, postgres_pool
+from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.kafka import reader_consumer
+from iqstream.runtime.readable import Rows
+from iqstream.verify.check import Check
+from sink.frames import FrameReader
+
+if TYPE_CHECKING:
+    from iqstream.dataset import FeatureStream
+    from iqstream.export.run import Exported
+
+
+class StoredCalls(Calls):
+    """`verify`, `export`, `stream`."""
+
+    async def verify(
+        self,
+        name_or_id: str,
+        *,
+        version: int | None = None,
+        recompute: int = 20,
+        on_check: Callable[[Check], None] = ignore,
+    ) -> Verification:
+        """Proves a dataset against its lineage, and changes nothing.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+            recompute: decided samples to make again from their frames; the same ones each time.
+            on_check: is given each check when it is through.
+
+        Raises:
+            UserError: there is no such dataset.
+            Failed: it was deleted, or its frames cannot be read.
+            Unreachable: a server does not answer.
+        """
+        from iqstream.verify.verify import Verifier  # brings the kernels of two stages
+        from producer.synthesize import synthesize_sample
+        from producer.tile_directory import tiles_in
+
+        checks = []
+        synthesize = partial(synthesize_sample, tiles=tiles_in(self.settings.terrain_dir))
+        store = object_store(self.settings)
+        try:
+            async with (
+                postgres_pool(self.settings) as pool,
+                FrameReader(lambda: reader_consumer(self.settings)) as frames,
+            ):
+                found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+                verifier = Verifier(pool=pool, store=store, frames=frames, synthesize=synthesize, dataset=found)
+                try:
+                    async for check in verifier.checks(recompute):
+                        checks.append(check)
+                        on_check(check)
+                except (KafkaError, TimeoutError) as error:
+                    raise Failed(f"frames cannot be read from Kafka: {type(error).__name__} {error}") from None
+        finally:
+            store.close()
+        return Verification(dataset=found, checks=Rows(checks))
+
+    async def export(
+        self,
+        name_or_id: str,
+        path: Path | str | None = None,
+        *,
+        file_format: str = "parquet",
+        version: int | None = None,
+        include_rejected: bool = False,
+        force: bool = False,
+        on_progress: Callable[[int, int], None] = lambda _done, _total: None,
+    ) -> Exported:
+        """Writes a dataset to a file, a row per sample and receiver, with a card beside it.
+
+        Args:
+            name_or_id: which dataset.
+            path: of the file; if not given, `dataset-ID.FORMAT` here.
+            file_format: `parquet`, `csv` or another of `iqstream.export.writers.WRITERS`.
+            version: of the dataset; if not given, the newest that is whole.
+            include_rejected: rejected samples too: their figures, not the features.
+            force: replace files that are there.
+            on_progress: is given the samples done and all.
+
+        Raises:
+            UserError: no such dataset, the file is there, or the format's library is missing.
+            Failed: the file cannot be written.
+            Unreachable: PostgreSQL does not answer.
+        """
+        from iqstream.export.run import export_dataset, require_place
+        from iqstream.export.writers import WRITERS
+
+        if file_format not in WRITERS:
+            raise UserError(f"file_format: {file_format!r} is none of {', '.join(WRITERS)}")
+        WRITERS[file_format].require()  # before anything is asked of the database
+        try:
+            async with postgres_pool(self.settings) as pool:
+                found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+                place = Path(path or f"dataset-{found.id}.{file_format}")
+                require_place(place, file_format, force=force)
+                return await export_dataset(
+                    pool, found, place, file_format, include_rejected=include_rejected, on_progress=on_progress
+                )
+        except OSError as error:
+            raise Failed(f"the export cannot be written: {error}") from None
+
+    def stream(self, name_or_id: str | None = None, **options: Any) -> FeatureStream:  # noqa: ANN401  # FeatureStream's
+        """Returns the accepted samples of a dataset, or of all, as a stream for training.
+
+        `options` are those of `iqstream.dataset.FeatureStream`: `batch_size`, `split`, `end` and others. The stream
+        reads in a thread of its own; it is iterated as it is, in asynchronous code, too.
+
+        Raises:
+            UserError: an option is wrong; names it.
+        """
+        from iqstream.dataset import FeatureStream
+
+        return FeatureStream(name_or_id, settings=self.settings, **options)
