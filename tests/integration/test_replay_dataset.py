@@ -179,7 +179,7 @@ async def test_of_a_dataset_that_grows_only_what_was_submitted_is_ordered_again(
 
 async def replayed_samples(settings, pool, spec, samples=None):
     """What a replay would order."""
-    asked = DatasetReplay(dataset=spec.dataset_id, version=None, samples=samples, as_version=None, workers=1)
+    asked = DatasetReplay(dataset=spec.dataset_id, version=None, samples=samples, as_version=None)
     return (await chosen(settings, pool, asked))[1]
 
 
