@@ -3,10 +3,12 @@
 import asyncio
 import inspect
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +38,11 @@ def test_the_synchronous_client_has_every_call_with_the_same_arguments_and_words
     for name in calls(AsyncClient) - ONLY_ASYNC:
         assert inspect.signature(getattr(Client, name)) == inspect.signature(getattr(AsyncClient, name)), name
         assert getattr(Client, name).__doc__ == getattr(AsyncClient, name).__doc__
+
+
+def test_every_call_is_on_the_page():
+    page = Path("docs/python.md").read_text(encoding="utf-8")
+    assert [name for name in sorted(calls(AsyncClient)) if not re.search(rf"`(client\.)?{name}\b", page)] == []
 
 
 def test_a_name_that_iqstream_does_not_have_is_an_attribute_error():
