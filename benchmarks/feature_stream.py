@@ -19,7 +19,7 @@ import msgspec
 import uvloop
 from aiokafka import TopicPartition
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.dataset import FeatureStream

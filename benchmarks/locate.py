@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from extractor.pairs import measure_pairs
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.locate import Estimate, Locator, Observation, Pairs
 from iqstream.locate.differences import ECHO_US, MaximumLikelihood, RobustLeastSquares
 from iqstream.locate.estimate import LIGHT_KM_PER_US, offset_km

@@ -1,6 +1,5 @@
 """The extractor's service: frames of `iq.frames` become feature records on `iq.features`."""
 
-from collections import Counter
 from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
@@ -8,10 +7,8 @@ from contextlib import AsyncExitStack
 import numpy as np
 from aiokafka import ConsumerRecord
 
-from extractor.aggregate import aggregate
 from extractor.extract import measure_chunks
-from extractor.features.frequency import FrequencyClass
-from extractor.version import EXTRACTOR_VERSION
+from extractor.record import feature_record
 from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
@@ -21,18 +18,7 @@ from iqstream.runtime.topic_watch import watch_topics
 from iqstream.runtime.topics import FEATURES, FRAMES
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.worker import Worker
-from schemas import (
-    FeatureRecord,
-    FrequencyClasses,
-    IQFrame,
-    Lineage,
-    decode,
-    encode,
-    failure_of_frame,
-    frame_crc32,
-    headers,
-    sample_key,
-)
+from schemas import IQFrame, Lineage, decode, encode, failure_of_frame, frame_crc32, headers, sample_key
 
 FRAMES_PER_TRANSACTION = 14
 
@@ -70,32 +56,6 @@ class FrameToFeatures:
             return []
         key = sample_key(failure.dataset_id, failure.sample_idx)
         return [OutgoingRecord(topic=FEATURES, key=key, value=encode(failure), headers=headers(failure))]
-
-
-def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
-    """The values of a frame with its identity, its truth and where it stood."""
-    chunks = measure_chunks(frame.samples(), frame.sample_rate_hz, frame.chunk_ms / 1000)
-    classes = Counter(chunk.frequency_class for chunk in chunks)
-    return FeatureRecord(
-        dataset_id=frame.dataset_id,
-        dataset_version=frame.dataset_version,
-        sample_idx=frame.sample_idx,
-        generation=frame.generation,
-        receivers_expected=frame.receivers_expected,
-        receiver=frame.receiver,
-        captured_at_ns=frame.captured_at_ns,
-        center_frequency_hz=frame.center_frequency_hz,
-        sample_rate_hz=frame.sample_rate_hz,
-        duration_ms=frame.duration_ms,
-        chunk_ms=frame.chunk_ms,
-        chunks=len(chunks),
-        datatype=frame.datatype,
-        values=tuple(aggregate(np.array([chunk.features for chunk in chunks])).ravel().tolist()),
-        frequency_classes=FrequencyClasses(**{kind.value: classes[kind] for kind in FrequencyClass}),
-        truth=frame.truth,
-        extractor_version=EXTRACTOR_VERSION,
-        lineage=lineage,
-    )
 
 
 def rehearse() -> None:

@@ -16,7 +16,12 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
 
-SAMPLES_PER_SHARD = 2
+FRAMES_SHARD_SAMPLES = 2
+"""14 frames of the default network, some 11 MB: a good transaction."""
+FEATURES_SHARD_SAMPLES = 8
+"""56 records of the default network: as good a transaction, of 120 kB."""
+FEATURES_SHARD_IQ = 8 * 7 * 200_000
+"""Complex samples of IQ that become features in one transaction: those of 8 default samples."""
 SUBMITTED_VERSION = 1
 """The one that is submitted; further ones are replays of it."""
 SUBMISSION_PLACE = TopicPartition(JOBS, 0)
@@ -79,7 +84,15 @@ def shard_record(shard: GenerationShard) -> OutgoingRecord:
     )
 
 
+def samples_per_shard(spec: DatasetSpec) -> int:
+    """How many samples a shard of the dataset has (the last one may have fewer): as many as make a good transaction."""
+    if spec.publish == "frames":
+        return FRAMES_SHARD_SAMPLES
+    return max(1, min(FEATURES_SHARD_SAMPLES, FEATURES_SHARD_IQ // (len(spec.receivers) * spec.capture.samples)))
+
+
 def shards(spec: DatasetSpec, first_idx: int = 0) -> Iterator[GenerationShard]:
     """The dataset from a sample on, cut into shards of a few samples."""
-    for first in range(first_idx, spec.samples, SAMPLES_PER_SHARD):
-        yield GenerationShard(spec=spec, first_idx=first, count=min(SAMPLES_PER_SHARD, spec.samples - first))
+    size = samples_per_shard(spec)
+    for first in range(first_idx, spec.samples, size):
+        yield GenerationShard(spec=spec, first_idx=first, count=min(size, spec.samples - first))

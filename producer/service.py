@@ -1,95 +1,62 @@
-"""The producer's service: shards of `iq.jobs` become frames on `iq.frames`."""
+"""The producer's service: shards of `iq.jobs` become frames on `iq.frames`, or features on `iq.features` at once."""
 
-from collections.abc import Container, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from uuid import UUID
 
-import msgspec
 from aiokafka import ConsumerRecord
 
 from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
-from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.stages import EXTRACTOR, PRODUCER
 from iqstream.runtime.topic_watch import watch_topics
-from iqstream.runtime.topics import FEATURES, FRAME_LIMIT_BYTES, FRAMES, JOBS
+from iqstream.runtime.topics import FRAME_LIMIT_BYTES, FRAMES, JOBS
 from iqstream.runtime.transactions import transactional_ownerships
 from iqstream.runtime.worker import Worker
+from producer.shard_records import ShardRecords
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
-from producer.tiles import Tiles
 from producer.version import GENERATOR_VERSION
-from schemas import (
-    Capture,
-    DatasetSpec,
-    GenerationShard,
-    decode,
-    encode,
-    failures_of_shard,
-    headers,
-    sample_key,
-)
+from schemas import Capture, DatasetSpec, Extract, Lineage
 
 SHARDS_PER_TRANSACTION = 1
-"""A shard is a few samples (14 frames by default): already the size of a good transaction."""
+"""A shard is a few samples: 14 frames or 56 records of features by default, the size of a good transaction."""
 
 
-class ShardToFrames:
-    """What the producer does with one record of `iq.jobs`."""
+class FramesGate:
+    """Holds the shards whose frames have no room; what becomes features at once passes."""
 
-    stage = PRODUCER.name
+    def __init__(self, frames: RetentionGate, transform: ShardRecords) -> None:
+        self._frames = frames
+        self._transform = transform
 
-    def __init__(self, withdrawn: Container[tuple[str, int]], tiles: Tiles) -> None:
-        self._withdrawn = withdrawn
-        self._tiles = tiles
-
-    def apply(self, record: ConsumerRecord) -> Sequence[OutgoingRecord] | None:
-        """The frames of a shard's samples; None for a dataset that was cancelled or deleted."""
-        shard = decode(record.value or b"", GenerationShard)
-        if (shard.spec.dataset_id, shard.spec.dataset_version) in self._withdrawn:
-            return None
-        return [frame for index in shard.sample_indices for frame in frame_records(shard, index, self._tiles)]
-
-    def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
-        """A failure of each of the shard's samples, as far as the record says which they are."""
-        return [
-            OutgoingRecord(
-                topic=FEATURES,
-                key=sample_key(failure.dataset_id, failure.sample_idx),
-                value=encode(failure),
-                headers=headers(failure),
-            )
-            for failure in failures_of_shard(record, stage=self.stage, error=error)
-        ]
+    def holds(self, record: ConsumerRecord) -> bool:
+        """Whether a shard must wait."""
+        return self._frames.closed() and self._transform.makes_frames(record)
 
 
-def frame_records(shard: GenerationShard, sample_idx: int, tiles: Tiles) -> list[OutgoingRecord]:
-    """One sample's frames as records: all on the partition of the sample's key."""
-    key = sample_key(shard.spec.dataset_id, sample_idx)
-    records = []
-    for made in synthesize_sample(shard.spec, sample_idx, tiles=tiles).frames:
-        frame = msgspec.structs.replace(made, generation=shard.generation) if shard.generation else made
-        records.append(OutgoingRecord(topic=FRAMES, key=key, value=encode(frame), headers=headers(frame)))
-    return records
-
-
-def rehearse() -> None:
-    """Makes a short sample, which loads the kernels."""
+def rehearse(extract: Extract) -> None:
+    """Makes a short sample and extracts it, which loads the kernels of both."""
     spec = DatasetSpec(
         dataset_id=str(UUID(int=0)),
         name="rehearsal",
         samples=1,
         generator_version=GENERATOR_VERSION,
-        capture=Capture(capture_ms=10, chunk_ms=10),
+        capture=Capture(capture_ms=200),  # a default chunk: plans its transforms, too
     )
-    synthesize_sample(spec, 0)
+    for frame in synthesize_sample(spec, 0).frames[:1]:
+        extract(frame, Lineage(topic=JOBS, partition=0, offset=0, crc32=None))
 
 
-async def serve(worker: Worker) -> None:
-    """Runs one producer worker until it is told to stop."""
+async def serve(worker: Worker, extract: Extract) -> None:
+    """Runs one producer worker until it is told to stop.
+
+    Args:
+        worker: the process.
+        extract: computes the features of a recording whose frame is not published.
+    """
     settings, metrics = worker.settings, worker.metrics
     async with AsyncExitStack() as resources:
         admin = await resources.enter_async_context(admin_client(settings))
@@ -103,6 +70,7 @@ async def serve(worker: Worker) -> None:
             metrics=metrics,
         )
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
+        transform = ShardRecords(withdrawn, tiles_in(settings.terrain_dir), extract)
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="synthesis"))
         consumer = member_consumer(settings, group=PRODUCER.group, instance_id=worker.instance_id(PRODUCER.group))
         shell = StageShell(
@@ -112,7 +80,7 @@ async def serve(worker: Worker) -> None:
                 settings=settings,
                 group=PRODUCER.group,
                 outputs=PRODUCER.outputs,
-                transform=ShardToFrames(withdrawn, tiles_in(settings.terrain_dir)),
+                transform=transform,
                 consumer=consumer,
                 executor=executor,
                 metrics=metrics,
@@ -120,6 +88,6 @@ async def serve(worker: Worker) -> None:
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
             beside=lambda: watch_topics(settings, (JOBS, *PRODUCER.outputs)),
-            gate=await resources.enter_async_context(gate.watching()),
+            gate=FramesGate(await resources.enter_async_context(gate.watching()), transform),
         )
         await shell.run(worker.stop)

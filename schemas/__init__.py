@@ -14,8 +14,8 @@ from schemas.dataset import (
 )
 from schemas.envelope import decode, encode, headers, sample_key
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
-from schemas.failures import failure_of_frame, failures_of_shard
-from schemas.feature_record import FailureRecord, FeatureRecord, FrequencyClasses, Lineage
+from schemas.failures import failure_of_frame, failure_of_sample, failures_of_shard
+from schemas.feature_record import Extract, FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 from schemas.measurement_row import MeasurementRow
@@ -33,6 +33,7 @@ __all__ = [
     "Channel",
     "DatasetKey",
     "DatasetSpec",
+    "Extract",
     "FailureRecord",
     "Feature",
     "FeatureRecord",
@@ -62,6 +63,7 @@ __all__ = [
     "decode",
     "encode",
     "failure_of_frame",
+    "failure_of_sample",
     "failures_of_shard",
     "frame_crc32",
     "headers",

@@ -44,8 +44,10 @@ Modulation = Literal["nbfm", "carrier", "am", "ssb", "4fsk"]
 Modulations = Literal[Modulation, "mixed"]
 """What a dataset sends; mixed: drawn per sample, each as often as the others (`producer.emission.MIXED`)."""
 MODULATIONS: tuple[Modulations, ...] = get_args(Modulations)
-_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples"})
-"""Fields that say which dataset this is and how much of it is wanted, not what sample i holds."""
+Publish = Literal["frames", "features"]
+"""What the producer sends of a recording: the frame, whose features the extractor computes, or the features at once."""
+_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "publish"})
+"""Fields that say which dataset this is, how much of it is wanted and by which way, not what sample i holds."""
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
 
@@ -203,8 +205,8 @@ class Limits(Checked, frozen=True, kw_only=True):
 class DatasetSpec(Checked, frozen=True, kw_only=True):
     """A dataset in full: sample i of a dataset is a function of its spec and i, and of nothing else.
 
-    `dataset_id`, `dataset_version`, `name` and `samples` say which dataset this is and how much of it
-    is wanted; they do not change what sample i holds.
+    `dataset_id`, `dataset_version`, `name`, `samples`, `iq_samples` and `publish` say which dataset this is, how much
+    of it is wanted and by which way; they do not change what sample i holds.
     """
 
     dataset_id: DatasetId
@@ -215,6 +217,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
     frequency_hz: Annotated[float, Meta(ge=50e6, le=500e6)] = 144e6
     iq_samples: Count = 100
+    publish: Publish = "frames"
     datatype: Literal["auto", "cf32_le"] = "auto"
     receivers: Annotated[tuple[Receiver, ...], Meta(min_length=2, max_length=MAX_RECEIVERS)] = ITALY_NORTH_WEST
     capture: Capture = Capture()

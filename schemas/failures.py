@@ -4,7 +4,7 @@ from typing import Protocol
 
 import msgspec
 
-from schemas.dataset import MAX_SAMPLES, MAX_SHARD_SAMPLES
+from schemas.dataset import MAX_SAMPLES, MAX_SHARD_SAMPLES, GenerationShard
 from schemas.feature_record import FailureRecord
 from schemas.subject import Named, subject_of
 
@@ -34,30 +34,48 @@ def failure_of_frame(record: ReceivedRecord, *, stage: str, error: Exception) ->
     return _failure(record, stage=stage, error=error, rx_id=subject_of(record).rx_id)
 
 
+def failure_of_sample(
+    record: ReceivedRecord,
+    shard: GenerationShard,
+    sample_idx: int,
+    *,
+    rx_id: str | None,
+    stage: str,
+    error: Exception,
+) -> FailureRecord:
+    """Returns the failure of one sample of a shard, which `record` holds, or of one receiver's recording of it."""
+    spec = shard.spec
+    subject = {
+        "dataset_id": spec.dataset_id,
+        "dataset_version": spec.dataset_version,
+        "sample_idx": sample_idx,
+        "generation": shard.generation,
+    }
+    return msgspec.convert(subject | _cause(record, stage, error, rx_id), FailureRecord)
+
+
 def _failure(record: ReceivedRecord, *, stage: str, error: Exception, rx_id: str | None) -> FailureRecord | None:
-    subject = subject_of(record)
+    named = subject_of(record)
+    subject = {
+        "dataset_id": named.dataset_id,
+        "dataset_version": named.dataset_version or 1,
+        "sample_idx": named.sample_idx,
+        "generation": named.generation or 0,
+    }
     try:
-        return msgspec.convert(
-            {
-                "dataset_id": subject.dataset_id,
-                "dataset_version": subject.dataset_version or 1,
-                "sample_idx": subject.sample_idx,
-                "generation": subject.generation or 0,
-                "rx_id": rx_id,
-                "stage": stage,
-                "error": type(error).__name__,
-                "message": _plain(str(error))[:_MESSAGE_CHARACTERS],
-                "lineage": {
-                    "topic": record.topic,
-                    "partition": record.partition,
-                    "offset": record.offset,
-                    "crc32": None,
-                },
-            },
-            FailureRecord,
-        )
+        return msgspec.convert(subject | _cause(record, stage, error, rx_id), FailureRecord)
     except msgspec.ValidationError:
         return None  # a foreign record: nobody waits for it
+
+
+def _cause(record: ReceivedRecord, stage: str, error: Exception, rx_id: str | None) -> dict[str, object]:
+    return {
+        "rx_id": rx_id,
+        "stage": stage,
+        "error": type(error).__name__,
+        "message": _plain(str(error))[:_MESSAGE_CHARACTERS],
+        "lineage": {"topic": record.topic, "partition": record.partition, "offset": record.offset, "crc32": None},
+    }
 
 
 def _plain(text: str) -> str:

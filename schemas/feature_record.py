@@ -1,7 +1,8 @@
 """The extractor's result for a frame: its features, or why there are none."""
 
 import math
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, TypeAlias
 
 import msgspec
 import numpy as np
@@ -21,14 +22,17 @@ from schemas.dataset import (
     SampleIndex,
 )
 from schemas.features import FEATURE_NAMES, FEATURES_OF_VERSION, STATISTICS
-from schemas.iq_frame import Datatype, SampleRateHz, Truth
+from schemas.iq_frame import Datatype, IQFrame, SampleRateHz, Truth
 
 FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
 """Values of a record that is made today."""
 
 
 class Lineage(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the frame was in Kafka, and its CRC-32 (`frame_crc32`; None: it could not be read)."""
+    """The record that a recording came from: its frame, or the shard by which it was made where no frame was published.
+
+    And the recording's CRC-32 (`frame_crc32`; None: it could not be made or read).
+    """
 
     topic: Annotated[str, Meta(max_length=249, pattern=TEXT)]
     partition: Annotated[int, Meta(ge=0)]
@@ -98,6 +102,10 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
         """One value by its names; NaN where the record is of a version without the feature."""
         at = FEATURE_NAMES.index(feature) * len(STATISTICS) + STATISTICS.index(statistic)
         return self.values[at] if at < len(self.values) else math.nan
+
+
+Extract: TypeAlias = Callable[[IQFrame, Lineage], FeatureRecord]
+"""A recording to its record: `extractor.record.feature_record`, for those who may not import it."""
 
 
 class FailureRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""A sample's recordings by their lineage: out of Kafka, or synthesised again where they have expired there."""
+"""A sample's recordings by their lineage: their frames in Kafka, or synthesised again where there are none."""
 
 import asyncio
 from collections import defaultdict
@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from iqstream.runtime.topics import JOBS
 from schemas import DatasetSpec, IQFrame, SampleKey, SchemaError, decode, frame_crc32
 
 
@@ -40,7 +41,7 @@ class RecordedSample:
     recorded: bool
     """Real recordings: no spec makes them again."""
     lineage: Mapping[str, Mapping[str, Any]]
-    """By rx_id: topic, partition, offset and crc32 of the frame."""
+    """By rx_id: topic, partition and offset of the frame, or of the shard where none was published; crc32."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,27 +70,28 @@ async def find_recordings(reader: Frames, synthesize: Synthesize, sample: Record
 
 
 async def look_for_recordings(reader: Frames, synthesize: Synthesize, sample: RecordedSample) -> Recordings:
-    """The recordings of a sample: from Kafka as far as it still has them, the others synthesised.
+    """The recordings of a sample: from Kafka as far as it has them, the others synthesised.
 
     Raises:
         KafkaError: the broker refuses.
         TimeoutError: it does not answer.
     """
     frames = await _from_kafka(reader, sample)
-    expired = sorted(sample.lineage.keys() - frames.keys())
+    wanted = sorted(sample.lineage.keys() - frames.keys())
     made: dict[str, IQFrame] = {}
     missing: dict[str, str] = {}
-    if expired and sample.recorded:
-        missing = {rx_id: f"the recording of {rx_id} has expired in Kafka: ingest its file again" for rx_id in expired}
-    elif expired:
-        made, missing = await _from_spec(synthesize, sample, expired)
+    if wanted and sample.recorded:
+        missing = {rx_id: f"the recording of {rx_id} has expired in Kafka: ingest its file again" for rx_id in wanted}
+    elif wanted:
+        made, missing = await _from_spec(synthesize, sample, wanted)
     return Recordings(frames=frames | made, synthesized=frozenset(made), missing=missing)
 
 
 async def _from_kafka(reader: Frames, sample: RecordedSample) -> dict[str, IQFrame]:
     places: defaultdict[tuple[str, int], dict[int, str]] = defaultdict(dict)
     for rx_id, place in sample.lineage.items():
-        places[place["topic"], place["partition"]][place["offset"]] = rx_id
+        if place["topic"] != JOBS:  # a shard is no frame, and all recordings of its samples share its offset
+            places[place["topic"], place["partition"]][place["offset"]] = rx_id
     found: dict[str, IQFrame] = {}
     for (topic, partition), offsets in places.items():
         for offset, value in (await reader.read(topic, partition, offsets)).items():
@@ -101,28 +103,31 @@ async def _from_kafka(reader: Frames, sample: RecordedSample) -> dict[str, IQFra
 
 
 async def _from_spec(
-    synthesize: Synthesize, sample: RecordedSample, expired: Sequence[str]
+    synthesize: Synthesize, sample: RecordedSample, wanted: Sequence[str]
 ) -> tuple[dict[str, IQFrame], dict[str, str]]:
-    """The frames that synthesis gives again bit for bit, and why it does not give the others."""
+    """The recordings that synthesis gives again bit for bit, and why it does not give the others."""
+    no_frame = {rx_id: _no_frame(rx_id, sample.lineage[rx_id]) for rx_id in wanted}
     try:
         synthesized = await asyncio.to_thread(synthesize, sample.spec, sample.key.sample_idx)
     except Exception as error:  # noqa: BLE001  # another generator, a missing tile: the reason is told
-        return {}, {rx_id: f"the frame of {rx_id} has expired, and synthesis fails: {error}" for rx_id in expired}
+        return {}, {rx_id: f"{why}, and synthesis fails: {error}" for rx_id, why in no_frame.items()}
     made: dict[str, IQFrame] = {}
     missing: dict[str, str] = {}
     again = {frame.receiver.rx_id: frame for frame in synthesized.frames}
-    for rx_id in expired:
+    for rx_id, why in no_frame.items():
         crc32 = sample.lineage[rx_id]["crc32"]
         if rx_id not in again:
-            missing[rx_id] = f"the frame of {rx_id} has expired, and the spec has no such receiver"
+            missing[rx_id] = f"{why}, and the spec has no such receiver"
         elif frame_crc32(again[rx_id]) != crc32:
-            missing[rx_id] = (
-                f"the frame of {rx_id} has expired, and its synthesis has crc32 {frame_crc32(again[rx_id])}, "
-                f"its lineage {crc32}"
-            )
+            missing[rx_id] = f"{why}, and its synthesis has crc32 {frame_crc32(again[rx_id])}, its lineage {crc32}"
         else:
             made[rx_id] = again[rx_id]
     return made, missing
+
+
+def _no_frame(rx_id: str, place: Mapping[str, Any]) -> str:
+    published = place["topic"] != JOBS
+    return f"the frame of {rx_id} has expired" if published else f"the frame of {rx_id} was never published"
 
 
 def proved_frame(value: bytes, sample: SampleKey, rx_id: str, crc32: int | None) -> IQFrame | None:

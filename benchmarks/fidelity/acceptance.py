@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from producer.fading import gain_grid, tap_gains
 from producer.geometry import ground_distance_m
 from producer.ground import ground_of

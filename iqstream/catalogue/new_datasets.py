@@ -37,8 +37,13 @@ async def create_dataset(
 
     Raises:
         UserError: the name is in use, looks like an id or holds control characters, the description does, or this id
-            and version exist.
+            and version exist; or real recordings are to be published as features, which nobody computes on their way.
     """
+    if recorded and spec.publish == "features":
+        raise UserError(
+            "publish: real recordings are not made by the producer, so their frames are what there is to publish; "
+            "leave out `features`"
+        )
     check_name(spec.name)
     check_text("generator_version", spec.generator_version)
     check_description(description)

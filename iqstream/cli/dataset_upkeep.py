@@ -67,15 +67,16 @@ def delete(dataset: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
     default=20,
     show_default=True,
     metavar="N",
-    help="Decided samples to make again from their frames; the same ones each time.",
+    help="Decided samples to make again from their recordings; the same ones each time.",
 )
 @json_option
 def verify(dataset: str, version: int | None, recompute: int, as_json: bool) -> None:  # noqa: FBT001
     """Prove a dataset against its lineage; exit code 1 and the names of what differs if it is not what it claims.
 
     Counters against outcomes; each accepted sample's row with its id, spec and lineage; each stored object against
-    the frame it came from, which Kafka still has or which is synthesised again, proved by its crc32; and a choice of
-    samples extracted and judged once more from their frames, compared to the last bit. Nothing is changed.
+    the recording it came from, whose frame Kafka still has or which is synthesised again, proved by its crc32; and a
+    choice of samples extracted and judged once more from their recordings, compared to the last bit. Nothing is
+    changed.
     """
 
     def show(check: Check) -> None:
@@ -117,7 +118,8 @@ def cleanup(older_than: timedelta | None, execute: bool, as_json: bool) -> None:
 
     Kafka drops records from the start of a partition only. They go up to what the topic's group has committed, and
     never a record that a dataset still needs: jobs and frames while a dataset is being made (recordings as long as it
-    is there), features as long as it is there, since training reads them. What stays is left to the topic's retention.
+    is there; no frames for one whose features alone are published), features as long as it is there, since training
+    reads them. What stays is left to the topic's retention.
     """
     done = with_client(
         lambda client: client.cleanup(older_than=older_than) if execute else client.plan_cleanup(older_than=older_than)

@@ -96,6 +96,11 @@ class Frequency(click.ParamType[float]):
     help="Directory of SRTM .hgt tiles; IQSTREAM_TERRAIN_DIR of producers and sinks must name one with the same.  "
     "[default: procedural terrain]",
 )
+@click.option(
+    "--features-only",
+    is_flag=True,
+    help="Producers compute the features themselves and publish no frames: the same rows at less cost, no extractor.",
+)
 @click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
 @click.option(
@@ -123,6 +128,7 @@ def generate(  # click passes options by name
     modulation: str,
     receivers: Path | None,
     terrain: Path | None,
+    features_only: bool,  # noqa: FBT001
     reuse_name: bool,  # noqa: FBT001
     watch: bool,  # noqa: FBT001
     continuous: bool,  # noqa: FBT001
@@ -142,6 +148,7 @@ def generate(  # click passes options by name
         frequency_hz=frequency,
         **({} if seed is None else {"seed": seed}),
         iq_samples=iq_samples,
+        publish="features" if features_only else "frames",
         receivers=network,
         terrain=read_terrain(terrain, network) if terrain else Terrain(),
         capture=capture_of(length_ms),

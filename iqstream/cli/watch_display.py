@@ -57,6 +57,12 @@ def counts_line(progress: Progress, speed: Speed) -> str:
     return "  ".join(parts)
 
 
+def _done_by_stage(progress: Progress) -> list[tuple[str, int]]:
+    """Samples that the stages before the sink have done, for those that are on the dataset's way."""
+    done = [("generated", progress.generated)]
+    return done if progress.extracted is None else [*done, ("extracted", progress.extracted)]
+
+
 class LiveDisplay:
     """Bars that refresh in place."""
 
@@ -75,8 +81,7 @@ class LiveDisplay:
         """Draws a reading."""
         submitted = progress.submitted
         for name, done, total in (
-            ("generated", progress.generated, submitted),
-            ("extracted", progress.extracted, submitted),
+            *((stage, done, submitted) for stage, done in _done_by_stage(progress)),
             ("decided", progress.dataset.decided, submitted),
             ("IQ saved", progress.dataset.iq_samples_saved, progress.iq_wanted),
         ):
@@ -109,9 +114,9 @@ class LineDisplay:
         dataset = progress.dataset
         whole = progress.submitted == dataset.requested
         total = f"{dataset.requested}" if whole else f"{progress.submitted} submitted so far"
+        stages = "".join(f"{stage} {done}, " for stage, done in _done_by_stage(progress))
         self._console.print(
-            f"{dataset.name}: generated {progress.generated}, extracted {progress.extracted}, decided "
-            f"{dataset.decided} of {total}; IQ saved {dataset.iq_samples_saved}; "
+            f"{dataset.name}: {stages}decided {dataset.decided} of {total}; IQ saved {dataset.iq_samples_saved}; "
             f"{counts_line(progress, speed)}",
             soft_wrap=True,
         )

@@ -11,6 +11,7 @@ from uuid import UUID
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Readable
+from iqstream.runtime.records import FAILED_SAMPLES
 from iqstream.runtime.stages import STAGES
 from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
 from sink.join import sample_of
@@ -18,6 +19,7 @@ from sink.join import sample_of
 _ORIGIN = re.compile(
     r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})(?:@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?"
 )
+_DIGITS = re.compile(r"[0-9]{1,10}")
 _OURS = ("origin", "stage", "error", "message", "key")
 """The headers that were put before the record's own, behind `topic_id`."""
 
@@ -51,11 +53,13 @@ class DeadLetter(Readable):
     key: bytes
     headers: tuple[tuple[str, bytes | None], ...]
     """The record's own."""
+    failed_samples: frozenset[int] | None = None
+    """Of a record of several samples, those that failed; None where all did."""
     value: bytes
     kept_at: datetime
 
     def samples(self) -> tuple[SampleKey, ...]:
-        """The samples that the record was about, as its key and headers say; none where it was a stranger's."""
+        """The samples that failed with the record, as its key and headers say; none where it was a stranger's."""
         record = _Received(
             topic=self.origin.topic,
             partition=self.origin.partition,
@@ -70,7 +74,10 @@ class DeadLetter(Readable):
         else:
             failure = failure_of_frame(record, stage=self.stage, error=ValueError())
             failures = [] if failure is None else [failure]
-        return tuple(sample_of(failure) for failure in failures)
+        samples = tuple(sample_of(failure) for failure in failures)
+        if self.failed_samples is None:
+            return samples
+        return tuple(sample for sample in samples if sample.sample_idx in self.failed_samples)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,13 +157,18 @@ def read_letter(value: bytes, headers: Iterable[tuple[str, bytes | None]], kept_
     match = _ORIGIN.fullmatch(_text(ours, "origin"))
     if tuple(ours) != _OURS or match is None:
         return None
+    own, failed_samples = given[len(_OURS) :], None
+    if own and own[0][0] == FAILED_SAMPLES:
+        failed_samples = frozenset(int(index) for index in _DIGITS.findall(_text(dict(own[:1]), FAILED_SAMPLES)))
+        del own[0]
     return DeadLetter(
         origin=Origin(match[1], int(match[2]), int(match[3]), topic_id),
         stage=_text(ours, "stage"),
         error=_text(ours, "error"),
         message=_text(ours, "message"),
         key=ours["key"] or b"",
-        headers=tuple(given[len(_OURS) :]),
+        headers=tuple(own),
+        failed_samples=failed_samples,
         value=value,
         kept_at=kept_at,
     )

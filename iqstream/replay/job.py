@@ -18,13 +18,14 @@ from aiokafka.errors import KafkaError
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay, check_wanted, finish_replay, stored_samples
-from iqstream.replay.lane import Extract, LaneJob, LaneResult, lane_of, run_lane
+from iqstream.replay.lane import LaneJob, LaneResult, lane_of, run_lane
 from iqstream.replay.results import ReplayProgress
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, FRAMES
+from schemas import Extract
 from sink.recordings import Synthesize
 
 REFRESH_S = 0.5

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TypeAlias
 
 import msgspec
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -28,6 +27,7 @@ from iqstream.runtime.stages import EXTRACTOR
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from iqstream.shards import shard_record
 from schemas import (
+    Extract,
     FailureRecord,
     FeatureRecord,
     GenerationShard,
@@ -39,8 +39,6 @@ from schemas import (
 )
 from sink.frames import FrameReader
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
-
-Extract: TypeAlias = Callable[[IQFrame, Lineage], FeatureRecord]
 
 SAMPLES_PER_TRANSACTION = 4
 """28 full-size frames in memory at most."""

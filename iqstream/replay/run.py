@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.catalogue.datasets import Dataset, default_version, find_dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import begin_replay, replay_outcomes, replayable

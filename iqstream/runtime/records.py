@@ -22,11 +22,19 @@ class OutgoingRecord:
     headers: Headers = ()
 
 
-def dead_letter(record: ConsumerRecord, *, topic_id: UUID, stage: str, error: Exception) -> OutgoingRecord:
+FAILED_SAMPLES = "failed_samples"
+"""Header of a dead letter: the indices of those of its samples that failed, where the others did not."""
+
+
+def dead_letter(
+    record: ConsumerRecord, *, topic_id: UUID, stage: str, error: Exception, failed_samples: Sequence[int] = ()
+) -> OutgoingRecord:
     """The original bytes as they came, with where they stood and why they were not processed.
 
-    `topic_id` is that of the record's topic: another one of its name has the same offsets.
+    `topic_id` is that of the record's topic: another one of its name has the same offsets. `failed_samples`: of a
+    record of several samples, those that failed; none where all of it did.
     """
+    failed = ",".join(map(str, failed_samples)).encode()
     origin = f"{record.topic}:{record.partition}:{record.offset}".encode()
     return OutgoingRecord(
         topic=DEAD_LETTERS,
@@ -39,6 +47,7 @@ def dead_letter(record: ConsumerRecord, *, topic_id: UUID, stage: str, error: Ex
             ("error", type(error).__name__.encode()),
             ("message", str(error)[:2000].encode(errors="backslashreplace")),
             ("key", record.key or b""),
+            *(((FAILED_SAMPLES, failed),) if failed else ()),
             *(record.headers or ()),
         ),
     )

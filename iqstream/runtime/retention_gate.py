@@ -1,4 +1,4 @@
-"""Backpressure: a stage waits while its readers are so far behind that retention could drop their input."""
+"""Backpressure: what is written to a topic waits while its readers are so far behind that retention could drop it."""
 
 import asyncio
 import contextlib
@@ -46,7 +46,7 @@ class RetentionGate:
         self._problem = ""
 
     def closed(self) -> bool:
-        """True while the stage must wait, by the broker's last answer."""
+        """True while readers must be waited for, by the broker's last answer."""
         return self._closed
 
     @contextlib.asynccontextmanager

@@ -11,8 +11,9 @@ An assigned partition goes through these steps, in a task of its own:
 2. Take over: `Ownership.take_over` fences the former owner, then reads the committed position. In the other order the
    former owner could still move the position after it was read.
 3. Seek there and resume. The `Inbox` drops what the client had fetched for an earlier position.
-4. Serve: fetch a batch, `handle` it (compute, emit, commit), accept it; then the next. Between batches a stop, a
-   closed gate (backpressure) and idleness are seen to. A gate pauses and keeps polling, outside any transaction.
+4. Serve: fetch a batch, wait while the gate holds one of its records (backpressure), `handle` it (compute, emit,
+   commit), accept it; then the next. Between batches a stop and idleness are seen to. Who waits at the gate is paused
+   and keeps polling, outside any transaction.
 5. After any error or missed deadline: close the ownership and go back to step 2 with a new one. Whether the last
    commit succeeded is unknown then, and reading the position again answers it. So nothing is retried in place, and no
    client that failed is used again.
@@ -74,9 +75,9 @@ class Ownership(Protocol):
 
 
 class Gate(Protocol):
-    """Says whether a stage may go on, or must wait for those who read what it writes."""
+    """Says whether a record may be handled, or must wait for those who read what would become of it."""
 
-    def closed(self) -> bool:
+    def holds(self, record: ConsumerRecord) -> bool:
         """True while it must wait."""
 
 
@@ -102,7 +103,7 @@ class StageShell(ConsumerRebalanceListener):
             own: makes the ownership of a partition.
             batch_records: at most so many at once.
             metrics: of the worker.
-            gate: closed while readers are too far behind.
+            gate: asked of every record; holds those whose readers are too far behind.
             beside: runs as long as the shell does, and ends it with its error.
         """
         self._consumer = consumer
@@ -224,14 +225,16 @@ class StageShell(ConsumerRebalanceListener):
         return self._inboxes[partition]
 
     async def _serve(self, partition: TopicPartition, ownership: Ownership, inbox: Inbox) -> None:
-        """The main path: fetch, do, accept. Between batches a stop, a closed gate or idleness is seen to."""
+        """The main path: fetch, do, accept. Between batches a stop or idleness is seen to."""
         clock = asyncio.get_running_loop().time
         busy_at = clock()
         while self._is_owner(partition):
-            if self._gate is not None and self._gate.closed():
-                await self._wait_at_gate(partition)
             records = await inbox.fetch(self._batch_records)
             if records:
+                if self._gate is not None:
+                    await self._wait_at_gate(self._gate, partition, records)
+                    if not self._is_owner(partition):
+                        return
                 with self._metrics.batch():
                     await ownership.handle(records)
                 inbox.accept(offset_after(records[-1]))
@@ -242,14 +245,21 @@ class StageShell(ConsumerRebalanceListener):
                 inbox.accept(passed)
                 busy_at = clock()
 
-    async def _wait_at_gate(self, partition: TopicPartition) -> None:
-        """Paused, but still polling: a member that does not poll is put out of its group."""
-        assert self._gate is not None  # noqa: S101  # the caller asked it
+    async def _wait_at_gate(self, gate: Gate, partition: TopicPartition, records: Sequence[ConsumerRecord]) -> None:
+        """Until it holds none of the batch's records, or this is no longer the owner.
+
+        Paused, but still polling: a member that does not poll is put out of its group.
+        """
+        held = [record for record in records if gate.holds(record)]
+        if not held:
+            return
         self._consumer.pause(partition)
-        while self._is_owner(partition) and self._gate.closed():
+        while held and self._is_owner(partition):
             await self._consumer.getmany(partition, timeout_ms=500)
             self._progress[partition] = asyncio.get_running_loop().time()
-        self._consumer.resume(partition)
+            held = [record for record in held if gate.holds(record)]
+        if self._is_owner(partition):
+            self._consumer.resume(partition)
 
     async def _pause_before_retry(self, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):

@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -37,10 +37,31 @@ class Transform(Protocol):
     stage: str
 
     def apply(self, record: ConsumerRecord) -> Sequence[OutgoingRecord] | None:
-        """What becomes of a record; None where it is skipped. Raises on a record that cannot be processed."""
+        """What becomes of a record; None where it is skipped. Raises on a record that cannot be processed.
+
+        Raises:
+            SamplesFailed: some of the samples that it asks for cannot be made; the others are.
+        """
 
     def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
         """What tells the next stage not to wait for a record that could not be processed."""
+
+
+class SamplesFailed(Exception):
+    """Of some samples that a record asks for, something could not be made. The rest is sent all the same."""
+
+    def __init__(self, records: Sequence[OutgoingRecord], errors: Mapping[int, Exception], *, every: bool) -> None:
+        """What becomes of the record, and why not more.
+
+        Args:
+            records: to send; they say what failed, too.
+            errors: the first of each failed sample, by its index.
+            every: no sample of the record is whole: it is invalid.
+        """
+        super().__init__(f"{len(errors)} samples failed")
+        self.records = records
+        self.errors = errors
+        self.every = every
 
 
 @dataclass(slots=True)
@@ -150,6 +171,8 @@ class TransactionalTransform:
             outgoing = self._transform.apply(record)
         except OSError:
             raise  # a file of this machine: no fault of the record's
+        except SamplesFailed as failed:
+            return self._samples_failed(record, failed)
         except Exception as error:  # noqa: BLE001  # one bad record must not stop a partition
             return replace(self._failed(record, error), invalid=error)
         return Result(record.offset, "skipped" if outgoing is None else "done", outgoing or ())
@@ -161,6 +184,22 @@ class TransactionalTransform:
         )  # fmt: skip
         letter = dead_letter(record, topic_id=self._topic_id, stage=self._transform.stage, error=error)
         return Result(record.offset, "failed", [letter, *self._transform.fail(record, error)])
+
+    def _samples_failed(self, record: ConsumerRecord, failed: SamplesFailed) -> Result:
+        """The letter tells the first error; each failed sample's own is in its failure."""
+        sample_idx, error = next(iter(failed.errors.items()))
+        log.warning(
+            "%s:%d:%d is kept as a dead letter, since %d samples of it failed: sample %d: %s: %s",
+            record.topic, record.partition, record.offset, len(failed.errors), sample_idx, type(error).__name__, error,
+        )  # fmt: skip
+        letter = dead_letter(
+            record,
+            topic_id=self._topic_id,
+            stage=self._transform.stage,
+            error=error,
+            failed_samples=() if failed.every else sorted(failed.errors),
+        )
+        return Result(record.offset, "failed", [letter, *failed.records], invalid=error if failed.every else None)
 
     async def _commit(self, results: Sequence[Result], next_offset: int) -> None:
         """Emits and commits. On any error the caller discards this ownership: the outcome is unknown."""

@@ -13,8 +13,8 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
-from iqstream.shards import SAMPLES_PER_SHARD, SUBMITTED_VERSION
-from iqstream.submit.submission import ShardPublisher, shard_publisher
+from iqstream.shards import SUBMITTED_VERSION, samples_per_shard
+from iqstream.submit.submission import shard_publisher
 from schemas import DatasetKey, DatasetSpec
 
 TICK_S = 1.0
@@ -40,8 +40,9 @@ class Tick:
 class Pace:
     """How many samples are due. Samples held back by a backlog are not made up for later."""
 
-    def __init__(self, rate_per_s: float, now_s: float) -> None:
+    def __init__(self, rate_per_s: float, now_s: float, shard_samples: int) -> None:
         self.rate_per_s = rate_per_s
+        self._shard_samples = shard_samples
         self._last_s = now_s
         self._due = 0.0
 
@@ -50,9 +51,9 @@ class Pace:
         passed_s, self._last_s = now_s - self._last_s, now_s
         self._due += min(passed_s, 2 * TICK_S) * self.rate_per_s
         if held_back:
-            self._due = min(self._due, float(SAMPLES_PER_SHARD))
+            self._due = min(self._due, float(self._shard_samples))
             return 0
-        whole = int(self._due // SAMPLES_PER_SHARD) * SAMPLES_PER_SHARD
+        whole = int(self._due // self._shard_samples) * self._shard_samples
         self._due -= whole
         return whole
 
@@ -76,7 +77,7 @@ async def grow(
         Failed: another one submits to the dataset since.
         Unreachable: a server is away at the end. The dataset still runs.
     """
-    pace = Pace(rate_per_s, asyncio.get_running_loop().time())
+    pace = Pace(rate_per_s, asyncio.get_running_loop().time(), samples_per_shard(spec))
     while True:
         try:
             await _submit_until(stop, settings, pool, spec, pace, on_tick)
@@ -135,7 +136,8 @@ async def _submit_until(
                 return  # somebody has ended it
             waiting = publisher.samples - dataset.decided
             held_back = waiting > max(LEAST_BACKLOG_SAMPLES, round(BACKLOG_S * pace.rate_per_s))
-            await _submit(publisher, pace.due(asyncio.get_running_loop().time(), held_back=held_back))
+            due = pace.due(asyncio.get_running_loop().time(), held_back=held_back)
+            await publisher.publish(due // samples_per_shard(spec))
             on_tick(Tick(submitted=publisher.samples, backlog=waiting, held_back=held_back))
             await _wait(stop)
 
@@ -149,11 +151,6 @@ async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
 
 async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:
     return await find_dataset(pool, spec.dataset_id, version=SUBMITTED_VERSION)
-
-
-async def _submit(publisher: ShardPublisher, samples: int) -> None:
-    if samples:
-        await publisher.publish(samples // SAMPLES_PER_SHARD)
 
 
 async def _wait(stop: asyncio.Event) -> None:

@@ -16,14 +16,16 @@ from schemas import Capture, DatasetSpec, GenerationShard, SchemaError, decode, 
 LIMITING = ("max.message.bytes", "segment.bytes")
 """Settings of a topic that a record, in a batch of its own, must not exceed."""
 LOWEST_RATE_HZ = 1_000
+MAX_SAMPLE_IQ = 16 * 1024 * 1024
+"""Complex samples of all recordings of one transmission: those of 64 receivers at the limit of frames, 64 MiB."""
 
 
 async def check_publishable(settings: Settings, spec: DatasetSpec) -> None:
-    """Checks that the topics exist and accept the dataset's shards and frames.
+    """Checks that the topics exist and accept the dataset's shards and frames, if it publishes frames.
 
     Raises:
-        UserError: a frame or a shard is larger than its topic takes, or the emission wider than what is recorded; says
-            what fits.
+        UserError: a frame or a shard is larger than its topic takes, a sample too large for a worker's memory, or the
+            emission wider than what is recorded; says what fits.
         Unreachable: no broker, or it has none of our topics.
     """
     from producer.emission import require_bandwidth  # brings the producer's kernels
@@ -32,13 +34,17 @@ async def check_publishable(settings: Settings, spec: DatasetSpec) -> None:
         require_bandwidth(spec)
     except ValueError as error:
         raise UserError(f"dataset: {error}") from None
+    topics = [JOBS, FRAMES] if spec.publish == "frames" else [JOBS]
     async with admin_client(settings) as admin:
         existing = await admin.list_topics()
-        for topic in (JOBS, FRAMES):
+        for topic in topics:
             if topic not in existing:
                 raise Unreachable(f"Kafka at {settings.kafka_bootstrap} has no topic {topic}: run `iqstream init`.")
-        limits = {topic: _limit(config) for topic, config in (await topic_configs(admin, [JOBS, FRAMES])).items()}
-    check_frames(spec, limits[FRAMES])
+        limits = {topic: _limit(config) for topic, config in (await topic_configs(admin, topics)).items()}
+    if spec.publish == "frames":
+        check_frames(spec, limits[FRAMES])
+    else:
+        check_memory(spec)
     check_shards(spec, limits[JOBS])
 
 
@@ -63,6 +69,19 @@ def check_frames(spec: DatasetSpec, limit_bytes: int) -> None:
         f"capture: a recording of {capture.capture_ms} ms at {capture.sample_rate_hz:g} Hz ({spec.datatype}) is up to "
         f"{largest:,} bytes on {FRAMES}, which accepts at most {limit_bytes:,}. "
         + (f"What fits: {', or '.join(ways)}." if ways else f"Raise {' and '.join(LIMITING)} of {FRAMES}.")
+    )
+
+
+def check_memory(spec: DatasetSpec) -> None:
+    """Raises UserError where the recordings of a sample, whose frames no topic limits, are too much for a worker."""
+    recordings, capture = len(spec.receivers), spec.capture
+    if recordings * capture.samples <= MAX_SAMPLE_IQ:
+        return
+    shorter_ms = int(MAX_SAMPLE_IQ // recordings / capture.sample_rate_hz * 1000)
+    raise UserError(
+        f"capture: {recordings} recordings of {capture.capture_ms} ms at {capture.sample_rate_hz:g} Hz are "
+        f"{recordings * capture.samples:,} samples of IQ, and a worker holds at most {MAX_SAMPLE_IQ:,} of one "
+        f"transmission. What fits: capture_ms of at most {shorter_ms} at this rate"
     )
 
 

@@ -16,7 +16,7 @@ def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
     recording = spec.capture.samples
     recordings = spec.samples * len(spec.receivers)
     objects = min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE
-    frames = recordings * recording * WIRE_BYTES_PER_SAMPLE
+    frames = recordings * recording * WIRE_BYTES_PER_SAMPLE if spec.publish == "frames" else 0
     if settings is not None:
         retained = settings.partitions * (settings.frames_retention_bytes + settings.frames_segment_bytes)
         frames = min(frames, retained)

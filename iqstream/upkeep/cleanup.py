@@ -142,12 +142,14 @@ def old_datasets(datasets: Iterable[Dataset], older_than: timedelta | None, now:
 def needs(topic: str, dataset: Dataset) -> bool:
     """Whether a dataset still needs its records of a topic.
 
-    Jobs: while it is being made. Frames: likewise, and recordings as long as the dataset is there, since nobody can
-    make them again. Features: as long as it is there, since training reads them from the topic.
+    Jobs: while it is being made. Frames: likewise, unless it publishes none; and recordings as long as the dataset is
+    there, since nobody can make them again. Features: as long as it is there, since training reads them from the topic.
     """
     if dataset.status == "deleted":
         return False
-    return dataset.status in OPEN or topic == FEATURES or (topic == FRAMES and dataset.recorded)
+    if topic == FRAMES:
+        return dataset.recorded or (dataset.status in OPEN and dataset.spec.publish == "frames")
+    return dataset.status in OPEN or topic == FEATURES
 
 
 def bound(ends: Ends, position: int | None, first_needed: int | None) -> int:

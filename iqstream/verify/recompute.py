@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.catalogue.stored import COLUMNS, StoredOutcome, StoredRow
 from schemas import DatasetSpec, IQFrame, Lineage, SampleKey
 from sink.join import JoinedSample

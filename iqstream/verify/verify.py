@@ -236,4 +236,4 @@ class _Found:
 def _made_again(synthesised: int) -> str:
     if not synthesised:
         return ""
-    return f"{synthesised} frames had expired and were synthesised again by {GENERATOR_VERSION}"
+    return f"{synthesised} recordings, of which Kafka has no frames, were synthesised again by {GENERATOR_VERSION}"

@@ -17,8 +17,8 @@ class Progress(Readable):
     """Samples; fewer than requested while a submission goes on, and for as long as a dataset grows."""
     generated: int
     """Samples."""
-    extracted: int
-    """Samples, too: recordings over receivers."""
+    extracted: int | None
+    """Samples, too: recordings over receivers. None where no extractor is on the way."""
     obstacles: tuple[str, ...] = ()
     """What keeps it from getting on, a sentence each."""
 
@@ -38,7 +38,7 @@ class Progress(Readable):
         """The stages that still have something to do for the dataset."""
         left = {
             "producer": self.generated < self.submitted,
-            "extractor": self.extracted < self.submitted,
+            "extractor": self.extracted is not None and self.extracted < self.submitted,
             "sink": not self.finished,
         }
         return () if self.finished else tuple(stage for stage, waits in left.items() if waits)

@@ -14,7 +14,7 @@ from iqstream.runtime.backlog import group_positions, unread_offsets
 from iqstream.runtime.kafka import admin_client, started_reader
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
-from iqstream.shards import SAMPLES_PER_SHARD, SUBMISSION_PLACE, SUBMITTED_VERSION, submission_group, submitted
+from iqstream.shards import SUBMISSION_PLACE, SUBMITTED_VERSION, samples_per_shard, submission_group, submitted
 from iqstream.watch.event import Progress
 from iqstream.watch.obstacles import obstacles
 from iqstream.watch.withheld import WithheldRecords
@@ -51,8 +51,10 @@ class ProgressReader:
 def reckon(dataset: Dataset, submitted: int, unread_shards: int, unread_frames: int) -> Progress:
     """What the backlogs say of a dataset, never less than what is decided."""
     submitted = max(dataset.decided, submitted)
-    generated = max(dataset.decided, submitted - unread_shards * SAMPLES_PER_SHARD)
-    extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))
+    generated = max(dataset.decided, submitted - unread_shards * samples_per_shard(dataset.spec))
+    extracted = None
+    if dataset.spec.publish == "frames":
+        extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))
     return Progress(dataset=dataset, submitted=submitted, generated=generated, extracted=extracted)
 
 

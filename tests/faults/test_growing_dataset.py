@@ -16,7 +16,7 @@ import pytest
 from iqstream.bench.servers import bench_servers
 from iqstream.bench.stages import environment_of
 from iqstream.initialise import initialise
-from iqstream.shards import SAMPLES_PER_SHARD, published_samples
+from iqstream.shards import published_samples, samples_per_shard
 from iqstream.watch.progress import progress_reader
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submitted_shards, wait_for_dataset
 
@@ -76,7 +76,7 @@ class Grower:
 
     async def assert_every_shard_once(self, samples):
         counts = await submitted_shards(self.settings, self.spec)
-        assert counts == Counter(range(0, samples, SAMPLES_PER_SHARD))
+        assert counts == Counter(range(0, samples, samples_per_shard(self.spec)))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from schemas import FEATURE_NAMES, STATISTICS
 
 MARK_VARIABLE = "REPLAY_TEST_DEATH_MARK"

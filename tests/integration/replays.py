@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka.admin import RecordsToDelete
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.replays import Replay, begin_replay, replayable
 from iqstream.dataset.feature_records import feature_records

@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from extractor.service import feature_record
+from extractor.record import feature_record
 from iqstream.plot.truth import recording_errors
 from iqstream.submit.spec import make_spec
 from producer.synthesize import synthesize_sample

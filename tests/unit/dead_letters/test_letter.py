@@ -23,9 +23,9 @@ SHARD = (("schema", b"generation_shard"), ("dataset_version", b"2"), ("samples",
 FRAME = (("schema", b"iq_frame"), ("dataset_version", b"2"), ("generation", b"0"), ("rx_id", b"torino"))
 
 
-def letter(stage, key, headers, value=b"bytes"):
+def letter(stage, key, headers, value=b"bytes", **failed):
     record = ConsumerRecord("iq.frames", 3, 128, 0, 0, key, value, None, 0, 0, headers)
-    sent = dead_letter(record, topic_id=TOPIC_ID, stage=stage, error=ValueError("what was wrong"))
+    sent = dead_letter(record, topic_id=TOPIC_ID, stage=stage, error=ValueError("what was wrong"), **failed)
     return read_letter(sent.value, sent.headers, NOW)
 
 
@@ -38,6 +38,12 @@ def test_what_a_stage_keeps_is_read_back():
 def test_a_frames_letter_is_about_its_sample_and_a_shards_about_all_of_its_samples():
     assert letter("extractor", f"{ID}:7".encode(), FRAME).samples() == (SampleKey(ID, 2, 7),)
     assert letter("producer", f"{ID}:7".encode(), SHARD).samples() == tuple(SampleKey(ID, 2, i) for i in (7, 8, 9))
+
+
+def test_a_letter_of_a_shard_that_failed_in_part_is_about_the_samples_that_failed():
+    read = letter("producer", f"{ID}:7".encode(), SHARD, failed_samples=[7, 9])
+    assert read.samples() == (SampleKey(ID, 2, 7), SampleKey(ID, 2, 9))
+    assert read.headers == SHARD
 
 
 @given(

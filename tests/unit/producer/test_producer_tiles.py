@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 import sink.__main__
+from extractor.record import feature_record
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.topics import JOBS
+from iqstream.runtime.transactions import SamplesFailed
 from iqstream.submit.spec import read_terrain
-from producer.service import ShardToFrames
+from producer.shard_records import ShardRecords
 from producer.synthesize import synthesize_sample
 from producer.terrain import height_m
 from producer.tile_directory import BadTile, TileDirectory, read_posts, tiles_around, tiles_in
@@ -137,15 +140,17 @@ def test_producers_and_savers_work_over_the_tiles_of_their_setting(directory, mo
     """The shard's frames, and those that the sink makes again when they have expired, are the same."""
     spec = variant(terrain=read_terrain(directory, ITALY_NORTH_WEST))
     shard = GenerationShard(spec=spec, first_idx=3, count=1)
-    record = SimpleNamespace(value=encode(shard))
-    sent = ShardToFrames(set(), tiles_in(str(directory))).apply(record)
+    record = SimpleNamespace(topic=JOBS, partition=0, offset=0, value=encode(shard))
+    sent = ShardRecords(set(), tiles_in(str(directory)), feature_record).apply(record)
     given = {}
     monkeypatch.setattr(sink.__main__, "serve", lambda worker, synthesize: given.update(synthesize=synthesize))
     sink.__main__.serve_with_synthesis(SimpleNamespace(settings=SimpleNamespace(terrain_dir=str(directory))))
     again = given["synthesize"](spec, 3)
     assert [one.value for one in sent] == [encode(frame) for frame in again.frames]
-    with pytest.raises(MissingTile, match="no tiles are given here"):
-        ShardToFrames(set(), tiles_in("")).apply(record)
+    with pytest.raises(SamplesFailed) as failed:
+        ShardRecords(set(), tiles_in(""), feature_record).apply(record)
+    assert isinstance(failed.value.errors[3], MissingTile)
+    assert "no tiles are given here" in str(failed.value.errors[3])
 
 
 def test_generate_refuses_a_directory_without_the_receivers_tiles(directory, tmp_path):

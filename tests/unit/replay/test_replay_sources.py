@@ -68,3 +68,11 @@ async def test_a_plan_tells_kept_frames_from_expired_ones_by_the_topics_start():
     assert (plan.frames_kept, plan.frames_expired, plan.missing) == (2, 4, [])
     plan = await make_plan(ledger, dataset(recorded=True), SampleRanges((range(2),)), ends)
     assert [index for index, _reason in plan.missing] == [0, 1]
+
+
+async def test_a_plan_makes_again_what_was_never_published_whatever_stands_at_the_shards_offset():
+    places = {rx_id: place | {"topic": "iq.jobs"} for rx_id, place in lineage(1, 2, 3).items()}
+    ledger = Ledger(msgspec.json.encode(places).decode())
+    ends = {TopicPartition("iq.frames", 0): Ends(log_start=0, end=90, high_watermark=90)}
+    plan = await make_plan(ledger, dataset(), SampleRanges((range(2),)), ends)
+    assert (plan.frames_kept, plan.frames_expired, plan.missing) == (0, 6, [])

@@ -9,6 +9,7 @@ from iqstream.runtime import shell as shell_module
 from iqstream.runtime.errors import Failed, NoPosition
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.shell import StageShell
+from tests.fake_consumer import record as log_record
 
 PARTITION = TopicPartition("input", 0)
 
@@ -92,3 +93,87 @@ async def test_a_revoked_owner_whose_cancellation_is_swallowed_does_not_go_on_be
     assert len(begun) == 2
     await shell.on_partitions_revoked({PARTITION})
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+class Log:
+    """A partition of a log; what is fetched while it is paused is none."""
+
+    def __init__(self, records):
+        self._records, self._paused, self.looked = list(records), True, asyncio.Event()
+
+    def pause(self, *_partitions):
+        self._paused = True
+
+    def resume(self, *_partitions):
+        self._paused = False
+
+    def seek(self, _partition, _offset):
+        pass
+
+    async def getmany(self, partition, *, timeout_ms, max_records=None):
+        await asyncio.sleep(0)
+        if self._paused or not self._records:
+            self.looked.set()
+            await asyncio.sleep(0.001)
+            return {}
+        found, self._records = self._records[:max_records], self._records[max_records:]
+        return {partition: found}
+
+
+class Handling:
+    """An owner that notes what it handles."""
+
+    def __init__(self, handled):
+        self.handled = handled
+
+    async def take_over(self):
+        return 0
+
+    async def handle(self, records):
+        self.handled += [one.offset for one in records]
+
+    async def idle(self, _next_offset):
+        pass
+
+    async def close(self):
+        pass
+
+
+class Gate:
+    """Holds some offsets until it is opened."""
+
+    def __init__(self, held):
+        self.held = held
+
+    def holds(self, record):
+        return record.offset in self.held
+
+
+async def test_a_gate_holds_the_record_that_it_means_and_lets_those_before_it_pass_in_order():
+    handled, gate, log = [], Gate({2}), Log(log_record(PARTITION, offset) for offset in range(4))
+    shell = StageShell(
+        consumer=log, topic="input", own=lambda _partition: Handling(handled), batch_records=1,
+        metrics=Metrics("test"), gate=gate,
+    )  # fmt: skip
+    await shell.on_partitions_assigned({PARTITION})
+    async with asyncio.timeout(20):
+        await log.looked.wait()
+        assert handled == [0, 1]
+        gate.held = set()
+        while len(handled) < 4:
+            await asyncio.sleep(0.001)
+    assert handled == [0, 1, 2, 3]
+    await shell.on_partitions_revoked({PARTITION})
+
+
+async def test_a_record_that_waits_at_the_gate_of_a_revoked_partition_is_not_handled():
+    handled, log = [], Log([log_record(PARTITION, 0)])
+    shell = StageShell(
+        consumer=log, topic="input", own=lambda _partition: Handling(handled), batch_records=1,
+        metrics=Metrics("test"), gate=Gate({0}),
+    )  # fmt: skip
+    await shell.on_partitions_assigned({PARTITION})
+    async with asyncio.timeout(20):
+        await log.looked.wait()
+        await shell.on_partitions_revoked({PARTITION})
+    assert handled == []

@@ -14,7 +14,7 @@ from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.topics import DEAD_LETTERS
-from iqstream.runtime.transactions import BatchRefused, PartitionMemory, TransactionalTransform
+from iqstream.runtime.transactions import BatchRefused, PartitionMemory, SamplesFailed, TransactionalTransform
 from tests.fake_consumer import record
 
 PLACE = TopicPartition("in", 3)
@@ -227,3 +227,19 @@ async def test_an_idle_partition_moves_past_markers_and_never_back(own, said):
 async def test_letting_go_commits_and_aborts_nothing(own, said):
     await own().close()
     assert said == ["let go"]
+
+
+async def test_samples_that_failed_are_kept_with_the_record_and_the_others_are_sent(own, said):
+    owner = own()
+    sent = [OutgoingRecord(topic="out", key=b"k", value=value, headers=()) for value in (b"whole", b"failure")]
+
+    class Partly(Doubling):
+        def apply(self, record):
+            raise SamplesFailed(sent, {4: ValueError("no land")}, every=record.value == b"none")
+
+    owner._transform = Partly()
+    results = owner._compute(batch(b"some", b"none"))
+    assert [dict(result.records[0].headers).get("failed_samples") for result in results] == [b"4", None]
+    assert [str(result.invalid) for result in results] == ["None", "no land"]
+    await owner.handle(batch(b"some"))
+    assert said == ["begin", DEAD_LETTERS, "out whole", "out failure", "position 6", "commit"]

@@ -22,6 +22,7 @@ IDENTITY = {
     "name": "another",
     "samples": 7,
     "iq_samples": 1,
+    "publish": "features",
 }
 OTHER_WORDS = {
     "either": "upper",

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import click
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -66,6 +67,8 @@ def test_old_is_what_has_been_finished_for_longer_in_every_version():
 def test_a_dataset_needs_what_nobody_can_make_again(status, recorded, topics):
     one = dataset(status=status, recorded=recorded)
     assert {topic for topic in (JOBS, FRAMES, FEATURES) if needs(topic, one)} == topics
+    features_only = replace(one, spec=msgspec.structs.replace(one.spec, publish="features"))
+    assert recorded or {topic for topic in (JOBS, FRAMES, FEATURES) if needs(topic, features_only)} == topics - {FRAMES}
 
 
 OFFSETS = st.integers(0, 1_000)

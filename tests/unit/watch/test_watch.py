@@ -1,8 +1,10 @@
 """What a watcher is shown: rates, times to go, and progress that never runs backwards past what is decided."""
 
 import io
+from dataclasses import replace
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.submit.spec import make_spec
 from iqstream.watch.event import require_success
 from iqstream.watch.progress import reckon
-from iqstream.watch.speed import SpeedMeter
+from iqstream.watch.speed import Speed, SpeedMeter
 from iqstream.watch.watch import OBSTACLE_AFTER_S, OUTAGE_ALLOWED_S, Lasting, Outages
 
 
@@ -54,6 +56,17 @@ def test_a_dataset_that_grows_is_counted_by_what_is_submitted_and_has_no_time_to
     )
     whole = reckon(dataset(requested=100, accepted=50), 100, 0, 0)
     assert counts_line(whole, rate.speed()).endswith("5.0 samples/s  10 s to go")
+
+
+def test_no_extractor_is_waited_for_or_shown_where_features_alone_are_published():
+    made = dataset(accepted=3)
+    made = replace(made, spec=msgspec.structs.replace(made.spec, publish="features"))
+    progress = reckon(made, 100, 2, 5000)
+    assert (progress.generated, progress.extracted) == (84, None)
+    assert progress.waiting_stages == ("producer", "sink")
+    shown = io.StringIO()
+    LineDisplay(Console(file=shown)).show(progress, Speed(per_second=None, overall_per_second=None))
+    assert shown.getvalue().startswith("Test: generated 84, decided 3 of 100; IQ saved 0; accepted 3")
 
 
 def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():

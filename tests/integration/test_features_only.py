@@ -1,0 +1,143 @@
+"""Features without frames on real servers: the rows of the other way, with no extractor and nothing on `iq.frames`."""
+
+import json
+from functools import partial
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from iqstream.catalogue.datasets import find_dataset
+from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.reach import object_store, postgres_pool
+from iqstream.runtime.errors import UserError
+from iqstream.runtime.kafka import reader_consumer
+from iqstream.runtime.topics import FRAMES, JOBS
+from iqstream.verify.verify import Verifier
+from producer.synthesize import synthesize_sample
+from sink.frames import FrameReader
+from tests.integration.pipeline import (
+    Pipeline,
+    digest,
+    is_complete,
+    small_spec,
+    stored_objects,
+    submit_dataset,
+    wait_for_dataset,
+)
+from tests.integration.replays import damage, ends_of, fetch, replay, stored
+
+pytestmark = pytest.mark.stack
+SAMPLES = 40
+IDS = {"recording_session_id", "dataset_id"}
+TIMES = {"created_at", "decided_at", "iq_saved_at"}
+
+small = partial(small_spec, SAMPLES, iq_samples=6)
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings, tmp_path_factory):
+    with Pipeline(settings, tmp_path_factory.mktemp("stages") / "stages.log").running("producer", "sink") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+async def made(settings, pipeline):
+    """A complete dataset of features alone, and how `iq.frames` grew meanwhile; no extractor was there."""
+    spec, before = small(publish="features"), await ends_of(settings, FRAMES)
+    await submit_dataset(settings, spec)
+    await wait_for_dataset(settings, spec, is_complete)
+    return spec, before, await ends_of(settings, FRAMES)
+
+
+async def tables(settings, spec):
+    """Rows and outcomes without ids and times, and the lineages that were in them."""
+    lineages, kept = [], []
+    for table in ("measurement_features", "sample_outcomes"):
+        query = f"SELECT * FROM heimdall.{table} WHERE dataset_id = $1 ORDER BY sample_idx"
+        for row in await fetch(settings, query, UUID(spec.dataset_id)):
+            values = {name: value for name, value in row.items() if name not in IDS | TIMES}
+            if table == "measurement_features":
+                values["extraction_metadata"] = json.loads(values["extraction_metadata"])
+                lineages.append(values["extraction_metadata"].pop("lineage"))
+            else:
+                lineages.append(json.loads(values.pop("lineage")))
+            kept.append(values)
+    return kept, lineages
+
+
+async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(settings, pipeline, made):
+    spec, before, after = made
+    assert before == after
+    by_frames = small()
+    await submit_dataset(settings, by_frames)
+    pipeline.start("extractor")
+    try:
+        await wait_for_dataset(settings, by_frames, is_complete)
+    finally:
+        pipeline.stop("extractor")
+    rows, lineages = await tables(settings, spec)
+    rows_by_frames, lineages_by_frames = await tables(settings, by_frames)
+    assert rows == rows_by_frames
+    assert len(rows) > SAMPLES
+    assert {place["topic"] for lineage in lineages for place in lineage.values()} == {JOBS}
+    assert {place["topic"] for lineage in lineages_by_frames for place in lineage.values()} == {FRAMES}
+    crc32s = [
+        [{rx: place["crc32"] for rx, place in one.items()} for one in both] for both in (lineages, lineages_by_frames)
+    ]
+    assert crc32s[0] == crc32s[1]
+    assert await digest(settings, spec) == await digest(settings, by_frames)
+
+
+async def test_the_iq_of_the_first_accepted_samples_is_stored_bit_for_bit(settings, made):
+    spec, *_ = made
+    found = await stored_objects(settings, spec)
+    assert len(found) == spec.iq_samples * len(spec.receivers)
+    for name, iq in found.items():
+        index, rx_file = name.split("/")[-2:]
+        frames = {f"{frame.receiver.rx_id}.npy": frame for frame in synthesize_sample(spec, int(index)).frames}
+        np.testing.assert_array_equal(iq, frames[rx_file].samples())
+
+
+async def test_it_is_verified_and_replayed_from_its_spec_alone(settings, made):
+    spec, *_ = made
+    undamaged = await stored(settings, spec)
+    assert await damage(settings, spec)
+    replayed = await replay(settings, spec)
+    assert (replayed.result.counts["frames_read"], replayed.result.missing) == (0, [])
+    assert replayed.result.counts["frames_synthesized"] == SAMPLES * len(spec.receivers)
+    assert await stored(settings, spec) == undamaged
+    store = object_store(settings)
+    try:
+        async with postgres_pool(settings) as pool, FrameReader(lambda: reader_consumer(settings)) as frames:
+            verifier = Verifier(
+                pool=pool, store=store, frames=frames, synthesize=synthesize_sample,
+                dataset=await find_dataset(pool, spec.dataset_id),
+            )  # fmt: skip
+            checks = [check async for check in verifier.checks(SAMPLES)]
+    finally:
+        store.close()
+    assert [problem for check in checks for problem in check.problems] == []
+    assert checks[-1].checked == SAMPLES
+
+
+async def test_kill_9_of_a_producer_and_a_sink_worker_changes_nothing(settings, pipeline, made):
+    undisturbed, *_ = made
+    disturbed = small(publish="features")
+    await submit_dataset(settings, disturbed)
+    for number, stage in enumerate(("producer", "sink")):
+        decided = (number + 1) * SAMPLES // 4
+        await wait_for_dataset(
+            settings, disturbed, lambda row, n=decided: row["accepted"] + row["rejected"] + row["failed"] >= n
+        )
+        pipeline.kill_worker(stage)
+    await wait_for_dataset(settings, disturbed, is_complete)
+    assert await digest(settings, disturbed) == await digest(settings, undisturbed)
+
+
+async def test_real_recordings_cannot_be_published_as_features(settings):
+    spec = small_spec(1, publish="features")
+    async with postgres_pool(settings) as pool:
+        with pytest.raises(UserError, match="publish: real recordings"):
+            await create_dataset(pool, spec, recorded=True)
+        assert await pool.fetchval("SELECT count(*) FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)) == 0
