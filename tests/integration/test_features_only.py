@@ -1,5 +1,6 @@
 """Features without frames on real servers: the rows of the other way, with no extractor and nothing on `iq.frames`."""
 
+import asyncio
 import json
 from functools import partial
 from uuid import UUID
@@ -42,12 +43,17 @@ def pipeline(settings, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-async def made(settings, pipeline):
-    """A complete dataset of features alone, and how `iq.frames` grew meanwhile; no extractor was there."""
-    spec, before = small(publish="features"), await ends_of(settings, FRAMES)
-    await submit_dataset(settings, spec)
-    await wait_for_dataset(settings, spec, is_complete)
-    return spec, before, await ends_of(settings, FRAMES)
+def made(settings, pipeline):
+    """A complete dataset of features alone, and the ends of `iq.frames` before and after; no extractor was there."""
+    spec = small(publish="features")
+
+    async def make():
+        before = await ends_of(settings, FRAMES)
+        await submit_dataset(settings, spec)
+        await wait_for_dataset(settings, spec, is_complete)
+        return before, await ends_of(settings, FRAMES)
+
+    return spec, *asyncio.run(make())
 
 
 async def tables(settings, spec):
