@@ -23,9 +23,8 @@ def main() -> None:
     arguments = parser.parse_args()
     with iqstream.connect() as client:
         client.plot(arguments.dataset, arguments.folder / "dataset.png")
-        sample = client.plot_iq(
-            arguments.dataset, arguments.sample, arguments.folder / f"sample-{arguments.sample}.png"
-        )
+        client.plot_iq(arguments.dataset, arguments.sample, arguments.folder / f"sample-{arguments.sample}.png")
+        sample = client.iq(arguments.dataset, arguments.sample)
     for rx_id, frame in sample.frames.items():
         power_dbm = 10 * np.log10(np.mean(np.abs(frame.samples()) ** 2))
         source = "synthesised again" if rx_id in sample.synthesized else "from Kafka"

@@ -7,9 +7,6 @@ import click
 from iqstream.cli.console import say
 from iqstream.cli.datasets import name_argument, version_option
 from iqstream.cli.door import with_client
-from iqstream.client.asynchronous import AsyncClient
-from iqstream.runtime.errors import Failed
-from iqstream.runtime.new_files import require_new
 from schemas.dataset import MAX_SAMPLES
 
 force_option = click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -27,18 +24,8 @@ def plot(dataset: str, version: int | None, output: Path | None, force: bool) ->
 
     What has expired in Kafka is drawn from the rows of accepted samples, as far as they have it; errors need records.
     """
-
-    async def draw(client: AsyncClient) -> None:
-        found = await client.dataset(dataset, version=version)
-        path = output or Path(f"dataset-{found.dataset.id}.png")
-        require_new(path, force=force)
-        await client.plot(found.dataset.id, path, version=found.dataset.version)
-        say(f"{path}: {found.dataset.name!r}, version {found.dataset.version}")
-
-    try:
-        with_client(draw)
-    except OSError as error:
-        raise Failed(f"the picture cannot be written: {error}") from None
+    path = with_client(lambda client: client.plot(dataset, output, version=version, force=force))
+    say(f"{path}: drawn")
 
 
 @click.group(epilog="Example: iqstream iq show 'Test IQ Generation' 17")
@@ -59,16 +46,5 @@ def show(dataset: str, sample: int, version: int | None, output: Path | None, fo
 
     Recordings that Kafka has dropped are synthesised again and proved to be the same by their CRC-32.
     """
-
-    async def draw(client: AsyncClient) -> None:
-        found = await client.dataset(dataset, version=version)
-        path = output or Path(f"iq-{found.dataset.id}-{sample}.png")
-        require_new(path, force=force)
-        shown = await client.plot_iq(found.dataset.id, sample, path, version=found.dataset.version)
-        again = f", {len(shown.synthesized)} of them synthesised again" if shown.synthesized else ""
-        say(f"{path}: sample {sample} of {found.dataset.name!r}, {len(shown.frames)} recordings{again}")
-
-    try:
-        with_client(draw)
-    except OSError as error:
-        raise Failed(f"the picture cannot be written: {error}") from None
+    path = with_client(lambda client: client.plot_iq(dataset, sample, output, version=version, force=force))
+    say(f"{path}: drawn")

@@ -27,12 +27,11 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.client.calls import ignore, log
 from iqstream.client.dead_letters import DeadLetterCalls
 from iqstream.client.lag import LagCalls
+from iqstream.client.recordings import RecordingCalls
 from iqstream.client.replays import ReplayCalls
 from iqstream.client.results import DatasetReport, Resumed, Submission
 from iqstream.client.stored import StoredCalls
 from iqstream.client.upkeep import UpkeepCalls
-from iqstream.dataset.iq_source import open_iq_source
-from iqstream.dataset.sample_iq import SampleIQ, sample_iq
 from iqstream.dataset_figures import dataset_figures
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import UserError
@@ -73,7 +72,7 @@ def aconnect(
     return AsyncClient(settings, tell=tell)
 
 
-class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, LagCalls, UpkeepCalls):
+class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, LagCalls, UpkeepCalls):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
 
     async def __aenter__(self) -> Self:
@@ -292,66 +291,6 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, LagCalls, UpkeepCal
             found = await find_dataset(pool, name_or_id)
             await describe_dataset(pool, found, description)
             return found
-
-    async def iq(self, name_or_id: str, sample_idx: int, *, version: int | None = None) -> SampleIQ:
-        """Returns the recordings of a sample: out of Kafka, or synthesised again and proved to be the same.
-
-        Args:
-            name_or_id: which dataset.
-            sample_idx: which sample, accepted or rejected.
-            version: of the dataset; if not given, the newest that is whole.
-
-        Raises:
-            UserError: there is no such dataset or sample, or it has no recordings.
-            Failed: a recording has expired and cannot be made again.
-            Unreachable: a server does not answer.
-        """
-        async with postgres_pool(self.settings) as pool, open_iq_source(self.settings) as source:
-            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
-            return await sample_iq(pool, source, found, sample_idx)
-
-    async def plot(self, name_or_id: str, path: Path | str, *, version: int | None = None) -> Dataset:
-        """Draws a dataset on one page, a PNG: the map with links, a recording, errors against truth. Returns it.
-
-        Args:
-            name_or_id: which dataset.
-            path: the file; one that is there is replaced.
-            version: of the dataset; if not given, the newest that is whole.
-
-        Raises:
-            UserError: there is none, or several have that name.
-            Unreachable: a server does not answer.
-            OSError: the file cannot be written.
-        """
-        from iqstream.plot.page import read_page  # brings matplotlib
-        from iqstream.plot.picture import save_picture
-
-        async with postgres_pool(self.settings) as pool:
-            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
-        page = await read_page(self.settings, found)
-        await asyncio.to_thread(save_picture, page, Path(path))
-        return found
-
-    async def plot_iq(
-        self, name_or_id: str, sample_idx: int, path: Path | str, *, version: int | None = None
-    ) -> SampleIQ:
-        """Draws the recordings of a sample, a PNG: waveform and spectrogram per receiver. Returns them.
-
-        Args:
-            name_or_id: which dataset.
-            sample_idx: which sample.
-            path: the file; one that is there is replaced.
-            version: of the dataset; if not given, the newest that is whole.
-
-        Raises:
-            UserError, Failed, Unreachable: as `iq`.
-            OSError: the file cannot be written.
-        """
-        from iqstream.plot.recordings_picture import recordings_page, save_recordings_picture  # brings matplotlib
-
-        found = await self.iq(name_or_id, sample_idx, version=version)
-        await asyncio.to_thread(save_recordings_picture, recordings_page(found), Path(path))
-        return found
 
     async def watch(self, name_or_id: str, *, version: int | None = None) -> AsyncGenerator[WatchEvent, None]:
         """Iterates readings of a dataset's progress, twice a second, until nothing more of it will come.

@@ -93,6 +93,7 @@ class Client:
     rename = _call(AsyncClient.rename)
     describe = _call(AsyncClient.describe)
     iq = _call(AsyncClient.iq)
+    export_iq = _call(AsyncClient.export_iq)
     plot = _call(AsyncClient.plot)
     plot_iq = _call(AsyncClient.plot_iq)
     watch = _iteration(AsyncClient.watch)

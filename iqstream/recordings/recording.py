@@ -76,6 +76,8 @@ class Recording:
     """Whether the mean of the samples is the device's (direct conversion, unsigned bytes) and to be removed."""
     storage: Storage
     provenance: Provenance
+    scale: float | None = None
+    """sqrt(mW) per unit of the components, where the file says so; `dbm_at_full_scale` follows from it."""
 
     @property
     def datatype(self) -> str:

@@ -1,6 +1,7 @@
 """SigMF recordings: a pair of files, an archive, or a collection of pairs."""
 
 import hashlib
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -203,15 +204,18 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
         raise BadRecording(where, place, "holds no samples")
     source: TimeSource = "none" if all(at is None for at, _ in times) else given.time_source or "ntp"
     name = parse_name(Path(data.meta_name).name.removesuffix(META)).rx_name
+    scale = facts.scale if given.dbm_at_full_scale is None else None
+    dbm_at_full_scale = given.dbm_at_full_scale if scale is None else 20 * math.log10(scale * datatype.full_scale)
     for frequency_hz, segments in by_frequency.items():
         yield Recording(
-            rx_name=given.rx_name or name,
+            rx_name=given.rx_name or (printable(facts.rx_id) if facts.rx_id else name),
             sample_rate_hz=rate_hz,
             center_frequency_hz=frequency_hz,
             segments=tuple(segments),
             time_source=source,
             position=given.position or _position(where, facts.geolocation, captures),
-            dbm_at_full_scale=given.dbm_at_full_scale,
+            dbm_at_full_scale=dbm_at_full_scale,
+            scale=scale,
             dc_of_device=(datatype.zero > 0) if given.dc_of_device is None else given.dc_of_device,
             storage=storage,
             provenance=Provenance(

@@ -45,6 +45,9 @@ class Global(msgspec.Struct, frozen=True):
     recorder: str = msgspec.field(name="core:recorder", default="")
     extensions: list[Extension] | dict[str, str] = msgspec.field(name="core:extensions", default_factory=list)
     """A mapping before SigMF 1.0."""
+    scale: Annotated[float, Meta(ge=1e-30, le=1e30)] | None = msgspec.field(name="iqstream:scale", default=None)
+    """sqrt(mW) per unit of the components, as our exports say."""
+    rx_id: str | None = msgspec.field(name="iqstream:rx_id", default=None)
 
 
 class Capture(msgspec.Struct, frozen=True):

@@ -31,15 +31,15 @@ def as_recorded(window: Window) -> WireSamples:
     """
     recording = window.recording
     kind = recording.storage.datatype
-    amplitude = _amplitude(recording)
+    scale = recording.scale or _amplitude(recording) / kind.full_scale
     if kind.name in ("cu8", "ci8"):
         raw = window.read_raw().view(np.uint8) ^ (0x80 if kind.name == "cu8" else 0)
-        return WireSamples(datatype="ci8", scale=amplitude / 128, iq=raw.tobytes())
+        return WireSamples(datatype="ci8", scale=scale, iq=raw.tobytes())
     if kind.name in ("ci16_le", "ci16_be"):
-        return WireSamples(datatype="ci16_le", scale=amplitude / 32768, iq=window.read_raw().astype("<i2").tobytes())
+        return WireSamples(datatype="ci16_le", scale=scale, iq=window.read_raw().astype("<i2").tobytes())
     iq = window.read()
     if recording.dbm_at_full_scale is not None:
-        iq = (iq * amplitude).astype(np.complex64)
+        iq = (iq * (scale * kind.full_scale)).astype(np.complex64)
     return WireSamples(datatype="cf32_le", scale=1.0, iq=iq.astype("<c8").tobytes())
 
 

@@ -29,6 +29,7 @@ from iqstream.runtime.topics import FRAMES
 from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+from tests.sigmf_rules import faults_in
 
 pytestmark = pytest.mark.stack
 SAMPLES = 60
@@ -200,6 +201,23 @@ def read_export(path):
     return [{name: column[at] for name, column in columns.items()} for at in range(len(values))], metadata
 
 
+def test_the_example_exports_iq_that_gives_the_stored_values_again(run, example, tmp_path, spec, stored):
+    accepted = sorted(stored)[:2]
+    chosen = ",".join(map(str, accepted))
+    for options in ((), ("--integers",)):
+        told = json.loads(example("export_iq.py", spec.name, chosen, str(tmp_path / "sigmf"), "--json", *options))
+        assert told["recordings"] == 2 * len(spec.receivers)
+        assert told["values_compared"] == told["values_equal"] == told["recordings"] * 72
+        assert faults_in(tmp_path / "sigmf") == []
+    asked = ("datasets", "export", spec.dataset_id, "--iq", "--format", "npy", "--output", "arrays", "--json")
+    ended = run(*asked, "--samples", chosen)
+    assert json.loads(ended.stdout)["recordings"] == 2 * len(spec.receivers), ended.stderr
+    assert len(list((tmp_path / "arrays").glob("*.npy"))) == 2 * len(spec.receivers)
+    for words, said in ((asked, b"which samples"), ((*asked, "--samples", "9-3"), b"ends before it begins")):
+        refused = run(*words)
+        assert (refused.returncode, said in refused.stderr) == (2, True), refused.stderr
+
+
 def test_iq_is_that_of_the_frames_and_once_they_have_expired_that_of_synthesis(settings, spec, stored):
     """Nothing of it need be stored. Last of the tests that read frames."""
     asyncio.run(forget_frames(settings, partitions=[0]))
@@ -230,7 +248,7 @@ def test_pictures_are_drawn_and_a_file_that_is_there_stays(run, example, tmp_pat
     told = example("look_at_a_dataset.py", spec.name, str(rejected), str(tmp_path))
     assert [line.split()[0] for line in told.splitlines()] == sorted(receiver.rx_id for receiver in spec.receivers)
     drawn = run("iq", "show", spec.name, str(accepted), "--output", "iq.png")
-    assert f"sample {accepted} of".encode() in drawn.stdout, drawn.stderr
+    assert drawn.stdout == b"iq.png: drawn\n", drawn.stderr
     for name in ("dataset.png", f"sample-{rejected}.png", "iq.png"):
         assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
     refused = run("datasets", "plot", spec.dataset_id, "--output", "iq.png")
