@@ -12,6 +12,7 @@ from iqstream.catalogue.iq_saves import (
     claim_iq_save,
     end_long_wait,
     forget_iq_save,
+    give_up_iq_save,
     mark_iq_saved,
     postpone_iq_save,
 )
@@ -31,6 +32,8 @@ POLL_EVERY_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 300.0
 RETRY_OUTAGE_S = 1.0
+GIVE_UP_AFTER_ATTEMPTS = 5
+"""At a sample's recordings, over 15 s: another saver, of another release or with the tiles, may have them meanwhile."""
 
 
 class Saver:
@@ -67,7 +70,7 @@ class Saver:
         """Saves one chosen sample that no other saver works on; False if there is none, or a server is away.
 
         What goes wrong with a sample's IQ is noted beside it and tried again: later and later, unless a
-        server was away.
+        server was away. Recordings that can be had in no way are given up, and waited for no longer.
         """
         removed: SampleKey | None = None
         completed: Completed | None = None
@@ -79,15 +82,15 @@ class Saver:
             key, attempts = claimed.sample, claimed.attempts
             # 2. Fetch or make the recordings, and write them under the names that are theirs.
             try:
-                await self._store_objects(_recorded_sample(claimed))
-            except (IQUnavailable, msgspec.DecodeError) as error:
-                await _postpone(connection, key, error, _later_s(attempts))
-                return True
+                lost = await self._try_to_store(claimed)
             except (IqstreamError, KafkaError, TimeoutError, OSError) as error:
-                await _postpone(connection, key, error, RETRY_OUTAGE_S)
+                await _postpone(connection, key, error, RETRY_OUTAGE_S, counts=False)
                 return False  # the next sample would fare no better
-            # 3. Only now is it saved; the last one completes the dataset. From here on the dataset is locked, and
-            #    everybody waits for us: frozen now, we lose the transaction as soon as any frozen worker does.
+            if lost is not None and attempts + 1 < GIVE_UP_AFTER_ATTEMPTS:
+                await _postpone(connection, key, lost, _later_s(attempts))
+                return True
+            # 3. Only now is it saved, or given up; the last one completes the dataset. From here on the dataset is
+            #    locked, and everybody waits: frozen now, we lose the transaction as soon as any frozen worker does.
             await end_long_wait(connection)
             if await _deleted_meanwhile(connection, key):
                 await forget_iq_save(connection, key)
@@ -95,7 +98,7 @@ class Saver:
             else:
                 try:
                     async with connection.transaction():
-                        await mark_iq_saved(connection, key)
+                        await _note_end(connection, key, lost)
                         completed = await complete_if_done(connection, key.dataset)
                 except Exception as error:
                     if not is_refusal(error):
@@ -106,6 +109,14 @@ class Saver:
         if completed is not None:
             announce(completed)
         return True
+
+    async def _try_to_store(self, claimed: ClaimedSave) -> Exception | None:
+        """Why the sample's recordings cannot be had; None once their objects are written."""
+        try:
+            await self._store_objects(_recorded_sample(claimed))
+        except (IQUnavailable, msgspec.DecodeError) as error:
+            return error
+        return None
 
     async def _store_objects(self, sample: RecordedSample) -> None:
         recordings = await find_recordings(self._frames, self._synthesize, sample)
@@ -129,6 +140,11 @@ def announce(completed: Completed) -> None:
         completed.iq_samples_saved,
         extra={"dataset": completed.dataset.dataset_id, "dataset_name": completed.name},
     )
+    if completed.iq_samples_lost:
+        log.warning(
+            "the IQ of %d samples cannot be had: `iqstream datasets show %s` says why",
+            completed.iq_samples_lost, completed.dataset.dataset_id,
+        )  # fmt: skip
 
 
 def _recorded_sample(claimed: ClaimedSave) -> RecordedSample:
@@ -144,11 +160,26 @@ def _later_s(attempts: int) -> float:
     return min(RETRY_FIRST_S * 2.0 ** min(attempts, 16), RETRY_MOST_S)
 
 
-async def _postpone(connection: Connection, key: SampleKey, error: Exception, seconds: float) -> None:
-    reason = f"{type(error).__name__}: {error}"
+async def _postpone(
+    connection: Connection, key: SampleKey, error: Exception, seconds: float, *, counts: bool = True
+) -> None:
     log.warning("IQ of sample %d of dataset %s is not saved, next try in %.0f s: %s",
-                key.sample_idx, key.dataset_id, seconds, reason)  # fmt: skip
-    await postpone_iq_save(connection, key, storable(reason[:2000]), timedelta(seconds=seconds))
+                key.sample_idx, key.dataset_id, seconds, _reason(error))  # fmt: skip
+    await postpone_iq_save(connection, key, _reason(error), timedelta(seconds=seconds), counts=counts)
+
+
+async def _note_end(connection: Connection, key: SampleKey, lost: Exception | None) -> None:
+    """The sample's IQ is saved, or lost and why."""
+    if lost is None:
+        await mark_iq_saved(connection, key)
+        return
+    log.warning("IQ of sample %d of dataset %s cannot be had, and is given up: %s",
+                key.sample_idx, key.dataset_id, _reason(lost))  # fmt: skip
+    await give_up_iq_save(connection, key, _reason(lost))
+
+
+def _reason(error: Exception) -> str:
+    return storable(f"{type(error).__name__}: {error}"[:2000])
 
 
 async def _deleted_meanwhile(connection: Connection, sample: SampleKey) -> bool:

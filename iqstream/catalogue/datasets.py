@@ -23,7 +23,7 @@ OPEN: frozenset[Status] = frozenset({"submitting", "running"})
 """Samples of these are still to be decided, or their IQ to be saved."""
 SHOWN_RANGES = 6
 _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
-    iq_samples, iq_samples_saved, created_at, status_changed_at, completed_at, description"""
+    iq_samples, iq_samples_saved, iq_samples_lost, created_at, status_changed_at, completed_at, description"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -53,6 +53,8 @@ class Dataset(Readable):
     iq_samples: int
     """How many samples' IQ is wanted at most."""
     iq_samples_saved: int
+    iq_samples_lost: int = 0
+    """Samples whose IQ was to be stored and can be had in no way."""
     created_at: datetime
     status_changed_at: datetime
     completed_at: datetime | None

@@ -21,7 +21,7 @@ class ClaimedSave:
 
     sample: SampleKey
     attempts: int
-    """That went wrong so far."""
+    """To have its recordings that were in vain so far; those while a server was away do not count."""
     spec: str
     """The dataset's, as JSON: it may be unreadable."""
     recorded: bool
@@ -80,9 +80,24 @@ async def end_long_wait(connection: Connection) -> None:
     await connection.execute(QUERIES["end_long_wait"], str(postgres.IDLE_IN_TRANSACTION_MS))
 
 
-async def postpone_iq_save(connection: Connection, sample: SampleKey, reason: str, later: timedelta) -> None:
-    """Notes why it went wrong, and when to try again. `reason` must be what PostgreSQL takes as text."""
-    await connection.execute(QUERIES["postpone_iq_save"], *sample, reason, later)
+async def postpone_iq_save(
+    connection: Connection, sample: SampleKey, reason: str, later: timedelta, *, counts: bool
+) -> None:
+    """Notes why it went wrong, and when to try again.
+
+    Args:
+        connection: within a transaction.
+        sample: whose IQ is wanted.
+        reason: must be what PostgreSQL takes as text.
+        later: after which time.
+        counts: as an attempt; not while a server is away.
+    """
+    await connection.execute(QUERIES["postpone_iq_save"], *sample, reason, later, int(counts))
+
+
+async def give_up_iq_save(connection: Connection, sample: SampleKey, reason: str) -> None:
+    """Notes that a sample's IQ cannot be had, and why; nobody tries again. The dataset is locked."""
+    await connection.execute(QUERIES["give_up_iq_save"], *sample, reason)
 
 
 async def mark_iq_saved(connection: Connection, sample: SampleKey) -> None:
@@ -99,11 +114,21 @@ async def unsaved_iq(pool: Pool | Connection, dataset_id: str) -> Unsaved:
     """What went wrong with a dataset's IQ, all versions together. No transaction needed."""
     row = await pool.fetchrow(
         "SELECT count(*) AS samples, min(error) AS error FROM heimdall.iq_saves "
-        "WHERE dataset_id = $1 AND saved_at IS NULL AND error IS NOT NULL",
+        "WHERE dataset_id = $1 AND saved_at IS NULL AND given_up_at IS NULL AND error IS NOT NULL",
         UUID(dataset_id),
     )
     assert row is not None  # noqa: S101  # an aggregate gives a row
     return Unsaved(samples=row["samples"], error=row["error"])
+
+
+async def why_iq_is_lost(pool: Pool | Connection, dataset_id: str, version: int) -> str | None:
+    """Why the IQ of a version's samples cannot be had, of the first such sample; None where there is none."""
+    return await pool.fetchval(  # type: ignore[no-any-return]  # a column of text
+        "SELECT error FROM heimdall.iq_saves "
+        "WHERE dataset_id = $1 AND dataset_version = $2 AND given_up_at IS NOT NULL ORDER BY sample_idx LIMIT 1",
+        UUID(dataset_id),
+        version,
+    )
 
 
 async def samples_with_iq(pool: Pool | Connection, dataset_id: str) -> frozenset[int]:

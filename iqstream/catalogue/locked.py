@@ -46,6 +46,7 @@ class Completed:
     name: str
     accepted: int
     iq_samples_saved: int
+    iq_samples_lost: int
 
 
 async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) -> dict[DatasetKey, DatasetState]:
@@ -89,7 +90,7 @@ async def read_spec_text(connection: Connection, key: DatasetKey) -> str:
 
 
 async def complete_if_done(connection: Connection, dataset: DatasetKey) -> Completed | None:
-    """Marks a dataset complete if every sample is decided and all chosen IQ is stored; it is locked.
+    """Marks a dataset complete if every sample is decided and all chosen IQ is stored or lost; it is locked.
 
     Listeners are notified by the table's trigger. Not None once each time it becomes complete: again
     only after it was extended.
@@ -102,4 +103,5 @@ async def complete_if_done(connection: Connection, dataset: DatasetKey) -> Compl
         name=row["name"],
         accepted=row["accepted"],
         iq_samples_saved=row["iq_samples_saved"],
+        iq_samples_lost=row["iq_samples_lost"],
     )

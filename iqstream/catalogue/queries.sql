@@ -118,8 +118,8 @@ UPDATE heimdall.datasets SET iq_frontier = $3, iq_chosen = iq_chosen + $4 WHERE 
 -- name: complete_dataset
 UPDATE heimdall.datasets SET status = 'complete', status_changed_at = now(), completed_at = now()
 WHERE id = $1 AND version = $2 AND status IN ('submitting', 'running')
-  AND accepted + rejected + failed = requested AND iq_samples_saved = iq_chosen
-RETURNING name, accepted, iq_samples_saved;
+  AND accepted + rejected + failed = requested AND iq_samples_saved + iq_samples_lost = iq_chosen
+RETURNING name, accepted, iq_samples_saved, iq_samples_lost;
 
 -- name: allow_long_wait
 SELECT set_config('idle_in_transaction_session_timeout', '2min', true);
@@ -132,13 +132,13 @@ SELECT s.dataset_id::text, s.dataset_version, s.sample_idx, s.attempts, o.lineag
 FROM heimdall.iq_saves s
 JOIN heimdall.datasets d ON (d.id, d.version) = (s.dataset_id, s.dataset_version)
 JOIN heimdall.sample_outcomes o USING (dataset_id, dataset_version, sample_idx)
-WHERE s.saved_at IS NULL AND s.retry_at <= now() AND d.status IN ('submitting', 'running')
+WHERE s.saved_at IS NULL AND s.given_up_at IS NULL AND s.retry_at <= now() AND d.status IN ('submitting', 'running')
 ORDER BY s.dataset_id, s.dataset_version, s.sample_idx
 LIMIT 1
 FOR UPDATE OF s SKIP LOCKED;
 
 -- name: postpone_iq_save
-UPDATE heimdall.iq_saves SET attempts = attempts + 1, error = $4, retry_at = now() + $5::interval
+UPDATE heimdall.iq_saves SET attempts = attempts + $6, error = $4, retry_at = now() + $5::interval
 WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx = $3;
 
 -- name: mark_iq_saved
@@ -153,6 +153,15 @@ WITH saved AS (
 )
 UPDATE heimdall.datasets d SET iq_samples_saved = iq_samples_saved + 1 FROM saved
 WHERE (d.id, d.version) = (saved.dataset_id, saved.dataset_version);
+
+-- name: give_up_iq_save
+WITH given_up AS (
+    UPDATE heimdall.iq_saves SET given_up_at = now(), attempts = attempts + 1, error = $4
+    WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx = $3 AND saved_at IS NULL AND given_up_at IS NULL
+    RETURNING dataset_id, dataset_version
+)
+UPDATE heimdall.datasets d SET iq_samples_lost = iq_samples_lost + 1 FROM given_up
+WHERE (d.id, d.version) = (given_up.dataset_id, given_up.dataset_version);
 
 -- name: forget_iq_save
 DELETE FROM heimdall.iq_saves WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx = $3;

@@ -11,8 +11,8 @@ _SINK = (
     "SELECT ON heimdall.datasets, heimdall.sample_outcomes, heimdall.measurement_features, heimdall.iq_saves",
     "SELECT ON heimdall.stream_offsets, heimdall.dead_letters",
     # counters, the choice of IQ and completion: not what was asked for
-    "UPDATE (accepted, rejected, failed, iq_frontier, iq_chosen, iq_samples_saved) ON heimdall.datasets",
-    "UPDATE (status, status_changed_at, completed_at) ON heimdall.datasets",
+    "UPDATE (accepted, rejected, failed, iq_frontier, iq_chosen) ON heimdall.datasets",
+    "UPDATE (iq_samples_saved, iq_samples_lost, status, status_changed_at, completed_at) ON heimdall.datasets",
     "INSERT, UPDATE ON heimdall.sample_outcomes",
     "INSERT, UPDATE, DELETE ON heimdall.measurement_features, heimdall.iq_saves",
     # positions move; they are made and deleted by `iqstream init` and by people

@@ -84,6 +84,7 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
         more = {
             "outcomes": report.outcomes,
             "failures": report.failures,
+            "iq_lost": report.iq_lost,
             "versions": [one.version for one in versions],
             "figures": report.figures,
         }
@@ -99,6 +100,8 @@ def show(dataset: str, version: int | None, as_json: bool) -> None:  # noqa: FBT
     if report.failures:
         print_whole(Console(), failures_table(report.failures))
     print_whole(Console(), figures_table(report.figures))
+    if report.iq_lost:
+        say(f"The IQ of {found.iq_samples_lost} samples cannot be had: {report.iq_lost}")
     say(*msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode().split("\n"))
 
 

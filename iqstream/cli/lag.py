@@ -72,7 +72,7 @@ Examples:
     "pages",
     multiple=True,
     metavar="URL",
-    help="With --advise: metrics of an extractor or a sink that has worked, to measure its CPU by.",
+    help="With --advise: metrics of a worker that has worked, to measure its CPU by.",
 )
 @click.option(
     "--scaler",
@@ -97,8 +97,8 @@ def lag(
     """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
 
     Without --group: the producer on iq.jobs, the extractor on iq.frames and the sink on iq.features. --group and
-    --topic may be given several times. With --advise, --group is the extractor's or the
-    sink's. The backlog ends at the last stable offset; what is in open transactions
+    --topic may be given several times. With --advise, --group is that of a
+    stage. The backlog ends at the last stable offset; what is in open transactions
     is shown beside it. Transaction markers and aborted records are no backlog where nothing else is left.
 
     Exit code by the worst status (not with --watch or --serve): 0 OK; 1 WARN, lag never fell, or a high retention

@@ -25,6 +25,8 @@ def counts_table(dataset: Dataset, outcomes: Sequence[OutcomeCount]) -> Table:
             if count.outcome == outcome:
                 table.add_row(f"  {count.reason}", str(count.samples))
     table.add_row("IQ samples saved", str(dataset.iq_samples_saved))
+    if dataset.iq_samples_lost:
+        table.add_row("IQ samples lost", str(dataset.iq_samples_lost))
     return table
 
 

@@ -36,7 +36,11 @@ def outcome_line(progress: Progress) -> str:
         return f"{dataset.name}: {dataset.status} at {progress.dataset.decided} of {dataset.requested} samples"
     if dataset.failed == dataset.requested:
         return f"{dataset.name}: complete, but all {dataset.requested} samples failed"
-    return f"Generation complete: {dataset.accepted} samples, {dataset.iq_samples_saved} IQ samples saved to MinIO"
+    lost = f"; the IQ of {dataset.iq_samples_lost} cannot be had: `iqstream datasets show {dataset.id}` says why"
+    return (
+        f"Generation complete: {dataset.accepted} samples, {dataset.iq_samples_saved} IQ samples saved to MinIO"
+        f"{lost if dataset.iq_samples_lost else ''}"
+    )
 
 
 def counts_line(progress: Progress, speed: Speed) -> str:

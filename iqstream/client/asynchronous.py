@@ -21,6 +21,7 @@ from iqstream.catalogue.datasets import (
     version_under_way,
 )
 from iqstream.catalogue.failures import failure_counts
+from iqstream.catalogue.iq_saves import why_iq_is_lost
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
@@ -111,6 +112,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
                 outcomes=Rows(await outcome_counts_by_reason(pool, found.id, found.version)),
                 failures=Rows(await failure_counts(pool, found.id, found.version)),
                 figures=await dataset_figures(pool, found),
+                iq_lost=await why_iq_is_lost(pool, found.id, found.version),
             )
 
     async def cancel(self, name_or_id: str, *, version: int | None = None) -> Dataset:

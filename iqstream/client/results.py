@@ -26,6 +26,8 @@ class DatasetReport(Readable):
     outcomes: Rows[OutcomeCount]
     failures: Rows[FailureCount]
     figures: DatasetFigures
+    iq_lost: str | None = None
+    """Why IQ that was to be stored cannot be had; None where none is lost."""
 
     @property
     def held(self) -> str:

@@ -10,6 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from iqstream.runtime.readable import Readable
 from iqstream.runtime.stages import EXTRACTOR, STAGES, Stage
+from iqstream.runtime.topics import FEATURES, FRAMES
 
 UTILISATION = 0.8
 """Share of its time that a worker is to be busy: the rest catches up after a restart."""
@@ -17,8 +18,10 @@ CLOSE_WITHIN_S = 30
 """Autoscaling adds a worker when those there would take longer than this to read the backlog."""
 
 
-ADVISED_STAGES = tuple(stage for stage in STAGES.values() if stage.reads == "recordings")
-"""Their input is a record for each recording, so that what one costs can be told."""
+ADVISED_STAGES = tuple(STAGES.values())
+"""Their metrics tell what a recording costs."""
+_RECORDINGS = (FRAMES, FEATURES)
+"""Topics of which a record is a recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,8 @@ class Cost:
     seconds: float
     source: str
     """What it was measured from, in words."""
+    recordings_per_record: float = 1.0
+    """Of the stage's input: those of a shard's samples, of the producer's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -56,8 +61,13 @@ class Advice(Readable):
 
     @property
     def lag_threshold(self) -> int:
-        """Recordings of backlog per worker: what one reads in half a minute."""
+        """Recordings of backlog per worker: what one does in half a minute."""
         return max(1, round(CLOSE_WITHIN_S / self.cost.seconds))
+
+    @property
+    def lag_threshold_records(self) -> int:
+        """The same in records of the input, which is what lag is counted in."""
+        return max(1, round(CLOSE_WITHIN_S / (self.cost.seconds * self.cost.recordings_per_record)))
 
     @property
     def enough_partitions(self) -> bool:
@@ -87,7 +97,10 @@ class WorkerFigures:
     stage: str
     busy_cpu_s: float
     """CPU time of its process, all threads, with a batch in hand."""
+    records: float
+    """Of its input."""
     recordings: float
+    """That it has made of shards, or read."""
 
 
 def worker_figures(page: str) -> WorkerFigures | None:
@@ -96,7 +109,7 @@ def worker_figures(page: str) -> WorkerFigures | None:
     Raises:
         ValueError: it is no page of metrics.
     """
-    stage, cpu_s, idle_s, recordings = None, None, 0.0, 0.0
+    stage, cpu_s, idle_s, records, made = None, None, 0.0, 0.0, 0.0
     for family in text_string_to_metric_families(page):
         for sample in family.samples:
             if sample.name == "process_cpu_seconds_total":
@@ -104,19 +117,28 @@ def worker_figures(page: str) -> WorkerFigures | None:
             elif sample.name == "iqstream_idle_cpu_seconds_total":
                 idle_s = sample.value
             elif sample.name == "iqstream_records_total" and sample.labels.get("result") == "done":
-                stage, recordings = sample.labels.get("stage"), sample.value
-    if stage is None or cpu_s is None or not all(map(math.isfinite, (cpu_s, idle_s, recordings))):
+                stage, records = sample.labels.get("stage"), sample.value
+            elif sample.name == "iqstream_emitted_records_total" and sample.labels.get("topic") in _RECORDINGS:
+                made += sample.value
+    if stage is None or cpu_s is None or not all(map(math.isfinite, (cpu_s, idle_s, records, made))):
         return None
-    return WorkerFigures(stage=stage, busy_cpu_s=max(0.0, cpu_s - idle_s), recordings=recordings)
+    reads_shards = stage in STAGES and STAGES[stage].reads == "shards"
+    recordings = made if reads_shards else records
+    return WorkerFigures(stage=stage, busy_cpu_s=max(0.0, cpu_s - idle_s), records=records, recordings=recordings)
 
 
 def cost_by_metrics(workers: Sequence[WorkerFigures], stage: Stage = EXTRACTOR) -> Cost | None:
     """CPU time of a stage's processes over recordings; None where they have done nothing yet."""
     of_stage = [worker for worker in workers if worker.stage == stage.name]
     busy_s, recordings = sum(w.busy_cpu_s for w in of_stage), sum(w.recordings for w in of_stage)
-    if not recordings or not busy_s:
+    records = sum(w.records for w in of_stage)
+    if not recordings or not records or not busy_s:
         return None
-    return Cost(seconds=busy_s / recordings, source=f"process CPU of {recordings:.0f} recordings")
+    return Cost(
+        seconds=busy_s / recordings,
+        source=f"process CPU of {recordings:.0f} recordings",
+        recordings_per_record=recordings / records,
+    )
 
 
 def advice_comment(advice: Advice) -> str:
@@ -128,6 +150,8 @@ def advice_comment(advice: Advice) -> str:
         f"{advice.workers} {stage} {hold} {rate} at {UTILISATION:.0%} load.",
         f"A recording costs {advice.cost.seconds * 1000:.2f} ms of a worker: {advice.cost.source}.",
     ]
+    if advice.cost.recordings_per_record != 1:
+        lines.append(f"A record of {advice.stage.topic} is {advice.cost.recordings_per_record:.3g} recordings.")
     if not advice.enough_partitions:
         lines.append(
             f"{advice.stage.topic} has {advice.partitions} partitions: more workers than that have nothing to read. "
@@ -150,6 +174,7 @@ def advice_document(advice: Advice, scaler: Mapping[str, object]) -> dict[str, o
         "partitions": advice.partitions,
         "enough_partitions": advice.enough_partitions,
         "lag_threshold_recordings": advice.lag_threshold,
+        "lag_threshold_records": advice.lag_threshold_records,
         "scaler": scaler,
     }
 
@@ -171,7 +196,7 @@ def keda_scaler(advice: Advice, bootstrap: str) -> Mapping[str, object]:
                         "bootstrapServers": bootstrap,
                         "consumerGroup": advice.stage.group,
                         "topic": advice.stage.topic,
-                        "lagThreshold": str(advice.lag_threshold),
+                        "lagThreshold": str(advice.lag_threshold_records),
                         "offsetResetPolicy": "earliest",
                     },
                 }
@@ -199,7 +224,7 @@ def hpa_scaler(advice: Advice) -> Mapping[str, object]:
                             "name": "kafka_consumergroup_group_topic_sum_lag",
                             "selector": {"matchLabels": {"group": advice.stage.group, "topic": advice.stage.topic}},
                         },
-                        "target": {"type": "AverageValue", "averageValue": str(advice.lag_threshold)},
+                        "target": {"type": "AverageValue", "averageValue": str(advice.lag_threshold_records)},
                     },
                 }
             ],

@@ -60,9 +60,9 @@ def advised_stages(groups: Sequence[str], measured: Sequence[str]) -> list[Stage
         UserError: another group, or nothing that was measured belongs to one that was asked for.
     """
     of_group = {stage.group: stage for stage in ADVISED_STAGES}
-    names = " and ".join(of_group)
+    names = ", ".join(of_group)
     if unknown := [group for group in groups if group not in of_group]:
-        raise UserError(f"group {unknown[0]}: advice is for {names}, whose input is a record a recording")
+        raise UserError(f"group {unknown[0]}: advice is for the stages' own groups, {names}")
     if groups:
         stages = [of_group[group] for group in dict.fromkeys(groups)]
         known = {stage.name for stage in stages}

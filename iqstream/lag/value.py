@@ -12,7 +12,7 @@ Precision: TypeAlias = Literal["exact", "at_most", "estimated"]
 UNITS_OF_TOPIC: Mapping[str, tuple[str, ...]] = {
     JOBS: ("samples", "recordings", "IQ-seconds", "bytes"),
     FRAMES: ("recordings", "IQ-seconds", "bytes", "samples"),
-    FEATURES: ("recordings", "samples", "bytes"),
+    FEATURES: ("recordings", "samples", "IQ-seconds", "bytes"),
 }
 """What one would count on our topics, the most natural first."""
 UNITS_OF_OTHERS = ("bytes",)

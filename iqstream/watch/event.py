@@ -26,7 +26,7 @@ class Progress(Readable):
     def iq_wanted(self) -> int:
         """Samples whose IQ will be stored, as far as can be known yet."""
         undecided = self.dataset.requested - self.dataset.decided
-        return min(self.dataset.iq_samples, self.dataset.accepted + undecided)
+        return min(self.dataset.iq_samples, self.dataset.accepted + undecided) - self.dataset.iq_samples_lost
 
     @property
     def finished(self) -> bool:

@@ -15,6 +15,7 @@ from aiokafka.admin import NewTopic, RecordsToDelete
 
 from iqstream.catalogue.dataset_status import delete_dataset, set_status
 from iqstream.catalogue.datasets import get_dataset
+from iqstream.catalogue.iq_saves import why_iq_is_lost
 from iqstream.catalogue.locked import lock_datasets
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.offsets import create_offsets
@@ -24,7 +25,9 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka import admin_client, reader_consumer
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.topics import JOBS
 from schemas import Lineage, encode, frame_crc32
+from sink import saver as saver_module
 from sink.frames import FrameReader
 from sink.objects import ObjectStore, object_name
 from sink.partition import SinkPartition
@@ -249,6 +252,34 @@ async def test_a_frame_that_cannot_be_proved_is_not_stored_and_says_why(settings
     assert "crc32" in row["error"]
     assert await saved_samples(store, spec) == ([], 0)
     assert (await get_dataset(pool, spec.dataset_id)).status == "running"
+
+
+async def test_iq_that_can_be_had_in_no_way_is_given_up_and_the_dataset_completes_and_says_so(
+    settings, pool, store, reader, frames_topic, monkeypatch, caplog
+):
+    """Another generator's sample beside one that can be made: nothing is on Kafka, as where no frames are published."""
+    monkeypatch.setattr(saver_module, "RETRY_FIRST_S", 0.01)
+    spec = await running(pool, samples=2, iq_samples=2)
+    places = {(idx, n): 0 for idx in range(2) for n in range(RECEIVERS)}
+    records = {i: [record_of(spec, JOBS, places, i, n) for n in range(RECEIVERS)] for i in range(2)}
+    await decide(pool, spec, records, range(2))
+
+    def another_generator(spec, idx):
+        if idx == 0:
+            raise ValueError("generator_version: the dataset was made by generator '9'")
+        return synthesize(spec, idx)
+
+    await drain(make_saver(pool, store, reader, another_generator), pool, spec)
+    assert await saved_samples(store, spec) == ([1], RECEIVERS)
+    dataset = await get_dataset(pool, spec.dataset_id)
+    assert (dataset.status, dataset.iq_samples_saved, dataset.iq_samples_lost) == ("complete", 1, 1)
+    reason = await why_iq_is_lost(pool, spec.dataset_id, 1)
+    assert "never published, and synthesis fails: generator_version" in reason
+    attempts = await pool.fetchval(
+        "SELECT max(attempts) FROM heimdall.iq_saves WHERE dataset_id = $1", UUID(spec.dataset_id)
+    )
+    assert attempts == saver_module.GIVE_UP_AFTER_ATTEMPTS
+    assert any(message.startswith("the IQ of 1 samples cannot be had") for message in caplog.messages)
 
 
 async def test_a_saver_that_holds_a_dataset_is_given_up_when_frozen_as_soon_as_any_other_transaction(

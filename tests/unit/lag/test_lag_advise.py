@@ -1,5 +1,6 @@
 """How many workers hold a rate, by what a recording costs them, and that the YAML is what Kubernetes reads."""
 
+import math
 import time
 
 import pytest
@@ -24,8 +25,7 @@ from iqstream.lag.advise import (
 from iqstream.lag.measure import advised_stages
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.metrics import Metrics
-from iqstream.runtime.stages import EXTRACTOR, SINK
-from iqstream.runtime.topics import PRODUCER_GROUP
+from iqstream.runtime.stages import EXTRACTOR, PRODUCER, SINK
 from tests.strategies import SEEDED
 
 COST = Cost(seconds=0.01, source="a measurement")
@@ -40,12 +40,14 @@ def test_the_extractors_hold_the_rate_and_one_less_would_not(rate, receivers, se
     assert found == 1 or load > (found - 1) * UTILISATION * (1 - 1e-12)
 
 
-def page(stage, *, cpu_s, idle_s=0.0, done=0, compute_s=0.0):
+def page(stage, *, cpu_s, idle_s=0.0, done=0, compute_s=0.0, emitted=()):
     """What a worker serves, with the process's CPU time as given."""
     metrics = Metrics(stage)
     metrics.put("iqstream_compute_seconds", compute_s)
     metrics.count("iqstream_records", done, result="done")
     metrics.count("iqstream_records", 50, result="skipped")
+    for topic, records in emitted:
+        metrics.count("iqstream_emitted_records", records, topic=topic)
     values = {"process_cpu_seconds_total": cpu_s, f'iqstream_idle_cpu_seconds_total{{stage="{stage}"}}': idle_s}
     lines = [line.rsplit(" ", 1) for line in generate_latest(metrics.registry).decode().splitlines()]
     return "".join(f"{name} {values.get(name, value)}\n" for name, value in lines)
@@ -61,6 +63,19 @@ def test_the_cost_is_the_processes_cpu_over_recordings_without_waiting_start_and
     figures = [worker_figures(one) for one in pages]
     assert cost_by_metrics(figures).seconds == pytest.approx((3.0 + 1.0) / 200)
     assert cost_by_metrics(figures, SINK).seconds == pytest.approx(0.1 / 200)
+
+
+@pytest.mark.parametrize(("topic", "recordings"), [("iq.frames", 14), ("iq.features", 56)])
+def test_a_producer_costs_by_the_recordings_that_it_makes_and_scales_by_the_shards_that_it_reads(topic, recordings):
+    emitted = ((topic, recordings * 100), ("iq.dead-letter", 9))
+    cost = cost_by_metrics([worker_figures(page("producer", cpu_s=7.0, done=100, emitted=emitted))], PRODUCER)
+    assert cost.seconds == pytest.approx(7.0 / (recordings * 100))
+    advice = advise(20.0, 7, cost, 12, PRODUCER)
+    shard_s = 0.07
+    assert advice.lag_threshold_records == round(30 / shard_s)
+    assert keda_scaler(advice, "k:1")["spec"]["triggers"][0]["metadata"]["lagThreshold"] == str(round(30 / shard_s))
+    assert advice.workers == math.ceil(20 * 7 / recordings * shard_s / UTILISATION)
+    assert f"A record of iq.jobs is {recordings} recordings." in advice_comment(advice)
 
 
 def test_what_a_process_uses_with_a_batch_in_hand_is_its_works_and_all_else_is_idle():
@@ -113,11 +128,10 @@ def test_more_extractors_than_partitions_are_advised_against():
 def test_the_groups_asked_for_choose_the_stages_else_the_pages_do_and_what_fits_neither_is_refused():
     assert advised_stages([SINK.group, EXTRACTOR.group], []) == [SINK, EXTRACTOR]
     assert advised_stages([], ["sink"]) == [SINK]
-    assert advised_stages([], ["sink", "extractor"]) == [EXTRACTOR, SINK]
+    assert advised_stages([], ["sink", "producer", "extractor"]) == [PRODUCER, EXTRACTOR, SINK]
     for groups, measured in (
-        ([PRODUCER_GROUP], []),
         (["theirs"], []),
-        ([], ["producer"]),
+        ([], ["theirs"]),
         ([SINK.group], ["extractor"]),
     ):
         with pytest.raises(UserError):
