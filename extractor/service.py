@@ -10,8 +10,9 @@ from aiokafka import ConsumerRecord
 from extractor.extract import measure_chunks
 from extractor.record import feature_record
 from iqstream.catalogue.withdrawn import WithdrawnDatasets
-from iqstream.runtime.kafka import member_consumer
+from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
 from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.retention_gate import sink_gate
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.stages import EXTRACTOR
 from iqstream.runtime.topic_watch import watch_topics
@@ -69,6 +70,8 @@ async def serve(worker: Worker) -> None:
     """Runs one extractor worker until it is told to stop."""
     settings = worker.settings
     async with AsyncExitStack() as resources:
+        admin = await resources.enter_async_context(admin_client(settings))
+        reader = await resources.enter_async_context(started_reader(settings))
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="extraction"))
         consumer = member_consumer(settings, group=EXTRACTOR.group, instance_id=worker.instance_id(EXTRACTOR.group))
@@ -87,5 +90,6 @@ async def serve(worker: Worker) -> None:
             batch_records=FRAMES_PER_TRANSACTION,
             metrics=worker.metrics,
             beside=lambda: watch_topics(settings, (FRAMES, *EXTRACTOR.outputs)),
+            gate=await resources.enter_async_context(sink_gate(settings, admin, reader, worker.metrics)),
         )
         await shell.run(worker.stop)

@@ -8,7 +8,7 @@ from aiokafka import ConsumerRecord
 
 from iqstream.catalogue.withdrawn import WithdrawnDatasets
 from iqstream.runtime.kafka import admin_client, member_consumer, started_reader
-from iqstream.runtime.retention_gate import RetentionGate
+from iqstream.runtime.retention_gate import RetentionGate, sink_gate
 from iqstream.runtime.shell import StageShell
 from iqstream.runtime.stages import EXTRACTOR, PRODUCER
 from iqstream.runtime.topic_watch import watch_topics
@@ -25,15 +25,19 @@ SHARDS_PER_TRANSACTION = 1
 """A shard is a few samples: 14 frames or 56 records of features by default, the size of a good transaction."""
 
 
-class FramesGate:
-    """Holds the shards whose frames have no room; what becomes features at once passes."""
+class ShardGate:
+    """Holds the shards for whose frames there is no room; what becomes features at once passes, while there is."""
 
-    def __init__(self, frames: RetentionGate, transform: ShardRecords) -> None:
+    def __init__(self, *, frames: RetentionGate, features: RetentionGate | None, transform: ShardRecords) -> None:
+        """`features`: None where that topic keeps everything."""
         self._frames = frames
+        self._features = features
         self._transform = transform
 
     def holds(self, record: ConsumerRecord) -> bool:
         """Whether a shard must wait."""
+        if self._features is not None and self._features.closed():
+            return True
         return self._frames.closed() and self._transform.makes_frames(record)
 
 
@@ -88,6 +92,10 @@ async def serve(worker: Worker, extract: Extract) -> None:
             batch_records=SHARDS_PER_TRANSACTION,
             metrics=metrics,
             beside=lambda: watch_topics(settings, (JOBS, *PRODUCER.outputs)),
-            gate=FramesGate(await resources.enter_async_context(gate.watching()), transform),
+            gate=ShardGate(
+                frames=await resources.enter_async_context(gate.watching()),
+                features=await resources.enter_async_context(sink_gate(settings, admin, reader, metrics)),
+                transform=transform,
+            ),
         )
         await shell.run(worker.stop)

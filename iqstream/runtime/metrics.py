@@ -86,12 +86,14 @@ METRICS: tuple[MetricSpec, ...] = (
     MetricSpec(
         name="iqstream_paused",
         kind="gauge",
-        meaning="1 while the worker waits for readers, so that retention drops nothing unread.",
+        labels=("topic",),
+        meaning="1 while what becomes records of the topic waits for its readers: retention is to drop nothing unread.",
     ),
     MetricSpec(
         name="iqstream_unread_share",
         kind="gauge",
-        meaning="Unread bytes of the fullest output partition over its retention.",
+        labels=("topic",),
+        meaning="Unread bytes of the topic's fullest partition over its retention.",
     ),
 )
 

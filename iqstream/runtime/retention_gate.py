@@ -5,7 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
-from aiokafka import AIOKafkaConsumer
+from aiokafka import AIOKafkaConsumer, ConsumerRecord
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
@@ -13,6 +13,9 @@ from iqstream.runtime.backlog import unread_offsets
 from iqstream.runtime.cluster_topics import topic_configs
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.setting_values import UNBOUNDED
+from iqstream.runtime.settings import Settings
+from iqstream.runtime.topics import FEATURE_RECORD_BYTES, FEATURES, SINK_GROUP
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +50,10 @@ class RetentionGate:
 
     def closed(self) -> bool:
         """True while readers must be waited for, by the broker's last answer."""
+        return self._closed
+
+    def holds(self, record: ConsumerRecord) -> bool:  # noqa: ARG002  # all that the stage reads becomes of this topic
+        """True while the record must wait."""
         return self._closed
 
     @contextlib.asynccontextmanager
@@ -102,7 +109,7 @@ class RetentionGate:
         return int(configs[self._topic]["retention.bytes"])
 
     def _judge(self, share: float) -> None:
-        self._metrics.put("iqstream_unread_share", share)
+        self._metrics.put("iqstream_unread_share", share, topic=self._topic)
         if not self._closed and share > CLOSE_ABOVE:
             self._closed = True
             log.warning(
@@ -112,4 +119,20 @@ class RetentionGate:
         elif self._closed and share <= OPEN_BELOW:
             self._closed = False
             log.info("readers of %s have caught up (%.0f%%): going on", self._topic, share * 100)
-        self._metrics.put("iqstream_paused", float(self._closed))
+        self._metrics.put("iqstream_paused", float(self._closed), topic=self._topic)
+
+
+def sink_gate(
+    settings: Settings, admin: AIOKafkaAdminClient, reader: AIOKafkaConsumer, metrics: Metrics
+) -> contextlib.AbstractAsyncContextManager[RetentionGate | None]:
+    """The gate before `iq.features`, while it is watched; none where everything is kept, so that nothing is lost."""
+    if settings.features_retention_bytes == UNBOUNDED:
+        return contextlib.nullcontext()
+    return RetentionGate(
+        admin=admin,
+        reader=reader,
+        topic=FEATURES,
+        group=SINK_GROUP,
+        record_bytes=FEATURE_RECORD_BYTES,
+        metrics=metrics,
+    ).watching()

@@ -35,6 +35,16 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     return parse
 
 
+UNBOUNDED = -1
+"""Kafka's word for a retention without a limit."""
+_PORTABLE_BYTES = whole_number(1024 * 1024, 2**63 - 1)
+
+
+def retention_bytes(text: str) -> int:
+    """Bytes of a topic's partition, as Kafka writes them: -1 keeps everything."""
+    return UNBOUNDED if text == str(UNBOUNDED) else _PORTABLE_BYTES(text)
+
+
 def share(text: str) -> float:
     """A number above 0 and up to 1."""
     try:

@@ -109,6 +109,10 @@ class Settings:
     frames_retention_bytes: Annotated[
         int, Setting("How much of `iq.frames` Kafka keeps, in bytes per partition", _PORTABLE_BYTES)
     ] = 512 * 1024 * 1024
+    features_retention_bytes: Annotated[
+        int,
+        Setting("How much of `iq.features` Kafka keeps, in bytes per partition; -1: everything", value.retention_bytes),
+    ] = value.UNBOUNDED
     frames_segment_bytes: Annotated[
         int,
         Setting(

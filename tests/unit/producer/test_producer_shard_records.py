@@ -10,7 +10,7 @@ from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from iqstream.runtime.transactions import SamplesFailed
 from producer import shard_records
-from producer.service import FramesGate
+from producer.service import ShardGate
 from producer.shard_records import ShardRecords
 from producer.synthesize import synthesize_sample
 from producer.tiles import NO_TILES
@@ -126,6 +126,9 @@ def test_a_backlog_of_frames_holds_those_shards_alone_that_become_frames(record,
             self._closed = closed
 
     work = transform(withdrawn={(variant().dataset_id, 2)})
-    assert FramesGate(Gate(closed=True), work).holds(record) is held
-    assert not FramesGate(Gate(closed=False), work).holds(record)
+    room, full = Gate(closed=False), Gate(closed=True)
+    assert ShardGate(frames=full, features=None, transform=work).holds(record) is held
+    assert ShardGate(frames=full, features=room, transform=work).holds(record) is held
+    assert ShardGate(frames=room, features=full, transform=work).holds(record)
+    assert not ShardGate(frames=room, features=room, transform=work).holds(record)
     assert {FRAMES} == {one.topic for one in transform().apply(received(variant(), count=1))}

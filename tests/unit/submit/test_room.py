@@ -1,5 +1,7 @@
 """How much disk a dataset is refused for."""
 
+from dataclasses import replace
+
 import msgspec
 
 from iqstream.runtime.settings import Settings
@@ -20,3 +22,11 @@ def test_a_growing_dataset_needs_room_for_an_hour_of_its_rate_and_not_for_the_mo
 
 def test_one_that_may_become_less_than_an_hour_of_its_rate_needs_room_for_that():
     assert first_hour(small_spec(100), 5.0).samples == 100
+
+
+def test_features_alone_need_no_room_for_frames_and_what_is_kept_of_them_is_bounded_by_a_setting():
+    frames = small_spec(100_000, iq_samples=0)
+    features = msgspec.structs.replace(frames, publish="features")
+    kept = replace(SETTINGS, features_retention_bytes=1024 * 1024)
+    assert needed_bytes(features) < needed_bytes(frames)
+    assert needed_bytes(features, SETTINGS) - needed_bytes(features, kept) > 10**9
