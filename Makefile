@@ -9,10 +9,10 @@ export UV_PYTHON_DOWNLOADS := never
 # Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-containers acceptance check audit docs fidelity clean
+.PHONY: help setup demo test test-fast test-torch2 test-containers acceptance check audit docs fidelity clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: .venv/.ready .venv/.warm ## virtual environment, locked dependencies, compiled kernels, server jars
 
@@ -27,6 +27,11 @@ test-fast: setup ## unit tests: no servers, under a minute
 
 test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/containers
+
+test-torch2: setup ## PyTorch 2 and its StatefulDataLoader, in .venv-torch2 (downloads 3 GB)
+	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-torch2 $(BIN)/uv sync --quiet --locked --python $(BIN)/python \
+	  --extra embedded --extra arrow --extra torch --group torch2
+	@.venv-torch2/bin/python -m pytest tests/integration/test_torch_dataset.py
 
 acceptance: setup ## the main job at full size: 1,000 samples, verified step by step; the longer fault tests
 	@$(BIN)/python -m pytest tests/acceptance tests/faults -m acceptance --timeout 3000
@@ -61,7 +66,7 @@ clean: ## stop the embedded servers of this folder and remove them, their data a
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv does not work; on Debian: apt install python3-venv"; exit 1; }
 	@echo "[setup] dependencies of uv.lock"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv sync --quiet --locked --inexact --all-extras
+	@$(BIN)/uv sync --quiet --locked --inexact --extra embedded --extra arrow
 	@touch $@
 
 .venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/*/*.py)

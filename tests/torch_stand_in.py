@@ -21,9 +21,12 @@ def install(monkeypatch):
     """Makes it importable as torch; the module of the stream over it."""
     torch, utils, data = ModuleType("torch"), ModuleType("torch.utils"), ModuleType("torch.utils.data")
     torch.bool, torch.from_dlpack, torch.utils, utils.data = np.bool_, lambda array: array, utils, data
-    torch.Tensor = np.ndarray
+    torch.Tensor, torch.stack, torch.tensor, torch.dtype = np.ndarray, np.stack, np.array, np.dtype
+    torch.float16, torch.float32, torch.float64 = np.float16, np.float32, np.float64
+    collating = ModuleType("torch.utils.data._utils.collate")
+    collating.default_collate_fn_map = {}
     data.IterableDataset, data.get_worker_info = object, lambda: Worker.info
-    for module in (torch, utils, data):
+    for module in (torch, utils, data, collating):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     name = "iqstream.dataset.torch"
     monkeypatch.delitem(sys.modules, name, raising=False)
