@@ -50,7 +50,7 @@ class IQStream(FeatureStream):
         """Emissions in their order, as many recordings at once as there are cores."""
         cores = len(os.sched_getaffinity(0))
         waiting: deque[_Waiting] = deque()
-        batches = self._batches
+        batches = 0
         async with open_iq_source(self._settings) as source, aclosing(read):
             try:
                 async for emission in read:

@@ -140,8 +140,6 @@ class FeatureStream:
         """The one that may go on."""
         self._batches = 0
         """Of the iteration, all workers' together where they share out batches."""
-        self._batches_before = 0
-        """That many came before the position, in the iteration that it is of."""
         self.left_out = Counter[str]()
         """What this reader has passed of the epoch without a sample coming of it: `unreadable` records and samples,
         `failed` and `incomplete` samples, samples `without dataset`."""
@@ -193,16 +191,6 @@ class FeatureStream:
         """Whether an iteration ends."""
         return self._end is not None
 
-    def turns_taken(self) -> int:
-        """How many batches of the iteration were passed, those of other workers too: with `state_dict` it tells where
-        one of several workers stands that take batches of even shares in turn.
-        """
-        return self._batches
-
-    def take_turns_after(self, batches: int) -> None:
-        """The next iteration takes its turns after so many batches."""
-        self._batches_before = whole_number("batches", batches)
-
     def sharded(self, index: int, count: int) -> FeatureStream:
         """A reader of the same stream, for share `index` of `count` of its partitions, at the same position."""
         reader = copy.copy(self)
@@ -232,7 +220,6 @@ class FeatureStream:
         self.epoch = whole_number("epoch", epoch)
         self._positions = {partition: position.rewound() for partition, position in self._positions.items()}
         self._loaded, self._through, self._iteration = False, False, None
-        self._batches_before = 0
         self.left_out = Counter()
 
     def snapshot(self) -> None:
@@ -294,7 +281,6 @@ class FeatureStream:
         self.epoch, self._positions = epochs.pop(), positions
         self._version = version
         self._loaded, self._through, self._iteration = bool(positions), False, None
-        self._batches_before = 0
 
     def _order(self) -> dict[str, Any]:
         """What the order of samples follows from, log apart; what is wanted of them may change between states."""
@@ -309,7 +295,7 @@ class FeatureStream:
         if self._through:
             self.begin_epoch(self.epoch + 1)
         self._check_same_for_all(fixed=bool(self._positions))
-        self._iteration, self._batches = object(), self._batches_before
+        self._iteration, self._batches = object(), 0
         return self._iteration
 
     def _check_same_for_all(self, *, fixed: bool) -> None:

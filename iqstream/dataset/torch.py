@@ -190,20 +190,20 @@ class TorchIteration:
 
     def state_dict(self) -> dict[str, Any]:
         """How far this process has given items out; for a loader that keeps the states of its workers."""
-        return {"stream": self._reader.state_dict(), "batches": self._reader.turns_taken()}
+        return self._reader.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on after what the process gave out that told this state, up to the end of its epoch.
 
         Raises:
-            UserError: it is no such state; else as `FeatureStream.load_state_dict`.
+            UserError: of several workers that share an even stream; else as `FeatureStream.load_state_dict`.
         """
-        try:
-            stream, batches = state["stream"], state["batches"]
-        except (KeyError, TypeError):
-            raise UserError("state: not one of a TorchFeatureStream's iteration") from None
-        self._reader.load_state_dict(stream)
-        self._reader.take_turns_after(batches)
+        if self._workers > 1 and self._reader.even:
+            raise UserError(
+                "state: several workers that share an even stream cannot go on from states of their own: "
+                "use num_workers=1, or the dataset's advance and state_dict"
+            )
+        self._reader.load_state_dict(state)
         self._if_through = "nothing"
         self._items = None
 
