@@ -267,7 +267,11 @@ def _tensor_or_list(values: Any) -> Any:  # noqa: ANN401  # whatever stands in m
 
 
 def _numpy_type(dtype: torch.dtype) -> type[np.floating[Any]]:
-    known = {torch.float16: np.float16, torch.float32: np.float32, torch.float64: np.float64}
+    known: dict[torch.dtype, type[np.floating[Any]]] = {
+        torch.float16: np.float16,
+        torch.float32: np.float32,
+        torch.float64: np.float64,
+    }
     if dtype not in known:
         raise UserError(f"dtype: {dtype} is none of torch.float16, torch.float32, torch.float64")
     return known[dtype]
