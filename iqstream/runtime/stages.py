@@ -39,7 +39,7 @@ PRODUCER = Stage(
     group=PRODUCER_GROUP,
     topic=JOBS,
     outputs=(FRAMES, FEATURES, DEAD_LETTERS),
-    work="Synthesises IQ: shards of iq.jobs become frames on iq.frames.",
+    work="Synthesises IQ: shards of iq.jobs become frames on iq.frames, or features on iq.features at once.",
     reads="shards",
 )
 EXTRACTOR = Stage(

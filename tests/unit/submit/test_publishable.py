@@ -7,7 +7,7 @@ import pytest
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.topics import FRAME_LIMIT_BYTES
-from iqstream.submit.publishable import check_frames, check_shards, frame_record_bytes
+from iqstream.submit.publishable import check_frames, check_memory, check_shards, frame_record_bytes
 from producer.frame_size import largest_frame_bytes
 from producer.synthesize import synthesize_sample
 from schemas import Capture, Impairments, Propagation, Scenario, Terrain, TerrainTile, encode
@@ -90,3 +90,17 @@ def test_a_terrain_of_more_tiles_than_a_shard_can_carry_is_refused_with_how_many
     check_shards(tiled(most), FRAME_LIMIT_BYTES)
     with pytest.raises(UserError):
         check_shards(tiled(most + 1), FRAME_LIMIT_BYTES)
+
+
+@pytest.mark.parametrize(("receivers", "rate_hz"), [(7, 200_000.0), (64, 200_000.0), (64, 123_456.7)])
+def test_without_frames_the_longest_recordings_that_are_named_fit_a_worker_and_no_longer_ones(receivers, rate_hz):
+    def long(capture_ms):
+        capture = Capture(sample_rate_hz=rate_hz, capture_ms=capture_ms)
+        return variant(publish="features", receivers=ring_of(receivers), capture=capture)
+
+    with pytest.raises(UserError, match="a worker holds at most") as refused:
+        check_memory(long(13_000))
+    most_ms = int(re.search(r"capture_ms of at most (\d+)", str(refused.value))[1])
+    check_memory(long(most_ms))
+    with pytest.raises(UserError):
+        check_memory(long(most_ms + 1))
