@@ -40,7 +40,7 @@ async def ensure_bucket(settings: Settings) -> bool:
 
     Raises:
         Unreachable: no object store there.
-        Failed: it refuses us.
+        Failed: it rejected the request.
     """
     store = object_store(settings)
     try:

@@ -18,7 +18,7 @@ from schemas import Capture, DatasetSpec, Impairments, Scenario
 
 
 def warm() -> None:
-    """Makes one short sample of either kind of waveform and extracts it, with kernels compiled anew.
+    """Makes one short sample of either kind of waveform and extracts it, with kernels freshly compiled.
 
     A compiled kernel does not notice a change of a function in another file that it calls: the cache goes first.
     """

@@ -147,7 +147,7 @@ def _entries(
         if not isinstance(key, str):
             raise Malformed(f"field name {reprlib.repr(key)} is not text")
         if key in fields:
-            raise Malformed(f"field {reprlib.repr(key)} stands twice")
+            raise Malformed(f"field {reprlib.repr(key)} appears twice")
         if key == "iq":
             if position != entries - 1:
                 raise Malformed("iq must be the last field")
@@ -163,7 +163,7 @@ def _unique(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     """A map within the message; a name that is duplicated would be ambiguous."""
     entries = dict(pairs)
     if len(entries) < len(pairs):
-        raise Malformed("a field within a field stands twice")
+        raise Malformed("a field within a field appears twice")
     return entries
 
 

@@ -181,7 +181,7 @@ def component_dtype(datatype: str) -> np.dtype[np.generic]:
     try:
         return np.dtype(_COMPONENT[datatype])
     except KeyError:
-        raise Malformed(f"datatype {datatype!r} is none of {', '.join(_COMPONENT)}") from None
+        raise Malformed(f"datatype {datatype!r} is not one of {', '.join(_COMPONENT)}") from None
 
 
 def frame_crc32(frame: IQFrame) -> int:

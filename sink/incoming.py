@@ -6,6 +6,7 @@ from aiokafka import ConsumerRecord
 
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.fetched import UnreadableRecord
+from iqstream.runtime.stages import SINK
 from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame, subject_of
 from sink.join import Observation
 
@@ -59,7 +60,7 @@ def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRan
         )
     if message.sample_idx not in samples:
         raise Misfit(
-            f"sample {message.sample_idx} is none of those that version {message.dataset_version} holds: {samples}"
+            f"sample {message.sample_idx} is not one of those that version {message.dataset_version} holds: {samples}"
         )
     if isinstance(message, FailureRecord):
         return
@@ -70,7 +71,7 @@ def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRan
 
 
 def _claimed_failure(source: ConsumerRecord, error: Exception) -> FailureRecord | None:
-    """None unless key and headers name a sample the way our stages do: a stranger's record is nobody's loss."""
+    """None unless key and headers name a sample the way our stages do: a record of another program costs no sample."""
     if subject_of(source).dataset_version is None:
         return None
-    return failure_of_frame(source, stage="sink", error=error)
+    return failure_of_frame(source, stage=SINK.name, error=error)

@@ -186,14 +186,16 @@ class ObjectStore:
                     f"object store at {self._endpoint} has no bucket {self._bucket}: run `iqstream init`, which makes "
                     "it, or set IQSTREAM_S3_BUCKET"
                 ) from None
-            raise Failed(f"object store at {self._endpoint} refuses: {error.code} {error.message}") from None
+            raise Failed(
+                f"object store at {self._endpoint} rejected the request: {error.code} {error.message}"
+            ) from None
         except (InvalidResponseError, UnicodeDecodeError):  # the client takes every answer for text
             raise UserError(
                 f"what answers at {self._endpoint} does not speak S3. "
                 "Check IQSTREAM_S3_ENDPOINT and IQSTREAM_S3_SECURE."
             ) from None
         except ServerError as error:
-            raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {error}") from None
+            raise Unreachable(f"object store at {self._endpoint} is not available now: {error}") from None
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None)
             if isinstance(reason, urllib3.exceptions.SSLError) and "EOF" not in str(reason):  # then it went away
@@ -202,7 +204,7 @@ class ObjectStore:
                     "Check IQSTREAM_S3_CAFILE, and IQSTREAM_S3_SECURE if it does not speak TLS."
                 ) from None
             if isinstance(reason, urllib3.exceptions.ResponseError):
-                raise Unreachable(f"object store at {self._endpoint} cannot serve us now: {reason}") from None
+                raise Unreachable(f"object store at {self._endpoint} is not available now: {reason}") from None
             raise Unreachable(
                 f"object store at {self._endpoint} does not answer ({type(error).__name__}). "
                 "Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT."

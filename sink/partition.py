@@ -48,6 +48,7 @@ from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
+from iqstream.runtime.stages import SINK
 from schemas import DatasetKey, DatasetSpec, MeasurementRow, SampleKey
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
 from sink.join import Join, JoinedSample, Observation, sample_of
@@ -287,7 +288,7 @@ class SinkPartition:
             if outcome.verdict == "accepted":
                 batch.rows[outcome.sample] = measurement_row(known.spec, known.content_sha256, outcome)
         except Exception as error:  # noqa: BLE001  # one bad sample must not stop a partition
-            outcome = next(refusals(joined, error))
+            outcome = next(refusals(joined, error, stage=SINK.name))
             batch.dead_letters += self._letters(joined.key, error)
         ledger.decide(outcome)
 

@@ -13,6 +13,7 @@ from iqstream.catalogue.locked import Completed, DatasetState, complete_if_done
 from iqstream.catalogue.postgres import Connection
 from iqstream.catalogue.refusals import is_refusal
 from iqstream.catalogue.rows import delete_rows, write_rows
+from iqstream.runtime.stages import SINK
 from schemas import DatasetKey, MeasurementRow, SampleKey
 from sink.iq_choice import choose
 from sink.ledger import Change, Ledger
@@ -59,7 +60,9 @@ async def store(
     except Exception as error:
         if not is_refusal(error):
             raise
-        log.warning("a batch is stored sample by sample, since one is refused: %s: %s", type(error).__name__, error)
+        log.warning(
+            "storing a batch sample by sample, because PostgreSQL rejected it: %s: %s", type(error).__name__, error
+        )
         return await _store_one_by_one(connection, ledger, rows, datasets)
     return stored
 
@@ -78,13 +81,13 @@ async def _store_one_by_one(
             continue
         stored.refused[sample] = refused
         for change in part.changes():
-            for outcome in refusals(change.outcome.joined, refused):
+            for outcome in refusals(change.outcome.joined, refused, stage=SINK.name):
                 instead = part.instead(outcome)
                 if await _refusal(connection, instead, rows) is None:
                     stored.changes += instead.changes()
                     break
             else:
-                log.error("sample %d of dataset %s cannot even be noted as failed: %s: %s", sample.sample_idx,
+                log.error("sample %d of dataset %s cannot be recorded as failed either: %s: %s", sample.sample_idx,
                           sample.dataset_id, type(refused).__name__, refused)  # fmt: skip
     for dataset in _moved(stored.changes, datasets):
         followed = Stored()

@@ -48,12 +48,13 @@ def judge(joined: JoinedSample, limits: QualityLimits) -> Outcome:
     return Outcome(joined=joined, verdict="rejected", reason=result.reason, quality=result.figures)
 
 
-def refusals(joined: JoinedSample, error: Exception) -> Iterator[Outcome]:
+def refusals(joined: JoinedSample, error: Exception, *, stage: str) -> Iterator[Outcome]:
     """The outcomes of a sample that cannot be judged or stored, to be tried in turn: the last says nothing else of it.
 
     Args:
         joined: the sample.
         error: why not.
+        stage: which says so.
     """
     observed: tuple[Observation, ...] = (*joined.records, *joined.failures)
     failure = FailureRecord(
@@ -62,7 +63,7 @@ def refusals(joined: JoinedSample, error: Exception) -> Iterator[Outcome]:
         sample_idx=joined.key.sample_idx,
         generation=joined.generation,
         rx_id=None,
-        stage="sink",
+        stage=stage,
         error=type(error).__name__,
         message=storable(str(error))[:2000],
         lineage=observed[0].lineage,

@@ -31,7 +31,7 @@ def install(monkeypatch):
     name = "iqstream.dataset.torch"
     monkeypatch.delitem(sys.modules, name, raising=False)
     module = importlib.import_module(name)
-    del sys.modules[name]  # so that it is none of anybody's afterwards
+    del sys.modules[name]  # so that nobody has it afterwards
     monkeypatch.setitem(sys.modules, name, module)
     return module
 

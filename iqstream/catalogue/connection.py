@@ -131,7 +131,7 @@ def no_connection(error: Exception, dsn: str) -> IqstreamError:
             if isinstance(error, kinds):
                 return UserError(f"{where} {told.format(reason=reason, setting=_SETTING)}")
     if isinstance(error, asyncpg.PostgresError):
-        return Unreachable(f"{where} cannot serve us now: {reason}.")
+        return Unreachable(f"{where} is not available now: {reason}.")
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):
         return Unreachable(f"{where}: no host is {address.target_session_attrs} (target_session_attrs).")
     return Unreachable(

@@ -40,7 +40,7 @@ class SampleRanges:
         for part in text.split(","):
             match = _RANGE.fullmatch(part.strip())
             if match is None:
-                raise ValueError(f"{part!r} is no range of samples: write 0-99, 7 or 0-9,40-49")
+                raise ValueError(f"{part!r} is not a range of samples: write 0-99, 7 or 0-9,40-49")
             first, last = int(match[1]), int(match[2] or match[1])
             if last < first:
                 raise ValueError(f"{part} ends before it begins")

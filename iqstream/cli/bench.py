@@ -23,8 +23,8 @@ T = TypeVar("T")
 
 
 @click.command(epilog="Example: iqstream bench --faults 100 --seed 7 --write docs/faults.md")
-@click.option("--faults", type=click.IntRange(min=1), help="Do so many things to the running pipeline.")
-@click.option("--long", "long_samples", type=click.IntRange(min=100), help="Make one dataset of so many samples.")
+@click.option("--faults", type=click.IntRange(min=1), help="Number of faults to inject into the running pipeline.")
+@click.option("--long", "long_samples", type=click.IntRange(min=100), help="Number of samples of the dataset.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the plan of faults.")
 @click.option(
     "--state-dir",
@@ -49,8 +49,8 @@ def bench(  # click passes options by name
     cuts, slows and refuses connections, all by a seeded plan; then it reads everything back and compares it with an
     undisturbed run. Exit code 1 if anything is lost, doubled or different, or if a fault was over too late.
 
-    `--long N` makes one dataset of N recordings of 200 ms and shows, tenth by tenth, what a sample costs and how much
-    memory the workers take.
+    `--long N` makes one dataset of N samples, 200 ms recorded of each, and shows for each tenth what a sample costs
+    and how much memory the workers take.
     """
     if (faults is None) == (long_samples is None):
         raise click.UsageError("say what to measure: --faults N or --long N")

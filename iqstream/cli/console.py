@@ -38,7 +38,7 @@ def confirmed(question: str, option: str) -> bool:
         line = sys.stdin.readline()
         if not line:
             _write("\n", err=True)
-            raise UserError(f"there is nobody to answer: add {option} to do it without being asked")
+            raise UserError(f"standard input is closed, so nobody can answer: add {option} to skip the question")
         answer = line.strip().lower()
         if answer in {"y", "yes"}:
             return True

@@ -29,7 +29,7 @@ class Age(click.ParamType[timedelta]):
         """The text as a duration."""
         match = _AGE.fullmatch(str(value))
         if match is None:
-            self.fail(f"{value!r} is no age: write 30d, 12h, 90m or 45s", param, ctx)
+            self.fail(f"{value!r} is not an age: write 30d, 12h, 90m or 45s", param, ctx)
         return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
@@ -88,7 +88,7 @@ def verify(dataset: str, version: int | None, recompute: int, as_json: bool) -> 
     if as_json:
         say_json({"id": found.id, "version": found.version, "holds": holds, "checks": msgspec.to_builtins(checks)})
     elif holds:
-        say(f"{found.name!r} version {found.version} is what its lineage says.")
+        say(f"{found.name!r} version {found.version} matches its lineage.")
     else:
         problems = sum(len(check.problems) for check in checks)
         say(f"{found.name!r} version {found.version} differs from its lineage in {problems} places.")
@@ -111,7 +111,7 @@ def _print_check(check: Check) -> None:
     metavar="AGE",
     help="Also delete datasets that have been complete or cancelled for longer: 30d, 12h.",
 )
-@click.option("--execute", is_flag=True, help="Do it; without, only say what would be done.")
+@click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
 def cleanup(older_than: timedelta | None, execute: bool, as_json: bool) -> None:  # noqa: FBT001
     """Free what deleted and old datasets take up: rows, objects, and their records in Kafka. A dry run by default.

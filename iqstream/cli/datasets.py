@@ -128,11 +128,11 @@ def cancel(dataset: str, version: int | None) -> None:
     "--rate",
     type=Rate(MAX_SAMPLES_PER_S),
     metavar="N/s",
-    help="Of a dataset that grows: go on at this rate until Ctrl-C.",
+    help="Of a dataset that grows: continue at this rate until Ctrl-C.",
 )
 @json_option
 def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # noqa: FBT001
-    """Submit the rest of a dataset whose submission was interrupted, or go on with one that grows.
+    """Submit the rest of a dataset whose submission was interrupted, or continue one that grows.
 
     What was submitted is kept with how far it got, in one transaction: nothing is made twice. Safe to run at any time.
     """

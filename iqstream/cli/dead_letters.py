@@ -18,11 +18,11 @@ from iqstream.cli.dead_letters_report import (
 from iqstream.cli.door import with_client
 from iqstream.cli.replay_display import ReplayDisplays
 from iqstream.cli.replay_report import result_document, result_lines
+from iqstream.cli.times import parse_instant
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import RetriedLetters
 from iqstream.dead_letters.letter import DeadLetterFilter
 from iqstream.dead_letters.purge import Removal
-from iqstream.positions.target import parse_instant
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.stages import STAGES
 
@@ -130,7 +130,7 @@ Examples:
 @click.option("--all", "every", is_flag=True, help="All that match the options.")
 @click.option("--retried", is_flag=True, help="Only those whose samples were decided by a retry.")
 @filter_options
-@click.option("--execute", is_flag=True, help="Do it; without, only say what would be done.")
+@click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
 def purge(
     *, origins: tuple[str, ...], every: bool, retried: bool, execute: bool, as_json: bool, **named: str | None

@@ -204,11 +204,11 @@ def removal_lines(removal: Removal, *, executed: bool) -> list[str]:
         for (stage, topic, error), letters in Counter(line.kind for line in removal.lines).most_common()
     ]
     if states["never_retried"]:
-        lines.append("Nothing else has the bytes of those that were never retried; their samples stay failed.")
+        lines.append("There is no other copy of the letters that were never retried; their samples stay failed.")
     if document["left_in_kafka"]:
         lines.append(
-            f"{document['left_in_kafka']} stand in Kafka behind letters that are kept: they are not listed any more, "
-            "and go with those before them, or with the topic's retention."
+            f"{document['left_in_kafka']} remain in Kafka behind letters that are kept: they are no longer listed, "
+            "and are deleted with those before them, or by the topic's retention."
         )
     if not executed:
         lines.append("Nothing was changed: add --execute.")

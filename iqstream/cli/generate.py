@@ -139,7 +139,7 @@ def generate(  # click passes options by name
     if continuous != (rate is not None) or (continuous and watch):
         raise UserError("--continuous and --rate go together, and without --watch")
     if samples is None and not continuous:
-        raise UserError("--samples: how many? Or --continuous --rate N/s")
+        raise UserError("--samples is missing: how many? Or use --continuous --rate N/s")
     network = read_receivers(receivers) if receivers else ITALY_NORTH_WEST
     length_ms = min(capture_ms, longest_capture_ms(Capture().sample_rate_hz))
     spec = make_spec(

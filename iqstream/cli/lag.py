@@ -38,7 +38,7 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.option("--group", "groups", multiple=True, metavar="GROUP", help="A consumer group, ours or any other.")
 @click.option("--topic", "topics", multiple=True, metavar="TOPIC", help="Only this topic.")
-@click.option("--watch", is_flag=True, help="Go on until Ctrl-C; a line each time where this is no terminal.")
+@click.option("--watch", is_flag=True, help="Repeat until Ctrl-C; a line each time where this is not a terminal.")
 @click.option(
     "--serve",
     "port",
@@ -94,11 +94,11 @@ def lag(
     scaler: str,
     as_json: bool,  # noqa: FBT001
 ) -> None:
-    """Show how far groups are behind: offsets, time, recordings, rates, time to close, status and retention risk.
+    """Show how far groups are behind: offsets, time, recordings, rates, time to drain, status and retention risk.
 
     Without --group: the producer on iq.jobs, the extractor on iq.frames and the sink on iq.features. --group and
-    --topic may be given several times. With --advise, --group is that of a
-    stage. The backlog ends at the last stable offset; what is in open transactions
+    --topic may be given several times. With --advise, --group is that of a stage.
+    The backlog ends at the last stable offset; what is in open transactions
     is shown beside it. Transaction markers and aborted records are no backlog where nothing else is left.
 
     Exit code by the worst status (not with --watch or --serve): 0 OK; 1 WARN, lag never fell, or a high retention
@@ -107,13 +107,13 @@ def lag(
     _refuse_idle_options(click.get_current_context(), advising=advised_rate is not None)
     if advised_rate is not None and not pages:
         raise UserError(
-            "--advise needs --metrics http://host:port/metrics of a worker that has worked: what a recording costs is "
-            "measured there, and the worker's log names the port"
+            "--advise needs --metrics http://host:port/metrics of a worker that has processed recordings, to measure "
+            "what one costs; the worker's log names the port"
         )
     if interval is not None and not watch and port is None:
-        raise UserError("--interval is of use with --watch or --serve only: leave it out, or add one of them")
+        raise UserError("--interval needs --watch or --serve: add one of them, or leave it out")
     if port is not None and (watch or as_json):
-        raise UserError("--serve goes without --watch and --json: run a second command beside it")
+        raise UserError("--serve cannot be combined with --watch or --json: run a second command beside it")
     settings = load_settings()
     if advised_rate is not None:
         print_advice(settings, advised_rate, groups=groups, pages=pages, scaler=scaler, as_json=as_json)

@@ -22,7 +22,7 @@ def print_advice(
     """Prints the advice for some stages, each as comments and the scaler's YAML, or all as one JSON document.
 
     Raises:
-        UserError: a group of which no advice can be given, or a page that says nothing of a stage.
+        UserError: a group of which no advice can be given, or a page without a stage's figures.
         Unreachable: Kafka, or a metrics page, does not answer.
         Failed: nothing was measured yet.
     """

@@ -26,7 +26,7 @@ STATE_WORDS = {
     "no offset": "no committed offset",
     "no group": "group does not exist",
     "not read": "not read by any consumer of the group",
-    "ahead": "position is past the end: was the topic made again?",
+    "ahead": "position is past the end: was the topic recreated?",
     "unreadable": "its leader does not answer",
 }
 PRECISION_WORDS = {"exact": "", "at_most": "at most ", "estimated": "about "}
@@ -160,9 +160,9 @@ def _velocity_words(total: Total) -> list[str]:
     if total.velocity is None:
         return []
     if total.eta_s is not None:
-        return [f"{total.velocity.consumed_per_s:.1f}/s read", f"closes in {duration(total.eta_s)}"]
+        return [f"{total.velocity.consumed_per_s:.1f}/s read", f"time to drain {duration(total.eta_s)}"]
     growth = -total.velocity.net_per_s
-    return [f"grows by {growth:.1f}/s" if growth > 0 else "does not move"]
+    return [f"grows by {growth:.1f}/s" if growth > 0 else "idle"]
 
 
 def _history_words(topic: TopicLag) -> list[str]:

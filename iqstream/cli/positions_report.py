@@ -9,6 +9,7 @@ from iqstream.cli.console import Console
 from iqstream.cli.duration import duration
 from iqstream.cli.tables import print_whole
 from iqstream.positions.plan import MovePlan, PartitionMove
+from iqstream.runtime.stages import SINK
 
 
 def print_plan(console: Console, plan: MovePlan) -> None:
@@ -57,7 +58,7 @@ def _lines(plan: MovePlan) -> list[str]:
     ]
     if plan.samples_again:
         lines.append(_projection(plan))
-    if plan.stage.name == "sink" and plan.samples_again:
+    if plan.stage == SINK and plan.samples_again:
         lines.append("Samples that are decided already stay as they are: the ledger drops their records.")
     lines += [f"Warning: partition {m.partition.partition}: {warning}" for m in plan.moves for warning in m.warnings]
     if plan.position.members:

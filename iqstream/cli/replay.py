@@ -13,6 +13,7 @@ from iqstream.cli.positions_report import ending_line, print_plan
 from iqstream.cli.positions_report import plan_document as move_document
 from iqstream.cli.replay_display import ReplayDisplays
 from iqstream.cli.replay_report import beginning_line, plan_document, plan_lines, result_document, result_lines
+from iqstream.cli.times import parse_duration, parse_instant
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.positions.offsets_file import read_offsets
 from iqstream.positions.plan import MovePlan
@@ -25,8 +26,6 @@ from iqstream.positions.target import (
     ToOffset,
     ToOffsets,
     ToTime,
-    parse_duration,
-    parse_instant,
 )
 from iqstream.replay.results import ReplayBegun
 from iqstream.runtime.errors import UserError
@@ -62,7 +61,7 @@ Examples:
 @click.option("--stage", type=click.Choice(list(STAGES)), help="Move this stage to another position.")
 @click.option("--to-earliest", is_flag=True, help="To the first record that is still there.")
 @click.option("--to-latest", is_flag=True, help="To the end.")
-@click.option("--to-current", is_flag=True, help="To where it stands; of use with --export.")
+@click.option("--to-current", is_flag=True, help="To its present position; useful with --export.")
 @click.option("--to-offset", type=click.IntRange(min=0), metavar="N", help="To this offset.")
 @click.option("--shift-by", type=int, metavar="N", help="Forward by N offsets, backward if negative.")
 @click.option("--to-datetime", metavar="T", help="To the first record of a time with zone: 2026-11-25T14:30:00Z.")
@@ -79,7 +78,7 @@ def replay(*, dataset: str | None, stage: str | None, as_json: bool, **options: 
     """Process a dataset again, or move a stage to another position on the topic that it reads.
 
     --dataset makes the records of a dataset once more, from its frames as far as Kafka has them, else from its
-    spec, and moves nobody's position: rows are rewritten in place, or stand beside the old ones as a new version.
+    spec, and moves no stage: rows are rewritten in place, or stored beside the old ones as a new version.
 
     --stage with one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime,
     --by-duration and --from-file shows what moving a stage means; with --execute it is moved.
@@ -176,7 +175,7 @@ def _partitions(text: str | None, stage: Stage) -> frozenset[int] | None:
     if not colon:
         return None
     if not all(part.isdecimal() for part in listed.split(",")):
-        raise UserError(f"--topic: {listed!r} are no partitions: write {stage.topic}:0,3")
+        raise UserError(f"--topic: {listed!r} is not a list of partitions: write {stage.topic}:0,3")
     return frozenset(int(part) for part in listed.split(","))
 
 

@@ -58,7 +58,7 @@ def result_lines(done: Replayed) -> list[str]:
     if done.samples_generated_again:
         lines.append(f"{done.samples_generated_again} samples were generated again by the stages.")
     if done.frames_failed:
-        lines.append(f"{done.frames_failed} frames could not be extracted; the old results of their samples stand.")
+        lines.append(f"{done.frames_failed} frames could not be extracted; their samples keep their old results.")
     if done.missing:
         lines.append(f"{len(done.missing)} samples are missing:")
     return lines + _missing_lines(done.missing)

@@ -92,7 +92,7 @@ def up(state_dir: Path) -> None:
 @click.command(epilog="Example: iqstream down")
 @state_dir_option
 def down(state_dir: Path) -> None:
-    """Stop the embedded servers. Their data stays; `iqstream up` goes on with it."""
+    """Stop the embedded servers. Their data stays; `iqstream up` uses it again."""
     ended = stack.down(state_dir)
     say(f"Stopped: {', '.join(ended)}." if ended else "No embedded server was running.")
 
@@ -147,7 +147,7 @@ def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
     made = with_client(lambda client: client.initialise(sink_roles=sink_roles, stage_roles=stage_roles))
     _tell(made)
     if made.positions.missing:
-        raise Failed(f"{len(made.positions.missing)} stages cannot go on everywhere, as said above")
+        raise Failed(f"{len(made.positions.missing)} stages have partitions without a position, listed above")
     if not (made.topics_created or made.bucket_created or made.positions.set or made.mismatches):
         say("Everything is in place.")
 

@@ -215,7 +215,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             found = await _resumable(pool, name_or_id)
             if found.is_growing:
                 raise UserError(
-                    f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` goes on with it, "
+                    f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` continues it, "
                     f"`iqstream datasets end {found.id}` ends it at what was submitted"
                 )
             shards = await resume(self.settings, pool, found.spec) if found.status == "submitting" else 0

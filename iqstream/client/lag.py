@@ -109,7 +109,7 @@ class LagCalls(Calls):
             groups: of the stages to give advice for; if not given, of those that were measured.
 
         Raises:
-            UserError: a group of which no advice can be given, or a page that says nothing of a stage.
+            UserError: a group of which no advice can be given, or a page without a stage's figures.
             Failed: nothing was measured yet.
             Unreachable: Kafka or a metrics page does not answer.
         """

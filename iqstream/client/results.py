@@ -86,7 +86,7 @@ class Verification(Readable):
 
     @property
     def holds(self) -> bool:
-        """Whether the dataset is what its lineage says."""
+        """Whether the dataset matches its lineage."""
         return all(check.holds for check in self.checks)
 
 

@@ -103,7 +103,7 @@ class StoredCalls(Calls):
         from iqstream.export.writers import WRITERS
 
         if file_format not in WRITERS:
-            raise UserError(f"file_format: {file_format!r} is none of {', '.join(WRITERS)}")
+            raise UserError(f"file_format: {file_format!r} is not one of {', '.join(WRITERS)}")
         WRITERS[file_format].require()  # before anything is asked of the database
         try:
             async with postgres_pool(self.settings) as pool:

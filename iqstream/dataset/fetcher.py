@@ -108,7 +108,7 @@ class Fetcher:
     def _committed(self, partition: int, answer: Batches) -> Records:
         records, unreadable = answer.committed()
         for lost in unreadable:
-            log.warning("%s-%d is read on at offset %d: %s", self._topic, partition, lost.next_offset, lost.error)
+            log.warning("reading %s-%d resumes at offset %d: %s", self._topic, partition, lost.next_offset, lost.error)
         return records
 
     async def find(self, partitions: Collection[int], when: int) -> dict[int, int]:

@@ -64,7 +64,7 @@ class Log:
             async with asyncio.timeout(STALLED_AFTER_S):
                 return await self._fetcher.find(self.partitions, when)
         except TimeoutError:
-            raise Unreachable(f"Kafka does not tell where {self.topic} begins and ends; look at the broker.") from None
+            raise Unreachable(f"Kafka does not say where {self.topic} begins and ends; check the broker.") from None
         except KafkaError as error:
             raise Failed(f"{self.topic} cannot be read: {type(error).__name__} {error}") from None
 

@@ -23,7 +23,7 @@ def checked_place(name: str, place: Any) -> Place:  # noqa: ANN401  # whatever w
         if place.utcoffset() is None:
             raise UserError(f"{name}: {place} has no time zone; give one, as in datetime(2026, 1, 1, tzinfo=UTC)")
         if place > datetime.now(UTC):
-            raise UserError(f"{name}: {place.isoformat()} lies in the future")
+            raise UserError(f"{name}: {place.isoformat()} is in the future")
         return place
     if isinstance(place, Mapping):
         return {
@@ -32,7 +32,7 @@ def checked_place(name: str, place: Any) -> Place:  # noqa: ANN401  # whatever w
         }
     if isinstance(place, str) and place in {"earliest", "latest"}:
         return "earliest" if place == "earliest" else "latest"
-    raise UserError(f"{name}: {place!r} is none of {FORMS}")
+    raise UserError(f"{name}: {place!r} is not one of {FORMS}")
 
 
 def check_order(start: Place, end: Place | None) -> None:
@@ -75,7 +75,7 @@ def check_offset(name: str, topic: str, partition: int, offset: int, ends: Mappi
         )
     if offset > ends[partition]:
         raise UserError(
-            f"{name}: offset {offset} of partition {partition} lies behind the end of {topic}: what is committed there "
+            f"{name}: offset {offset} of partition {partition} is past the end of {topic}: what is committed there "
             f"ends at {ends[partition]}"
         )
 

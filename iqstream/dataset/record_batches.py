@@ -28,7 +28,7 @@ class Records(NamedTuple):
 
 
 class Batches:
-    """An answer for one partition. Where to go on behind it is known before its records are looked at."""
+    """An answer for one partition. Where to continue after it is known before its records are read."""
 
     def __init__(self, data: bytes, aborted: Sequence[tuple[int, int]], asked: int) -> None:
         """What the broker answered.

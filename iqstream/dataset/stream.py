@@ -97,16 +97,16 @@ class FeatureStream:
             UserError: an argument is wrong; names it.
         """
         if split is not None and split not in SPLITS:
-            raise UserError(f"split: {split!r} is none of {', '.join(SPLITS)}")
+            raise UserError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
         if split_by not in SPLITS_BY:
-            raise UserError(f"split_by: {split_by!r} is none of {', '.join(SPLITS_BY)}")
+            raise UserError(f"split_by: {split_by!r} is not one of {', '.join(SPLITS_BY)}")
         for name, value in (("batch_size", batch_size), ("window", window)):
             if value is not None and value < 1:
                 raise UserError(f"{name}: {value} is below 1")
         start, end = checked_place("start", start), None if end is None else checked_place("end", end)
         check_order(start, end)
         if even not in {None, "drop", "pad"}:
-            raise UserError(f"even: {even!r} is none of 'drop', 'pad', None")
+            raise UserError(f"even: {even!r} is not one of 'drop', 'pad', None")
         if even and end is None:
             raise UserError(
                 "even: a stream that follows (end=None) has no end at which readers could have equally many"

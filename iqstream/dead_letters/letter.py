@@ -121,7 +121,9 @@ def parse_origin(text: str) -> OriginName:
     """
     match = _ORIGIN.fullmatch(text)
     if match is None:
-        raise UserError(f"{text!r} is no origin of a dead letter: write topic:partition:offset, as `list` shows it")
+        raise UserError(
+            f"{text!r} is not the origin of a dead letter: write topic:partition:offset, as `list` shows it"
+        )
     return OriginName(match[1], int(match[2]), int(match[3]), None if match[4] is None else UUID(match[4]))
 
 
@@ -138,7 +140,7 @@ def named_origins(names: Iterable[OriginName], known: Iterable[Origin]) -> set[O
             raise UserError(f"there is no dead letter of {name}: `iqstream dead-letters list` shows what there is")
         if len(meant) > 1:
             raise UserError(
-                f"{len(meant)} dead letters are of {name}, since the topic was made anew: name one of "
+                f"{len(meant)} dead letters are of {name}, since the topic was recreated: name one of "
                 + ", ".join(origin.full for origin in meant)
             )
         found.add(meant[0])
@@ -146,7 +148,7 @@ def named_origins(names: Iterable[OriginName], known: Iterable[Origin]) -> set[O
 
 
 def read_letter(value: bytes, headers: Iterable[tuple[str, bytes | None]], kept_at: datetime) -> DeadLetter | None:
-    """A record of the dead letters' topic; None for one that is none of ours."""
+    """A record of the dead letters' topic; None for one that is not one of ours."""
     given = list(headers)
     topic_id = NOT_SAID
     if given and given[0][0] == "topic_id":

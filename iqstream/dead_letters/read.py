@@ -63,7 +63,7 @@ class TopicRecord:
     partition: TopicPartition
     offset: int
     letter: DeadLetter | None
-    """None: it is none of ours."""
+    """None: it is not one of ours."""
 
 
 async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:

@@ -104,10 +104,10 @@ class WorkerFigures:
 
 
 def worker_figures(page: str) -> WorkerFigures | None:
-    """The figures of a page; None where it is none of a stage's worker, or has no CPU time (as on macOS).
+    """The figures of a page; None where it is not a page of a stage's worker, or has no CPU time (as on macOS).
 
     Raises:
-        ValueError: it is no page of metrics.
+        ValueError: it is not a metrics page.
     """
     stage, cpu_s, idle_s, records, made = None, None, 0.0, 0.0, 0.0
     for family in text_string_to_metric_families(page):

@@ -114,7 +114,7 @@ class CommitLog:
         return None if span is None else span.first_ms
 
     async def close(self) -> None:
-        """Lets go of the consumer; what was read stays, and reading goes on behind it."""
+        """Closes the consumer; what was read stays, and reading continues after it."""
         consumer, self._consumer = self._consumer, None
         if consumer is not None:
             await consumer.stop()
@@ -173,7 +173,7 @@ class CommitLog:
         try:
             commit = decode_offset_commit(key, value)
         except UnreadableCommit as error:
-            log.debug("a record of %s is passed over: %s", COMMITS_TOPIC, error)
+            log.debug("a record of %s is skipped: %s", COMMITS_TOPIC, error)
             return
         if commit is None or commit.group not in self._homes:
             return

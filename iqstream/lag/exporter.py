@@ -54,7 +54,7 @@ def serve_lag(last: LastReading, host: str, port: int) -> int:
     try:
         server, _thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
-        raise UserError(f"{host}:{port} cannot be listened on ({error.strerror})") from None
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror})") from None
     return int(server.server_port)
 
 

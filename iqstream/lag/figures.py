@@ -1,6 +1,6 @@
 """What consumer lag is, computed from offsets and timestamps. Pure: no broker, no clock.
 
-Offsets are counted up to the last stable offset: what lies behind it is in open transactions and not yet
+Offsets are counted up to the last stable offset: what lies after it is in open transactions and not yet
 readable. An offset is not always a record (transaction markers and aborted records take offsets too), so
 somebody has to read on from a position to say that nothing is there; `Unread` is what that showed.
 """
@@ -18,7 +18,7 @@ from iqstream.runtime.offsets import Ends
 from iqstream.runtime.readable import Readable
 
 CLOCK_SKEW_MS = 60_000
-"""By so much a writer's clock may be ahead of ours. A record that is stamped later says nothing of its age."""
+"""By so much a writer's clock may be ahead of ours. A record that is stamped later tells nothing about its age."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +166,7 @@ def unread_from(committed: int, ends: Ends) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trend:
-    """What the commits of a partition say about how a group gets on."""
+    """What the commits of a partition say about a group's progress."""
 
     status: Status
     """Where something is unread."""

@@ -34,7 +34,7 @@ class CommitWindow:
         del self._commits[:-WINDOW_COMMITS]
 
     def clear(self) -> None:
-        """The group's offset was forgotten: what was before says nothing of what comes."""
+        """The group's offset was forgotten: what was before tells nothing about what comes."""
         self._commits.clear()
 
     @property

@@ -29,7 +29,7 @@ async def measured_advice(
         pages: addresses of workers' metrics, to measure their CPU time by.
 
     Raises:
-        UserError: a group of which no advice can be given, or a page that says nothing of a stage.
+        UserError: a group of which no advice can be given, or a page without a stage's figures.
         Unreachable: Kafka, or a metrics page, does not answer.
         Failed: nothing was measured yet.
     """
@@ -94,5 +94,5 @@ def _fetch(address: str) -> WorkerFigures:
     except ValueError:
         found = None
     if found is None:
-        raise UserError(f"metrics at {address}: this is no page of a worker's metrics with its CPU time")
+        raise UserError(f"metrics at {address}: this is not a worker's metrics page with its CPU time")
     return found

@@ -1,4 +1,4 @@
-"""How long transactions have been open: they keep everything behind them from whoever reads committed records."""
+"""How long transactions have been open: they keep everything after them from whoever reads committed records."""
 
 import time
 from collections.abc import Mapping

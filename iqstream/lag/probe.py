@@ -43,7 +43,7 @@ class _Reading:
         self._size_bytes = 0
 
     def add(self, record: ConsumerRecord) -> None:
-        """One visible record, in offset order; what lies outside the span is none of its business."""
+        """One visible record, in offset order; what lies outside the span is ignored."""
         if not self.span.start <= record.offset < self.span.end:
             self.pass_to(record.offset)
             return

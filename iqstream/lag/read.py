@@ -136,12 +136,12 @@ class LagReader:
         except TimeoutError:
             await self._log.close()
             raise Unreachable(
-                f"Kafka at {place} gives no answer in {READ_DEADLINE_S:.0f} s ({last!r}). "
-                "`iqstream status` shows whether the embedded servers run; else look at that broker."
+                f"Kafka at {place} did not answer within {READ_DEADLINE_S:.0f} s ({last!r}). "
+                "`iqstream status` shows whether the embedded servers run; otherwise check that broker."
             ) from None
 
     async def close(self) -> None:
-        """Lets go of the clients."""
+        """Closes the clients."""
         await self._log.close()
 
     async def _read(self, admin: AIOKafkaAdminClient, *, patient: bool) -> ClusterLag:

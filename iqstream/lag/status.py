@@ -22,12 +22,12 @@ EXIT_CODES: Mapping[Status, int] = {"OK": 0, "UNKNOWN": 3, "WARN": 1, "REWIND": 
 _FROM_BEST: tuple[Status, ...] = ("OK", "UNKNOWN", "WARN", "REWIND", "STALL", "STOP")
 
 ALLOWED_BACKLOG = 2
-"""Offsets of a partition that are no sign of trouble: a record on its way, and the marker behind it."""
+"""Offsets of a partition that are no sign of trouble: a record on its way, and the marker after it."""
 MIN_COMMITS = 3
 STOP_AFTER_AT_LEAST_MS = 30_000
 """A restart takes up to a session timeout and a take-over, however short the last ten commits took."""
 STOP_AFTER_AT_MOST_MS = 300_000
-"""Where too few commits are known to say how often a group commits: Kafka puts out a consumer that has not polled for
+"""Where too few commits are known to say how often a group commits: Kafka removes a consumer that has not polled for
 as long (`max.poll.interval.ms`)."""
 SLOW_TRANSACTION_S = 5.0
 """Our stages send and commit a batch in much less."""

@@ -1,20 +1,16 @@
 """A backlog in units of value: recordings, IQ-seconds, bytes, samples. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from iqstream.lag.contents import Contents
-from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
+from iqstream.runtime.stages import STAGES
+from iqstream.runtime.topics import JOBS
 
 Precision: TypeAlias = Literal["exact", "at_most", "estimated"]
 
-UNITS_OF_TOPIC: Mapping[str, tuple[str, ...]] = {
-    JOBS: ("samples", "recordings", "IQ-seconds", "bytes"),
-    FRAMES: ("recordings", "IQ-seconds", "bytes", "samples"),
-    FEATURES: ("recordings", "samples", "IQ-seconds", "bytes"),
-}
-"""What one would count on our topics, the most natural first."""
+UNITS_OF_TOPIC: Mapping[str, Sequence[str]] = {stage.topic: stage.units for stage in STAGES.values()}
 UNITS_OF_OTHERS = ("bytes",)
 
 

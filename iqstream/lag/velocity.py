@@ -1,4 +1,4 @@
-"""How fast a group reads and its input grows, and what follows for the time to close. Pure."""
+"""How fast a group reads and its input grows, and what follows for the time to drain. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ def refuse_active(plan: MovePlan, *, force: bool) -> None:
         stage = plan.stage
         raise UserError(
             f"the {stage.name} runs ({len(plan.position.members)} members of group {stage.group}): stop it first, "
-            "or add --force, which fences its workers (members that were killed stay for 10 s)"
+            "or force the move (--force), which fences its workers (members that were killed stay for 10 s)"
         )
 
 

@@ -22,17 +22,17 @@ def read_offsets(path: Path, *, group: str, topic: str) -> dict[TopicPartition, 
         with path.open(encoding="utf-8", newline="") as file:
             lines = list(csv.reader(file))
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"--from-file: {path} cannot be read: {error}") from None
+        raise UserError(f"{path} cannot be read: {error}") from None
     offsets: dict[TopicPartition, int] = {}
     for number, fields in enumerate(lines, 1):
         if not fields:
             continue
         partition, offset = _line(f"{path}, line {number}", [f.strip() for f in fields], group=group, topic=topic)
         if partition in offsets:
-            raise UserError(f"{path}, line {number}: partition {partition.partition} stands twice")
+            raise UserError(f"{path}, line {number}: partition {partition.partition} is listed twice")
         offsets[partition] = offset
     if not offsets:
-        raise UserError(f"--from-file: {path} holds no offsets")
+        raise UserError(f"{path} holds no offsets")
     return offsets
 
 
@@ -60,6 +60,6 @@ def write_offsets(path: Path, offsets: Mapping[TopicPartition, int]) -> None:
                 (partition.topic, partition.partition, offset) for partition, offset in sorted(offsets.items())
             )
     except FileExistsError:
-        raise UserError(f"--export: {path} exists already and may be the way back from an earlier move") from None
+        raise UserError(f"{path} exists already and may be the way back from an earlier move") from None
     except OSError as error:
-        raise UserError(f"--export: {path} cannot be written: {error.strerror}") from None
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None

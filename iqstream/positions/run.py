@@ -57,5 +57,7 @@ async def move_stage(
             if execute:
                 await move(settings, admin, pool, plan)
     except KafkaError as error:
-        raise Failed(f"Kafka at {settings.kafka_bootstrap} refuses: {type(error).__name__} {error}") from None
+        raise Failed(
+            f"Kafka at {settings.kafka_bootstrap} rejected the request: {type(error).__name__} {error}"
+        ) from None
     return plan

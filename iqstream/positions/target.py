@@ -1,19 +1,14 @@
 """Where a stage is to go on from, as it is asked for: the flags of kafka-consumer-groups. Pure."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TypeAlias
 
 from aiokafka import TopicPartition
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.offsets import Ends
-
-_DURATION = re.compile(
-    r"^P(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,37 +107,6 @@ def _asked_offset(target: Target, partition: TopicPartition, current: int | None
             if current is None:
                 raise UserError(
                     f"{partition.topic}-{partition.partition}: the stage has no position to start from; "
-                    "use --to-earliest, --to-latest or --to-offset"
+                    "move it to the earliest offset, the latest, or one that you name"
                 )
             return current + (target.offsets if isinstance(target, ShiftBy) else 0)
-
-
-def parse_duration(text: str) -> timedelta:
-    """`P1DT2H3M4S` (any part may be left out) as a duration.
-
-    Raises:
-        UserError: anything else.
-    """
-    match = _DURATION.match(text)
-    parts = {name: float(value) for name, value in match.groupdict().items() if value} if match else {}
-    if not parts:
-        raise UserError(f"--by-duration: {text!r} is no duration PnDTnHnMnS: write PT30M, P1D or P1DT12H")
-    try:
-        return timedelta(**parts)
-    except OverflowError:
-        raise UserError(f"--by-duration: {text} is longer than anything here") from None
-
-
-def parse_instant(text: str, flag: str = "--to-datetime") -> datetime:
-    """An ISO 8601 time with a zone.
-
-    Raises:
-        UserError: no such time, or one without zone: two people would read it as two moments.
-    """
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        raise UserError(f"{flag}: {text!r} is no time: write 2026-11-25T14:30:00Z or …+01:00") from None
-    if instant.tzinfo is None:
-        raise UserError(f"{flag}: {text} has no zone: write {text}Z for UTC, or {text}+01:00")
-    return instant

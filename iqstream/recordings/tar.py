@@ -66,7 +66,7 @@ def members(path: Path, file: BinaryIO, size_bytes: int) -> list[Member]:
 
 
 def _extended(path: Path, place: str, kind: bytes, size: int, file: BinaryIO) -> dict[str, str]:
-    """What an extended header says of the member behind it."""
+    """What an extended header says of the member after it."""
     if size > _MAX_EXTENDED_BYTES:
         raise BadRecording(path, place, f"an extended header of {size} bytes; up to 1 MiB are read")
     text = file.read(size)

@@ -191,7 +191,7 @@ def _stamps(path: Path, chunks: _Chunks, storage: Storage) -> Stamps | None:
     if not chunks.stamps:
         return None
     if chunks.pending:
-        raise BadRecording(path, "the end", "a kiwi chunk without samples behind it: the file is truncated")
+        raise BadRecording(path, "the end", "a kiwi chunk without samples after it: the file is truncated")
     table = np.array(chunks.stamps, np.int64)
     wrong = np.flatnonzero((table[:, 2] >= 604_800) | (table[:, 3] >= NS_PER_S))
     if wrong.size:

@@ -47,7 +47,7 @@ async def run_replay(
 ) -> LaneResult:
     """Publishes what is not published yet, then waits until the sink has stored all of it.
 
-    Interrupted at any moment, it goes on where it ended when it is run again.
+    Interrupted at any moment, it continues where it stopped when it is run again.
 
     Args:
         settings: of the servers.
@@ -125,7 +125,9 @@ async def _run_lanes(jobs: list[LaneJob], workers: int) -> LaneResult:
         for lane in asyncio.as_completed(lanes):
             total.add(await lane)
     except BrokenProcessPool:
-        raise Failed("a worker of the replay died: run the same command again, and it goes on where it ended") from None
+        raise Failed(
+            "a worker of the replay died: run the same command again, and it continues where it stopped"
+        ) from None
     finally:
         stopping.set()
         executor.shutdown(wait=False, cancel_futures=True)

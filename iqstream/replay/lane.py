@@ -79,7 +79,7 @@ def lane_of(replay: Replay, sample_idx: int) -> int:
 
 
 def run_lane(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
-    """Publishes what the lane still has to do, until `stopped`; goes on where an interrupted run ended.
+    """Publishes what the lane still has to do, until `stopped`; continues where an interrupted run stopped.
 
     Raises:
         Failed: another run has taken the replay over, or the servers do not recover.
@@ -94,12 +94,14 @@ async def _run(job: LaneJob, stopped: Callable[[], bool]) -> LaneResult:
         try:
             await _publish_lane(job, stopped, result)
         except ProducerFenced:
-            raise Failed("another run of this replay has taken it over; this one ends") from None
+            raise Failed("another run of this replay took over; this one ends") from None
         except ServersAway as error:
             moved = result.counts.total() + len(result.missing) > before
             attempts = 1 if moved else attempts + 1
             if attempts >= ATTEMPTS:
-                raise Failed(f"lane {job.lane} of the replay does not get on: {type(error).__name__} {error}") from None
+                raise Failed(
+                    f"lane {job.lane} of the replay makes no progress: {type(error).__name__} {error}"
+                ) from None
             await asyncio.sleep(RETRY_S)
         else:
             return result

@@ -182,7 +182,7 @@ class PartitionAnswer(fetcher.PartitionRecords):
     """What the client makes of an answer for one partition; a subclass reads the records out of it."""
 
     next_fetch_offset: int
-    """Where reading goes on."""
+    """Where reading continues."""
 
     def records(self) -> Iterator[ConsumerRecord]:
         """The records in order; sets `next_fetch_offset` before it gives one."""

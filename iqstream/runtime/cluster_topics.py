@@ -17,7 +17,7 @@ from iqstream.runtime.topics import TopicSpec, topic_specs
 
 HARM: Mapping[str, str] = {
     "cleanup.policy": "Kafka drops all but the last record of a key, and the records of a sample have one key",
-    "compression.type": "the broker packs every batch anew, and IQ does not get smaller",
+    "compression.type": "the broker compresses every batch again, and IQ does not get smaller",
     "max.message.bytes": "the broker refuses larger records, which become dead letters",
     "message.timestamp.type": "ages and times are then those of the broker's clock",
     "retention.bytes": "what is not read by then is lost",

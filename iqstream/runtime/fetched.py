@@ -34,7 +34,7 @@ class UnreadableRecord(ConsumerRecord[bytes, bytes]):
 
 
 def offset_after(record: ConsumerRecord) -> int:
-    """Where reading goes on behind a record."""
+    """Where reading continues after a record."""
     return record.next_offset if isinstance(record, UnreadableRecord) else int(record.offset) + 1
 
 

@@ -36,5 +36,5 @@ class InvalidShare:
             raise Failed(
                 f"{bad} of the last {len(self._recent)} records of {topic} could not be processed{last}: more than the "
                 f"share of {self._limit:g} that IQSTREAM_MAX_INVALID_SHARE allows. All are kept as dead letters. "
-                "See to what writes them and start the stage again: it goes on behind them."
+                "Fix what writes them and restart the stage: it continues after them."
             )

@@ -21,8 +21,8 @@ from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, Transacti
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
 REBALANCE_TIMEOUT_MS = 7_000
-"""So long a rebalance waits for a member that does not join. Longer than a member may take to give its partitions back;
-shorter than a request may take: a join that the client gives up and sends again begins a rebalance that waits anew."""
+"""How long a rebalance waits for a member that does not join. Longer than a member may take to give its partitions back;
+shorter than a request may take: a client that gives up a join and sends it again starts another rebalance."""
 TRANSACTION_TIMEOUT_MS = 15_000
 POSITION_DEADLINE_S = 30.0
 POSITION_RETRY_S = 0.2
@@ -158,7 +158,7 @@ def transactional_producer(
 ) -> TransactionalProducer:
     """A producer whose start fences every earlier one of the same id and ends its open transaction.
 
-    Commits that a broker may have forgotten half-way are said again to `outputs` and to the offsets of `group`.
+    Commits that a broker may have forgotten half-way are reissued to `outputs` and to the offsets of `group`.
     """
     return TransactionalProducer(
         transactional_id=transactional_id,

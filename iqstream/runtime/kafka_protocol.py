@@ -166,7 +166,7 @@ class MetadataResponseV12(Response):
 
 
 class MetadataRequestV12(RequestStruct):
-    """Metadata with topic ids: a topic deleted and made again under its old name has another id."""
+    """Metadata with topic ids: a topic deleted and recreated under its old name has another id."""
 
     API_KEY = 3
     API_VERSION = 12

@@ -38,9 +38,12 @@ def _in_words(error: Exception, security: dict[str, Any]) -> str | None:  # noqa
             return f"no TLS connection: {error.reason or error}; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
         case SaslAuthenticationFailed():
             user = security.get("sasl_plain_username")
-            return f"it refuses user {user!r}; check IQSTREAM_KAFKA_SASL_USERNAME and IQSTREAM_KAFKA_SASL_PASSWORD"
+            return (
+                f"it rejected the login of user {user!r}; "
+                "check IQSTREAM_KAFKA_SASL_USERNAME and IQSTREAM_KAFKA_SASL_PASSWORD"
+            )
         case UnsupportedSaslMechanismError():
             return f"{error}; check IQSTREAM_KAFKA_SASL_MECHANISM"
         case IllegalSaslStateError():
-            return "it does not want to know who we are; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
+            return "it asks for no login; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
     return None

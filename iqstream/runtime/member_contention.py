@@ -24,7 +24,7 @@ class MemberContention:
         self._times: deque[float] = deque(maxlen=ASSIGNMENTS)
 
     def noted(self, assigned: Collection[Hashable], now_s: float) -> bool:
-        """Whether this makes `ASSIGNMENTS` equal assignments within `WITHIN_S`; after that it counts anew."""
+        """Whether this makes `ASSIGNMENTS` equal assignments within `WITHIN_S`; after that it counts from zero."""
         if not assigned or assigned != self._last:
             self._times.clear()
         self._last = assigned

@@ -13,6 +13,6 @@ def require_new(path: Path, *, force: bool) -> None:
         UserError: it is there and not to be replaced, or it is a directory, a device or a pipe.
     """
     if path.exists() and not path.is_file():
-        raise UserError(f"{path} is not a regular file, and would be replaced: choose another --output")
+        raise UserError(f"{path} is not a regular file, and would be replaced: choose another file")
     if os.path.lexists(path) and not force:
-        raise UserError(f"{path} exists: choose another --output, or add --force")
+        raise UserError(f"{path} exists: choose another file, or have it replaced (--force)")

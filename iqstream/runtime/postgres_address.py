@@ -188,7 +188,7 @@ def _option_value(name: str, value: str) -> str:
         raise ValueError(f"option {name} is not a whole number")
     if name in _CHOICES and value not in _CHOICES[name]:
         note = _NO_CHANNEL_BINDING if name == "channel_binding" else ""
-        raise ValueError(f"option {name} is none of {', '.join(_CHOICES[name])}{note}")
+        raise ValueError(f"option {name} is not one of {', '.join(_CHOICES[name])}{note}")
     return value
 
 
@@ -234,7 +234,7 @@ def _name_and_port(place: str, which: str) -> tuple[str, str]:
         try:
             ipaddress.IPv6Address(name)
         except ValueError:
-            raise ValueError(f"{which} is no IPv6 address between its brackets") from None
+            raise ValueError(f"{which} is not an IPv6 address between its brackets") from None
         return name, port[1:]
     name, colon, port = place.partition(":")
     if ":" in port:

@@ -39,7 +39,7 @@ class Unreadable(NamedTuple):
 
     offset: int
     next_offset: int
-    """Where reading goes on."""
+    """Where reading continues."""
     data: bytes
     """The whole batch as it came; of a record whose value can be read, its value."""
     error: Exception

@@ -18,7 +18,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text.lower() not in by_lower:
-            raise ValueError(f"{text!r} is none of {', '.join(allowed)}")
+            raise ValueError(f"{text!r} is not one of {', '.join(allowed)}")
         return by_lower[text.lower()]
 
     return parse
@@ -142,7 +142,7 @@ def _server(text: str, form: str, default_port: int | None = None) -> str:
         try:
             ipaddress.IPv6Address(name[1:])
         except ValueError:
-            raise ValueError(f"{_shown(text)} is no IPv6 address in brackets: {form}") from None
+            raise ValueError(f"{_shown(text)} is not an IPv6 address in brackets: {form}") from None
         name, colon, port = f"{name}]", port[:1], port[1:]
     else:
         name, colon, port = text.partition(":")

@@ -173,7 +173,7 @@ def state_directory(environ: Mapping[str, str] = os.environ) -> Path:
 def load_settings(environ: Mapping[str, str] = os.environ, *, warn: bool = True) -> Settings:
     """The settings of this process; the environment wins over the file that `iqstream up` wrote.
 
-    Variables that are no settings are nobody's error: others have their own that begin alike. One that looks like a
+    Variables that are not settings are no error: other programs have some that begin alike. One that looks like a
     setting misspelt is logged as a warning, unless `warn` is off.
 
     Raises:

@@ -71,7 +71,7 @@ class Ownership(Protocol):
         """Nothing is left to read, up to `next_offset`: the stored position may say so. Called every second."""
 
     async def close(self) -> None:
-        """Lets go of what it holds; aborts and commits nothing."""
+        """Releases what it holds; aborts and commits nothing."""
 
 
 class Gate(Protocol):
@@ -270,7 +270,7 @@ class StageShell(ConsumerRebalanceListener):
         if not isinstance(error, IqstreamError):
             place = f"{partition.topic}-{partition.partition}"
             error = Failed(
-                f"{place}: the position to read from is no longer there ({error}). The topic was emptied or made anew; "
+                f"{place}: the position to read from is no longer there ({error}). The topic was emptied or recreated; "
                 "submit the datasets concerned again. `iqstream replay --stage … --topic "
                 f"{partition.topic}:{partition.partition} --to-earliest --execute` goes on with what is left"
             )
@@ -278,7 +278,7 @@ class StageShell(ConsumerRebalanceListener):
             self._failure.set_exception(error)
 
     async def _watch_progress(self) -> None:
-        """Ends a worker that has something to read and does not get on: a new one starts clean."""
+        """Ends a worker that has something to read and makes no progress: a new one starts clean."""
         clock = asyncio.get_running_loop().time
         while True:
             await asyncio.sleep(STUCK_AFTER_S / 10)

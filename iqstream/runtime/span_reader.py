@@ -33,7 +33,7 @@ class StallWatch:
             self._seen, self._moved_at = dict(positions), now
         elif now - self._moved_at > STALLED_AFTER_S:
             raise Unreachable(
-                f"Kafka gives nothing more of {self._topic} in {STALLED_AFTER_S:.0f} s; look at the broker."
+                f"Kafka returned nothing more of {self._topic} for {STALLED_AFTER_S:.0f} s; check the broker."
             )
 
 
@@ -53,7 +53,7 @@ class SpanReader:
         Args:
             consumer: started; it is assigned these partitions, and no others.
             spans: offsets from the first up to and without the last.
-            within_s: after so long the reading ends where it is. None: it goes on for as long as it moves.
+            within_s: after so long the reading ends where it is. None: it continues for as long as it makes progress.
             tolerated: errors that end the partitions which they are about, and no others.
         """
         self.positions = {partition: span.start for partition, span in spans.items()}

@@ -30,6 +30,8 @@ class Stage:
     """What it does, for `--help`."""
     reads: Literal["shards", "recordings"]
     """What a record of its input is: some samples to be made, or one recording of a sample."""
+    units: Sequence[str]
+    """What one would count on its input, the most natural first."""
     keeps_offsets_in_postgres: bool = False
     """Its position is a row beside its results; Kafka's is a copy of it."""
 
@@ -41,6 +43,7 @@ PRODUCER = Stage(
     outputs=(FRAMES, FEATURES, DEAD_LETTERS),
     work="Synthesises IQ: shards of iq.jobs become frames on iq.frames, or features on iq.features at once.",
     reads="shards",
+    units=("samples", "recordings", "IQ-seconds", "bytes"),
 )
 EXTRACTOR = Stage(
     name="extractor",
@@ -49,6 +52,7 @@ EXTRACTOR = Stage(
     outputs=(FEATURES, DEAD_LETTERS),
     work="Computes features: frames of iq.frames become records on iq.features.",
     reads="recordings",
+    units=("recordings", "IQ-seconds", "bytes", "samples"),
 )
 SINK = Stage(
     name="sink",
@@ -57,6 +61,7 @@ SINK = Stage(
     outputs=(DEAD_LETTERS,),
     work="Joins, filters and stores: iq.features become rows and saved IQ.",
     reads="recordings",
+    units=("recordings", "samples", "IQ-seconds", "bytes"),
     keeps_offsets_in_postgres=True,
 )
 STAGES: Mapping[str, Stage] = {stage.name: stage for stage in (PRODUCER, EXTRACTOR, SINK)}

@@ -59,7 +59,7 @@ class _Output(io.FileIO):
 
 
 class _Errors(io.FileIO):
-    """Standard error. Where it takes nothing there is nobody to tell, and the work goes on."""
+    """Standard error. Where it takes nothing there is nobody to tell, and the work continues."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:

@@ -1,4 +1,4 @@
-"""Notices that a topic is gone, or was made anew under its name: then positions mean nothing and somebody must act."""
+"""Notices that a topic is gone, or was recreated under its name: then positions mean nothing and somebody must act."""
 
 import asyncio
 import logging
@@ -37,17 +37,17 @@ async def watch_topics(settings: Settings, topics: Sequence[str]) -> None:
                     if lost := sorted(missing & missing_before):
                         raise Failed(_advice(lost, "does not exist"))
                     if anew := sorted(topic for topic in now.keys() & known.keys() if now[topic] != known[topic]):
-                        raise Failed(_advice(anew, "was deleted and made anew"))
+                        raise Failed(_advice(anew, "was deleted and recreated"))
                     missing_before, known = missing, known | now
                     await asyncio.sleep(LOOK_EVERY_S)
         except (KafkaError, OSError, TimeoutError, Unreachable, UserError) as error:  # the members say what is wrong
-            log.debug("topics cannot be looked at: %s", error)
+            log.debug("topics cannot be checked: %s", error)
             await asyncio.sleep(LOOK_EVERY_S)
 
 
 def _advice(topics: Sequence[str], what: str) -> str:
     return (
         f"topic {', '.join(topics)} {what}. What is stored in PostgreSQL and the object store stands; what was only in "
-        "that topic is gone. Stop all stages, run `iqstream init`, start them again, and cancel or submit anew the "
+        "that topic is gone. Stop all stages, run `iqstream init`, start them again, and cancel or resubmit the "
         "datasets that were under way."
     )

@@ -3,7 +3,7 @@
 A commit is decided, and answered, before its markers are written to the partitions. A broker that is killed in between
 goes on when it is back; but of a partition without a leader at that moment it believes that it was deleted, and never
 writes its marker (Apache Kafka 4.3.1, `TransactionMarkerChannelManager.addTxnMarkersToBrokerQueue`). What was committed
-cannot be read then, nor anything behind it: the partition's last stable offset stands still for ever.
+cannot be read then, nor anything after it: the partition's last stable offset never moves again.
 """
 
 import asyncio

@@ -62,7 +62,7 @@ def check_extendable(dataset: Dataset) -> None:
         raise UserError(f"{named} holds real recordings: nothing can be generated for it")
     if dataset.is_growing:
         raise UserError(
-            f"{named} grows: `iqstream datasets resume {dataset.id} --rate 5/s` goes on with it, "
+            f"{named} grows: `iqstream datasets resume {dataset.id} --rate 5/s` continues it, "
             f"`iqstream datasets end {dataset.id}` ends it; then it can be extended"
         )
     if dataset.status == "submitting":

@@ -119,7 +119,7 @@ async def clean_up(
     try:
         topics = await plan_topics(admin, pool, remaining)
     except KafkaError as error:
-        raise Failed(f"Kafka does not tell what it holds: {type(error).__name__} {error}") from None
+        raise Failed(f"Kafka did not say what it holds: {type(error).__name__} {error}") from None
     if execute:
         await delete_records(admin, topics)
     return Cleanup(executed=execute, datasets=Rows(going), topics=Rows(topics))

@@ -1,1 +1,1 @@
-"""Proofs that a dataset is what its lineage says."""
+"""Proofs that a dataset matches its lineage."""

@@ -131,7 +131,7 @@ class Verifier:
                 except FileNotFoundError:
                     continue  # the check before says so
                 except ValueError as error:
-                    findings.problems.append(f"sample {index}, {rx_id}: the object is no array: {error}")
+                    findings.problems.append(f"sample {index}, {rx_id}: the object is not an array: {error}")
                     continue
                 if samples.dtype != np.complex64 or not np.array_equal(samples, frame.samples()):
                     findings.problems.append(f"sample {index}, {rx_id}: the object is not the frame of its lineage")
@@ -204,7 +204,7 @@ class _Found:
             return
         self._outcomes[line.outcome] += 1
         if line.sample_idx not in dataset.samples:
-            self._outside.append(f"sample {line.sample_idx} is none of {dataset.samples}, which this version holds")
+            self._outside.append(f"sample {line.sample_idx} is not one of {dataset.samples}, which this version holds")
         if line.iq_saved:
             self.saved[line.sample_idx] = line.rx_ids
         if line.outcome != "failed":

@@ -1,4 +1,4 @@
-"""What whoever watches a dataset is given: how far it is, stage by stage, and how fast it gets on."""
+"""What whoever watches a dataset is given: how far it is, stage by stage, and at what rate."""
 
 from dataclasses import dataclass
 
@@ -63,5 +63,5 @@ def require_success(dataset: Dataset) -> None:
     if dataset.failed == dataset.requested:
         raise Failed(
             f"every sample of {dataset.name!r} failed: `iqstream datasets show {dataset.id}` says why, "
-            "`iqstream dead-letters list` what is kept of them"
+            "`iqstream dead-letters list` lists what was kept"
         )

@@ -1,4 +1,4 @@
-"""Watching a dataset: readings of its progress, each with how fast it gets on, until nothing more will come."""
+"""Watching a dataset: readings of its progress, each with its rate, until nothing more will come."""
 
 import asyncio
 import time
@@ -46,7 +46,7 @@ class Outages:
         if now_s - self._since_s > OUTAGE_ALLOWED_S:
             raise Unreachable(
                 f"no progress can be read for {OUTAGE_ALLOWED_S:.0f} s ({type(error).__name__}: {error}). The dataset "
-                "goes on when the servers are back: `iqstream datasets watch` shows it again."
+                "continues when the servers are back: `iqstream datasets watch` shows it again."
             ) from None
 
     def end(self) -> None:

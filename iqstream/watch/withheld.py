@@ -68,5 +68,5 @@ def _sentence(position: StagePosition, place: TopicPartition, offset: int, refus
         f"Kafka gives no record of {topic}-{partition} from offset {offset} on ({refusal}), although it ends at "
         f"{position.ends[place].end}: its file may be damaged; `kafka-dump-log.sh` shows where. "
         f"`iqstream replay --stage {position.stage.name} --topic {topic}:{partition} --to-offset N --execute` "
-        "goes on at an offset behind it"
+        "continues at an offset after it"
     )

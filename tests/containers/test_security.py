@@ -166,8 +166,8 @@ def test_a_kafka_certificate_of_another_authority_is_refused_by_name(run, anothe
 @pytest.mark.parametrize(
     ("changes", "code", "fragment"),
     [
-        ({"kafka_sasl_password": "falsch-123"}, 2, "refuses user 'iqstream'"),
-        ({"kafka_sasl_username": "nobody"}, 2, "refuses user 'nobody'"),
+        ({"kafka_sasl_password": "falsch-123"}, 2, "rejected the login of user 'iqstream'"),
+        ({"kafka_sasl_username": "nobody"}, 2, "rejected the login of user 'nobody'"),
         ({"kafka_sasl_mechanism": "PLAIN"}, 2, "IQSTREAM_KAFKA_SASL_MECHANISM"),
         ({"kafka_ssl_cafile": "/absent/ca.crt"}, 2, "IQSTREAM_KAFKA_SSL_CAFILE"),
         ({"kafka_ssl_certfile": "/absent/client.crt"}, 2, "IQSTREAM_KAFKA_SSL_CERTFILE"),

@@ -144,7 +144,7 @@ def test_a_question_without_a_terminal_names_the_option_that_answers_it(told, da
     code, _, err = told[("datasets", "delete", dataset_id), "utf-8"]
     assert (code, err.splitlines()[-1]) == (
         2,
-        "Error: there is nobody to answer: add --yes to do it without being asked",
+        "Error: standard input is closed, so nobody can answer: add --yes to skip the question",
     )
 
 

@@ -21,7 +21,7 @@ from iqstream.runtime.errors import UserError
         (["--dataset", "a", "--version", "2", "--as-version", "2"], "leave --as-version out"),
         (["--stage", "sink", "--to-latest", "--force"], "--force goes with --execute"),
         (["--stage", "sink", "--to-latest", "--topic", "iq.jobs:0"], "the sink reads iq.features, not iq.jobs"),
-        (["--stage", "sink", "--to-latest", "--topic", "iq.features:a"], "are no partitions"),
+        (["--stage", "sink", "--to-latest", "--topic", "iq.features:a"], "is not a list of partitions"),
         (["--stage", "sink", "--to-datetime", "2026-11-25T02:00:00"], "has no zone"),
         (["--stage", "sink", "--from-file", "/nowhere/back.csv"], "cannot be read"),
     ],

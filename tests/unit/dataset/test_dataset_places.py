@@ -76,7 +76,7 @@ def test_what_the_log_does_not_have_is_refused_at_once(topic, name, how):
     past = topic.partitions[0][1]
     for place, error, fragment in (
         ({3: 0}, UserError, "t has no partition 3, but 0, 1, 2"),
-        ({0: past + 1}, UserError, rf"offset {past + 1} of partition 0 lies behind the end of t: .* ends at {past}"),
+        ({0: past + 1}, UserError, rf"offset {past + 1} of partition 0 is past the end of t: .* ends at {past}"),
         ({2: FIRST_KEPT - 1}, OffsetExpired, rf"is no longer in t, which begins at {FIRST_KEPT}"),
     ):
         one = stream(**{name: place} | ({"end": None} if how == "follow" else {}))

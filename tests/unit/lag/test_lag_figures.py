@@ -1,4 +1,4 @@
-"""Units of value, velocity, time to close, retention risk and the interpolated time lag."""
+"""Units of value, velocity, time to drain, retention risk and the interpolated time lag."""
 
 import pytest
 from aiokafka import ConsumerRecord, TopicPartition

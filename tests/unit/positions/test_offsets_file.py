@@ -24,7 +24,7 @@ def test_a_file_of_offsets_is_read_back(tmp_path_factory, offsets):
         ("iq.frames,x,1", "line 2: not topic,partition,offset"),
         ("iq.jobs,0,1", "line 2: topic iq.jobs, this stage reads iq.frames"),
         ("other,iq.frames,0,1", "line 2: group other, this stage's is g"),
-        ("iq.frames,1,8", "line 2: partition 1 stands twice"),
+        ("iq.frames,1,8", "line 2: partition 1 is listed twice"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path, line, says):

@@ -7,7 +7,8 @@ from aiokafka import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from iqstream.positions.target import ShiftBy, ToOffset, parse_duration, parse_instant, wanted_offset
+from iqstream.cli.times import parse_duration, parse_instant
+from iqstream.positions.target import ShiftBy, ToOffset, wanted_offset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.offsets import Ends
 

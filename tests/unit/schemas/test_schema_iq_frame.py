@@ -83,5 +83,5 @@ def test_crc32_depends_on_datatype_scale_and_iq_alone() -> None:
 
 
 def test_an_unknown_datatype_is_refused_with_those_that_are_known() -> None:
-    with pytest.raises(Malformed, match="datatype 'cu8' is none of ci8, ci16_le, cf32_le"):
+    with pytest.raises(Malformed, match="datatype 'cu8' is not one of ci8, ci16_le, cf32_le"):
         component_dtype("cu8")

@@ -69,7 +69,7 @@ async def test_a_request_that_the_store_keeps_is_given_up_once(monkeypatch):
 async def test_a_store_that_answers_with_errors_is_not_said_to_be_silent(monkeypatch):
     answer = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n"
     async with store_that_answers(answer, monkeypatch) as (store, requests):
-        with pytest.raises(Unreachable, match="cannot serve us now: too many 500 error responses"):
+        with pytest.raises(Unreachable, match="is not available now: too many 500 error responses"):
             await store.get_iq("d", 0, "rx")
     assert len(requests) > 1
 
