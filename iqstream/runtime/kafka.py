@@ -21,7 +21,7 @@ from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, Transacti
 REQUEST_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 10_000
 REBALANCE_TIMEOUT_MS = 7_000
-"""How long a rebalance waits for a member that does not join. Longer than a member may take to give its partitions back;
+"""How long a rebalance waits for a member that has not joined. Longer than a member takes to give its partitions back;
 shorter than a request may take: a client that gives up a join and sends it again starts another rebalance."""
 TRANSACTION_TIMEOUT_MS = 15_000
 POSITION_DEADLINE_S = 30.0
