@@ -278,7 +278,7 @@ async def test_a_time_and_offsets_bound_what_is_read(settings):
     options = {"topic": topic, "limits": LIMITS, "settings": settings}
     assert sorted(indices(FeatureStream(start=between, **options))) == list(range(10, 20))
     assert sorted(indices(FeatureStream(end=between, **options))) == list(range(10))
-    for places, said in (({"end": {9: 0}}, "no partition 9"), ({"start": {0: 10**6}}, "lies behind the end")):
+    for places, said in (({"end": {9: 0}}, "no partition 9"), ({"start": {0: 10**6}}, "is past the end")):
         with pytest.raises(UserError, match=said):
             list(FeatureStream(**places, **options))
     assert indices(FeatureStream(start=dict.fromkeys(range(5), 0), end=dict.fromkeys(range(5), 0), **options)) == []

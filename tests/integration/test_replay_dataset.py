@@ -151,7 +151,7 @@ async def test_a_version_of_some_samples_holds_these_and_no_others_whatever_is_d
     assert held[0][:3] == ("{[0,20)}", 20, 20)
     assert [row[:3] for row in held[1:]] == [("{[5,9)}", 4, 4), ("{[6,7)}", 1, 1)]
     command = [sys.executable, "-m", "iqstream", "datasets", "verify", spec.name, "--recompute", "4"]
-    for version, says in (("2", "is what its lineage says"), ("", "version 1 is taken")):
+    for version, says in (("2", "matches its lineage"), ("", "version 1 is taken")):
         given = [*command, *(["--version", version] if version else [])]
         done = await asyncio.to_thread(
             subprocess.run, given, env=pipeline.environment(), capture_output=True, text=True, check=True

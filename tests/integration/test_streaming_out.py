@@ -258,7 +258,7 @@ def test_pictures_are_drawn_and_a_file_that_is_there_stays(run, example, tmp_pat
 
 async def test_a_sample_that_is_not_there_is_named(settings, spec):
     async with iqstream.aconnect(settings) as client:
-        with pytest.raises(UserError, match=f"is none of its samples: it has the samples 0-{SAMPLES - 1}"):
+        with pytest.raises(UserError, match=f"is not one of its samples: it has the samples 0-{SAMPLES - 1}"):
             await client.iq(spec.dataset_id, SAMPLES)
 
 

@@ -109,7 +109,7 @@ def test_ranks_have_equally_many_batches_whatever_their_workers_and_go_on_from_t
 
 
 def test_evenness_that_cannot_be_had_is_refused(topic):
-    with pytest.raises(UserError, match="even: 'both' is none of"):
+    with pytest.raises(UserError, match="even: 'both' is not one of"):
         stream(even="both")
     with pytest.raises(UserError, match="even: a stream that follows"):
         stream(even="drop", end=None)

@@ -38,16 +38,16 @@ def indices(batches):
 @pytest.mark.parametrize(
     ("place", "fragment"),
     [
-        (50, "50 is none of"),
-        (-1, "-1 is none of"),
-        (True, "True is none of"),
-        (1.5, "1.5 is none of"),
-        ("yesterday", "'yesterday' is none of"),
-        ("2026-01-01", "is none of 'earliest', 'latest', a datetime"),
-        ([0, 0, 0], "is none of"),
-        (date(2026, 1, 1), "is none of"),
+        (50, "50 is not one of"),
+        (-1, "-1 is not one of"),
+        (True, "True is not one of"),
+        (1.5, "1.5 is not one of"),
+        ("yesterday", "'yesterday' is not one of"),
+        ("2026-01-01", "is not one of 'earliest', 'latest', a datetime"),
+        ([0, 0, 0], "is not one of"),
+        (date(2026, 1, 1), "is not one of"),
         (datetime(2026, 1, 1), "has no time zone"),  # noqa: DTZ001  # that is the point
-        (datetime.now(UTC) + timedelta(days=1), "lies in the future"),
+        (datetime.now(UTC) + timedelta(days=1), "is in the future"),
         ({0: -1}, "offset -1 is not a whole number from 0"),
         ({0: 1.0}, "offset 1.0 is not"),
         ({0: None}, "offset None is not"),
@@ -115,7 +115,7 @@ def test_a_state_of_a_log_that_was_another_is_refused_at_once(topic, end):
         topic.partitions = shorter.partitions
         other = stream(end=end)
         other.load_state_dict(state)
-        with pytest.raises(UserError, match=r"state: (t has no partition 2|offset \d+ of partition 0 lies behind)"):
+        with pytest.raises(UserError, match=r"state: (t has no partition 2|offset \d+ of partition 0 is past)"):
             next(iter(other))
 
 

@@ -140,4 +140,4 @@ def test_a_workers_reason_reaches_its_supervisor_whatever_the_encoding_of_its_ou
     )  # fmt: skip
     os.close(tie)
     os.close(ours)
-    assert (ended.returncode, "IQSTREAM_LOG_FORMAT: 'caf\u00e9' is none of" in ended.stdout.decode()) == (2, True)
+    assert (ended.returncode, "IQSTREAM_LOG_FORMAT: 'caf\u00e9' is not one of" in ended.stdout.decode()) == (2, True)
