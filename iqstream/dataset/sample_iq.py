@@ -50,7 +50,7 @@ async def sample_iq(pool: Pool, source: IQSource, dataset: Dataset, sample_idx: 
     stored = await stored_sample(pool, dataset.id, dataset.version, sample_idx)
     if stored is None:
         there = f"it has the samples {dataset.samples}" if len(dataset.samples) else "it has none yet"
-        why = "is not decided yet" if sample_idx in dataset.samples else f"is none of its samples: {there}"
+        why = "is not decided yet" if sample_idx in dataset.samples else f"is not one of its samples: {there}"
         raise UserError(f"sample {sample_idx} of dataset {dataset.name!r} version {dataset.version} {why}")
     outcome, row = stored
     if not outcome.lineage or outcome.outcome == "failed":
