@@ -93,7 +93,7 @@ async def test_a_reading_without_one_gives_up_once_nothing_moves(monkeypatch):
     monkeypatch.setattr(span_reader, "STALLED_AFTER_S", 0.02)
     consumer = FakeConsumer({A: log_of(0)}, ends={A: 1})
     reader = SpanReader(consumer, {A: range(2)})
-    with pytest.raises(Unreachable, match="nothing more of a in"):
+    with pytest.raises(Unreachable, match="nothing more of a for"):
         await offsets_of(reader)
     assert reader.positions[A] == 1
 
