@@ -256,7 +256,7 @@ def as_tensors(
 def tensor(array: np.ndarray[Any, Any]) -> torch.Tensor:
     """A tensor over the array's memory, by DLPack: works with a torch that was built for another NumPy, too."""
     if array.dtype == np.bool_:  # booleans came late to DLPack: as bytes, then seen as booleans
-        return torch.from_dlpack(array.view(np.uint8)).view(torch.bool)  # type: ignore[no-any-return, unused-ignore]
+        return torch.from_dlpack(array.view(np.uint8)).view(torch.bool)  # type: ignore[no-any-return, attr-defined, unused-ignore]
     return torch.from_dlpack(array)  # type: ignore[no-any-return, attr-defined, unused-ignore]
 
 
