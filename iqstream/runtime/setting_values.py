@@ -18,7 +18,7 @@ def one_of(*allowed: str) -> Callable[[str], str]:
 
     def parse(text: str) -> str:
         if text.lower() not in by_lower:
-            raise ValueError(f"{text!r} is not one of {', '.join(allowed)}")
+            raise ValueError(f"{_shown(text)} is not one of {', '.join(allowed)}")
         return by_lower[text.lower()]
 
     return parse
@@ -29,7 +29,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 
     def parse(text: str) -> int:
         if not (text.isascii() and text.isdigit()) or len(text) > 20 or not least <= int(text) <= most:
-            raise ValueError(f"{text!r} is not a whole number from {least} to {most}")
+            raise ValueError(f"{_shown(text)} is not a whole number from {least} to {most}")
         return int(text)
 
     return parse
@@ -52,21 +52,21 @@ def share(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:
-        raise ValueError(f"{text!r} is not a number above 0 and up to 1")
+        raise ValueError(f"{_shown(text)} is not a number above 0 and up to 1")
     return value
 
 
 def boolean(text: str) -> bool:
     """`true`, `false`, `1` or `0`."""
     if text.lower() not in {"true", "false", "1", "0"}:
-        raise ValueError(f"{text!r} is neither true nor false")
+        raise ValueError(f"{_shown(text)} is neither true nor false")
     return text.lower() in {"true", "1"}
 
 
 def region(text: str) -> str:
     """A region of an object store."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,62}", text):
-        raise ValueError(f"{text!r} is not a region: write it as eu-central-1")
+        raise ValueError(f"{_shown(text)} is not a region: write it as eu-central-1")
     return text
 
 
@@ -74,14 +74,14 @@ def bucket(text: str) -> str:
     """A bucket, by S3's rules for names."""
     label = r"[a-z0-9]([a-z0-9-]*[a-z0-9])?"
     if not (3 <= len(text) <= 63 and re.fullmatch(rf"{label}(\.{label})*", text)) or re.fullmatch(r"[0-9.]+", text):
-        raise ValueError(f"{text!r} is not a bucket: 3 to 63 lower-case letters, digits, hyphens and dots")
+        raise ValueError(f"{_shown(text)} is not a bucket: 3 to 63 lower-case letters, digits, hyphens and dots")
     return text
 
 
 def directory(text: str) -> str:
     """A directory that is there."""
     if not Path(text).is_dir():
-        raise ValueError(f"{text!r} is not a directory")
+        raise ValueError(f"{_shown(text)} is not a directory")
     return text
 
 
@@ -104,7 +104,7 @@ def host(text: str) -> str:
 def label(text: str) -> str:
     """A word that can be part of a name in Kafka."""
     if not is_host_name(text) or not text.isascii() or len(text) > 100:
-        raise ValueError(f"{text!r} is not a name of letters, digits, '-', '_' and '.', at most 100 of them")
+        raise ValueError(f"{_shown(text)} is not a name of letters, digits, '-', '_' and '.', at most 100 of them")
     return text
 
 
@@ -113,6 +113,10 @@ def kafka_bootstrap(text: str) -> str:
     form = "write HOST:PORT,HOST:PORT"
     if "://" in text:
         raise ValueError(f"no scheme belongs here: {form}; TLS and SASL are IQSTREAM_KAFKA_SECURITY_PROTOCOL")
+    if "@" in text:  # before the commas: one may stand in the password
+        raise ValueError(
+            f"no user or password belongs here: {form}; they are IQSTREAM_KAFKA_SASL_USERNAME and _PASSWORD"
+        )
     return ",".join(_server(part.strip(), form, default_port=KAFKA_PORT) for part in text.split(","))
 
 
@@ -153,10 +157,11 @@ def _server(text: str, form: str, default_port: int | None = None) -> str:
     if not port:
         return f"{name}:{default_port}" if default_port else name
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= _LARGEST_PORT):
-        raise ValueError(f"{_shown(text)} has no port from 1 to {_LARGEST_PORT}: {form}")
+        raise ValueError(f"{_shown(name)} has no port from 1 to {_LARGEST_PORT}: {form}")
     return f"{name}:{port}"
 
 
 def _shown(text: str) -> str:
-    """The text for a message, unless a login may stand in it."""
-    return repr(text) if "@" not in text and len(text) <= 200 else "this"
+    """The text for a message, unless a login may stand in it: an address or `password=...` of another setting."""
+    harmless = len(text) <= 200 and not re.search(r"@|://|passw|pwd|secret", text, re.IGNORECASE)
+    return repr(text) if harmless else "this"

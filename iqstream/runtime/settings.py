@@ -155,11 +155,13 @@ def setting_of(name: str) -> Setting:
 _SETTINGS: Mapping[str, Setting] = {
     name: get_args(hint)[1] for name, hint in get_type_hints(Settings, include_extras=True).items()
 }
+_SECRET = frozenset(item.name for item in fields(Settings) if not item.repr)
+"""Settings whose text is never shown."""
 
 
 def secrets_of(settings: Settings) -> frozenset[str]:
     """What no log may show: the secret settings; of the database's address, the passwords within it."""
-    values = {str(getattr(settings, item.name)) for item in fields(Settings) if not item.repr}
+    values = {str(getattr(settings, name)) for name in _SECRET}
     values.discard(settings.postgres_dsn)
     values |= parse_dsn(settings.postgres_dsn).secrets
     return frozenset(value for value in values if value)
@@ -270,22 +272,24 @@ class _Reader:
             if text and path:
                 self.problems.append(f"{variable} and {variable}_FILE are both set: leave one out")
             if path:
-                return self._content(f"{variable}_FILE", path)
+                return self._content(f"{variable}_FILE", path, secret=name in _SECRET)
             if text:
                 return self._plain(variable, text)
         return None
 
-    def _content(self, variable: str, path: str) -> str:
+    def _content(self, variable: str, path: str, *, secret: bool) -> str:
+        # a secret may have been set where the path of its file belongs
+        shown = repr(path) if not secret or (Path(path).is_absolute() and "@" not in path) else "its file"
         try:
             text = Path(path).read_text(encoding="utf-8-sig").strip()
         except (OSError, UnicodeDecodeError) as error:
-            self.problems.append(f"{variable}: {path!r} {_unreadable(error)}")
+            self.problems.append(f"{variable}: {shown} {_unreadable(error)}")
             return ""
         except ValueError:  # what Python says of a path that holds a null character
             self.problems.append(f"{variable} is not the path of a file")
             return ""
         if not text:
-            self.problems.append(f"{variable}: {path!r} is empty")
+            self.problems.append(f"{variable}: {shown} is empty")
         return self._plain(variable, text)
 
     def _plain(self, variable: str, text: str) -> str:

@@ -63,6 +63,14 @@ def test_a_secret_file_that_is_not_there_is_named(tmp_path):
         load(tmp_path, given)
 
 
+@pytest.mark.parametrize("text", ["geheim", "postgresql://user:geheim@db/iq", "/geheim@db"])
+def test_a_secret_in_the_place_of_its_files_path_is_not_shown(tmp_path, text):
+    given = {k: v for k, v in COMPLETE.items() if k != "IQSTREAM_POSTGRES_DSN"}
+    with pytest.raises(UserError, match="IQSTREAM_POSTGRES_DSN_FILE: its file cannot be read") as caught:
+        load(tmp_path, given | {"IQSTREAM_POSTGRES_DSN_FILE": text})
+    assert "geheim" not in str(caught.value)
+
+
 def test_the_embedded_servers_win_over_others_where_only_they_are_wanted(tmp_path):
     (tmp_path / "env").write_text("IQSTREAM_KAFKA_BOOTSTRAP=127.0.0.1:1\nIQSTREAM_S3_SECRET_KEY=k\n")
     elsewhere = {
@@ -123,6 +131,15 @@ def test_a_setting_is_read_in_the_forms_that_people_write(tmp_path, variable, te
         ("KAFKA_BOOTSTRAP", "kafka:70000", "65535"),
         ("KAFKA_BOOTSTRAP", "::1:9092", "HOST:PORT"),
         ("KAFKA_BOOTSTRAP", "user:geheim@kafka:9092", "HOST:PORT"),
+        ("KAFKA_BOOTSTRAP", "user:ge,heim:geheim,x@kafka:9092", "IQSTREAM_KAFKA_SASL_USERNAME"),
+        ("KAFKA_BOOTSTRAP", "host=kafka password=geheim", "HOST:PORT"),
+        ("KAFKA_BOOTSTRAP", "user:geheim", "65535"),
+        ("S3_REGION", "postgresql://user:geheim@db/iq", "eu-central-1"),
+        ("S3_BUCKET", "https://access:geheim@s3:9000", "lower-case"),
+        ("HOST_NAME", "postgresql://user:geheim@db/iq", "letters"),
+        ("LOG_LEVEL", "host=db password=geheim", "debug"),
+        ("MAX_INVALID_SHARE", "postgresql://user:geheim@db/iq", "above 0"),
+        ("TERRAIN_DIR", "postgresql://user:geheim@db/iq", "directory"),
         ("S3_ENDPOINT", "s3://bucket", "http nor https"),
         ("S3_ENDPOINT", "http://s3:9000/bucket", "HOST:PORT"),
         ("S3_ENDPOINT", "https://access:geheim@s3:9000", "HOST:PORT"),
