@@ -23,6 +23,9 @@ SESSION_TIMEOUT_MS = 10_000
 REBALANCE_TIMEOUT_MS = 7_000
 """How long a rebalance waits for a member that has not joined. Longer than a member takes to give its partitions back;
 shorter than a request may take: a client that gives up a join and sends it again starts another rebalance."""
+LONGEST_WITHOUT_POLL_MS = 2**31 - 1
+"""The client's limit, put out of the way: it joins no rebalance once nobody has polled for so long (5 min by default),
+and nobody polls during an outage. The shell ends a member that makes no progress."""
 TRANSACTION_TIMEOUT_MS = 15_000
 POSITION_DEADLINE_S = 30.0
 POSITION_RETRY_S = 0.2
@@ -81,6 +84,7 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
         session_timeout_ms=SESSION_TIMEOUT_MS,
         rebalance_timeout_ms=REBALANCE_TIMEOUT_MS,
         heartbeat_interval_ms=1_000,
+        max_poll_interval_ms=LONGEST_WITHOUT_POLL_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
         **security(settings),
