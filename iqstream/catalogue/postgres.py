@@ -85,12 +85,14 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
 
 @contextmanager
 def tables_needed(where: str) -> Iterator[None]:
-    """Says what to do about a database without our tables.
+    """Says what to do about a database without our tables, or with those of an earlier version.
 
     Raises:
-        Unreachable: something within the context has met none; names `where`.
+        Unreachable: something within the context has met such a one; names `where`.
     """
     try:
         yield
     except asyncpg.UndefinedTableError:
         raise Unreachable(f"{where} has no tables of iqstream: run `iqstream init`.") from None
+    except asyncpg.UndefinedColumnError:
+        raise Unreachable(f"{where} has the tables of an earlier version of iqstream: run `iqstream init`.") from None
