@@ -150,9 +150,10 @@ def test_what_was_stored_survives_down_and_up_on_other_ports_and_a_kill_of_every
         assert not set(first.endpoints.values()) & set(second.endpoints.values())
         assert read_everywhere(env_of(state_dir)) == {value}
 
-        for pid in pids(state_dir).values():
-            assert pid is not None
-            os.kill(pid, signal.SIGKILL)
+        killed = [psutil.Process(pid) for pid in pids(state_dir).values()]
+        for process in killed:
+            process.kill()
+        assert psutil.wait_procs(killed, timeout=30)[1] == []
         third = up(state_dir)
         assert set(third.started) == set(SERVERS)
         assert third.endpoints == second.endpoints

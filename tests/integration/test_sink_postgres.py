@@ -729,19 +729,25 @@ async def test_migrations_are_idempotent_and_may_run_at_once(settings):
         connection = await asyncpg.connect(dsn)
         tables = await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'heimdall'")
         versions = await connection.fetchval("SELECT count(*) FROM heimdall.alembic_version")
-        # As a database of the step before, with a dataset in it.
-        spec = make_spec()
-        async with connection.transaction():
-            await insert_dataset(
-                connection, spec, samples=SampleRanges.first(1), recorded=False, status="running", grows=False
-            )
-            await connection.execute("ALTER TABLE heimdall.datasets DROP COLUMN split_salt")
-            await connection.execute("UPDATE heimdall.alembic_version SET version_num = '0004'")
-        await migrate(dsn)
-        assert await split_salt(connection, spec.dataset_id) == spec.dataset_id
         await connection.close()
     assert {row["tablename"] for row in tables} >= {"datasets", "measurement_features", "sample_outcomes"}
     assert versions == 1
+
+
+async def test_datasets_of_an_earlier_version_keep_the_split_that_their_id_made(settings):
+    spec = make_spec()
+    async with empty_database(settings) as dsn:
+        await migrate(dsn, to="0004")
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(
+            "INSERT INTO heimdall.datasets "
+            "(id, version, name, spec, recorded, status, samples, grows, requested, iq_samples) "
+            "VALUES ($1, 1, $2, $3, false, 'running', $4, false, 1, 0)",
+            UUID(spec.dataset_id), spec.name, msgspec.json.encode(spec).decode(), SampleRanges.first(1).to_sql(),
+        )  # fmt: skip
+        await migrate(dsn)
+        assert await split_salt(connection, spec.dataset_id) == spec.dataset_id
+        await connection.close()
 
 
 async def test_a_name_in_use_is_refused_unless_reused_on_purpose(pool):

@@ -26,7 +26,7 @@ def test_ranges_that_touch_or_overlap_are_one():
 
 @pytest.mark.parametrize(
     ("text", "says"),
-    [("", "no range"), ("a-b", "no range"), ("5-2", "ends before"), ("0-123456789", "no range")],
+    [("", "not a range"), ("a-b", "not a range"), ("5-2", "ends before"), ("0-123456789", "not a range")],
 )
 def test_what_is_no_range_is_refused_by_name(text, says):
     with pytest.raises(ValueError, match=says):
