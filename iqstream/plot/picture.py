@@ -94,8 +94,12 @@ def heard_link(record: FeatureRecord, detection_snr_db: float) -> Link | None:
 
 def save_picture(page: Page, path: Path) -> None:
     """Writes the page as a PNG; makes its folder."""
+    save_figure(draw(page), path)
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Writes a figure as a PNG; makes its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure = draw(page)
     FigureCanvasAgg(figure)
     figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from iqstream.dataset.sample_iq import SampleIQ
-from iqstream.plot.picture import DOTS_PER_INCH, INK, TITLE, Recording, draw_spectrogram, dress
+from iqstream.plot.picture import INK, TITLE, Recording, draw_spectrogram, dress, save_figure
 from iqstream.runtime.terminal import shown
 
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES = 16.0, 2.4, 0.8
@@ -46,10 +45,7 @@ def recordings_page(sample: SampleIQ) -> RecordingsPage:
 
 def save_recordings_picture(page: RecordingsPage, path: Path) -> None:
     """Writes the page as a PNG; makes its folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure = draw_recordings(page)
-    FigureCanvasAgg(figure)
-    figure.savefig(path, dpi=DOTS_PER_INCH, format="png")
+    save_figure(draw_recordings(page), path)
 
 
 def draw_recordings(page: RecordingsPage) -> Figure:
