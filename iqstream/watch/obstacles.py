@@ -12,7 +12,6 @@ from iqstream.catalogue.iq_saves import unsaved_iq
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.group_members import describe_group
-from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.stages import STAGES
 from iqstream.stage_position import StagePosition, read_position
 from iqstream.watch.withheld import WithheldRecords
@@ -47,7 +46,7 @@ async def obstacles(
             found.append(str(error))
     found += _missing_positions(positions)
     found += await withheld.found(positions)
-    found += await _open_transactions(admin, [STAGES[stage].topic for stage in waiting_stages])
+    found += _open_transactions(positions)
     unsaved = await unsaved_iq(pool, dataset_id)
     if unsaved.samples:
         found.append(f"the IQ of {unsaved.samples} samples waits to be saved: {unsaved.error}")
@@ -63,9 +62,9 @@ def _missing_positions(positions: Sequence[StagePosition]) -> list[str]:
     ]
 
 
-async def _open_transactions(admin: AIOKafkaAdminClient, topics: Sequence[str]) -> list[str]:
+def _open_transactions(positions: Sequence[StagePosition]) -> list[str]:
     """Most are over in a moment: the offset tells one that stays from the next."""
-    ends = await partition_ends(admin, await partition_leaders(admin, topics))
+    ends = {place: end for position in positions for place, end in position.ends.items()}
     return [
         f"{topic}-{partition} stands still at offset {end.end}, where a transaction has not ended; "
         "`kafka-transactions.sh find-hanging` says whose it is"
