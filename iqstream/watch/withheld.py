@@ -27,7 +27,8 @@ class WithheldRecords:
 
     def __init__(self, admin: AIOKafkaAdminClient) -> None:
         self._admin = admin
-        self._standing: dict[tuple[str, TopicPartition], _Standing] = {}
+        self._standing: dict[str, dict[TopicPartition, _Standing]] = {}
+        """By the stage's group."""
 
     async def found(self, positions: Sequence[StagePosition]) -> list[str]:
         """A sentence for each partition of which the broker gives nothing, with what to do.
@@ -35,31 +36,30 @@ class WithheldRecords:
         Raises:
             KafkaError: a broker does not answer.
         """
-        sentences = []
-        for position in positions:
-            await self._see(position)
-            for (group, place), standing in sorted(self._standing.items()):
-                if group == position.stage.group and standing.refusal is not None:
-                    sentences.append(_sentence(position, place, standing.offset, standing.refusal))
-        return sentences
+        return [
+            _sentence(position, place, one.offset, one.refusal)
+            for position in positions
+            for place, one in sorted((await self._standing_now(position)).items())
+            if one.refusal is not None
+        ]
 
-    async def _see(self, position: StagePosition) -> None:
-        now, group = asyncio.get_running_loop().time(), position.stage.group
-        asked = {}
+    async def _standing_now(self, position: StagePosition) -> dict[TopicPartition, _Standing]:
+        """The partitions on which the stage has something left to read; the broker is asked of those that stand."""
+        now, before = asyncio.get_running_loop().time(), self._standing.get(position.stage.group, {})
+        standing = {}
         for place, offset in position.current.items():
-            key = (group, place)
-            if place not in position.ends or offset >= position.ends[place].end:
-                self._standing.pop(key, None)
-            elif key not in self._standing or self._standing[key].offset != offset:
-                self._standing[key] = _Standing(offset, now)
-            elif now - self._standing[key].asked_at >= STANDING_S:
-                self._standing[key].asked_at = now
-                asked[place] = max(offset, position.ends[place].log_start)
+            if place in position.ends and offset < position.ends[place].end:
+                same = before.get(place)
+                standing[place] = same if same is not None and same.offset == offset else _Standing(offset, now)
+        self._standing[position.stage.group] = standing
+        asked = {place: one for place, one in standing.items() if now - one.asked_at >= STANDING_S}
         if asked:
             leaders = await partition_leaders(self._admin, [position.stage.topic])
-            refused = await refused_reads(self._admin, leaders, asked)
-            for place in asked:
-                self._standing[group, place].refusal = refused.get(place)
+            offsets = {place: max(one.offset, position.ends[place].log_start) for place, one in asked.items()}
+            refused = await refused_reads(self._admin, leaders, offsets)
+            for place, one in asked.items():
+                one.asked_at, one.refusal = now, refused.get(place)
+        return standing
 
 
 def _sentence(position: StagePosition, place: TopicPartition, offset: int, refusal: str) -> str:
