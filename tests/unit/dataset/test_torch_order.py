@@ -72,6 +72,20 @@ def test_a_worker_without_partitions_of_a_stream_that_follows_ends_and_waits_for
     assert list(dataset) == []
 
 
+@pytest.mark.parametrize(("workers", "refused"), [(1, False), (2, True)])
+def test_several_workers_that_share_an_even_stream_are_refused_states_of_their_own(make, monkeypatch, workers, refused):
+    """They would lose samples."""
+    dataset = make(even="pad")
+    monkeypatch.setattr(Worker, "info", SimpleNamespace(id=0, num_workers=workers))
+    iteration = iter(dataset)
+    state = iteration.state_dict()
+    if refused:
+        with pytest.raises(UserError, match="use num_workers=1"):
+            iteration.load_state_dict(state)
+    else:
+        iteration.load_state_dict(state)
+
+
 class LoopMachine(RuleBasedStateMachine):
     """The model: what was trained on of the pass, whether `set_epoch` named it, and whether anything was since."""
 
