@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -18,12 +18,21 @@ from aiokafka.errors import (
 from iqstream.lag.history import Commit, CommitWindow
 from iqstream.lag.offset_commits import (
     COMMITS_TOPIC,
+    OffsetCommit,
     UnreadableCommit,
     decode_offset_commit,
     partition_of_group,
 )
 from iqstream.runtime.kafka import reader_consumer
-from iqstream.runtime.offsets import partition_ends, partition_leaders
+from iqstream.runtime.offsets import Ends, partition_ends, partition_leaders, unsettled_batches
+from iqstream.runtime.record_batches import (
+    MALFORMED,
+    Batch,
+    Record,
+    Unsettled,
+    records_one_by_one,
+    whole_batches,
+)
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.span_reader import SpanReader
 
@@ -61,6 +70,8 @@ class CommitLog:
         """Where each group's commits are."""
         self._spans: dict[TopicPartition, _Span] = {}
         self._windows: dict[_Key, CommitWindow] = {}
+        self._unsettled: Mapping[_Key, Sequence[OffsetCommit]] = {}
+        """Commits behind an open transaction, read anew each time."""
         self.accessible = True
         """False once the broker has refused: then there is no history but the one that is polled."""
         self.caught_up = True
@@ -80,7 +91,9 @@ class CommitLog:
                 self._homes = {g: TopicPartition(COMMITS_TOPIC, partition_of_group(g, len(leaders))) for g in groups}
                 numbers = {home.partition for home in self._homes.values()}
                 ends = await partition_ends(admin, {COMMITS_TOPIC: {n: leaders[n] for n in numbers}})
-                await self._read_to({p: (e.log_start, e.end) for p, e in ends.items()})
+                deadline = asyncio.get_running_loop().time() + CATCH_UP_DEADLINE_S
+                await self._read_to(ends, deadline)
+                self._unsettled = await self._read_unsettled(admin, leaders, ends, deadline)
         except (TopicAuthorizationFailedError, GroupAuthorizationFailedError):
             log.info("%s may not be read: the history of commits is polled instead", COMMITS_TOPIC)
             self.accessible = False
@@ -105,8 +118,11 @@ class CommitLog:
 
     def commits(self, group: str, partition: TopicPartition) -> tuple[Commit, ...]:
         """The last ones, oldest first."""
-        window = self._windows.get((group, partition))
-        return () if window is None else window.commits
+        key = (group, partition)
+        window = CommitWindow(self._windows[key].commits if key in self._windows else ())
+        for commit in self._unsettled.get(key, ()):
+            _add_to(window, commit)
+        return window.commits
 
     def known_from_ms(self, group: str) -> float | None:
         """From when on a group's commits are known, all of them; None: not known."""
@@ -119,16 +135,42 @@ class CommitLog:
         if consumer is not None:
             await consumer.stop()
 
-    async def _read_to(self, spans: dict[TopicPartition, tuple[int, int]]) -> None:
-        deadline = asyncio.get_running_loop().time() + CATCH_UP_DEADLINE_S
+    async def _read_to(self, ends: Mapping[TopicPartition, Ends], deadline: float) -> None:
         self.caught_up = True
-        for home, (log_start, end) in spans.items():
-            tail = max(log_start, end - TAIL_OFFSETS)
-            span = self._spans.setdefault(home, _Span(log_start=log_start, first=tail, next=tail))
-            span.log_start, span.next = log_start, max(span.next, log_start)
-            read_to, first_ms = await self._read(home, span.next, end, self._windows, deadline)
+        for home, there in ends.items():
+            tail = max(there.log_start, there.end - TAIL_OFFSETS)
+            span = self._spans.setdefault(home, _Span(log_start=there.log_start, first=tail, next=tail))
+            span.log_start, span.next = there.log_start, max(span.next, there.log_start)
+            read_to, first_ms = await self._read(home, span.next, there.end, self._windows, deadline)
             span.next, span.first_ms = read_to, first_ms if span.first_ms is None else span.first_ms
-            self.caught_up &= read_to >= end
+            self.caught_up &= read_to >= there.end
+
+    async def _read_unsettled(
+        self,
+        admin: AIOKafkaAdminClient,
+        leaders: Mapping[int, int],
+        ends: Mapping[TopicPartition, Ends],
+        deadline: float,
+    ) -> Mapping[_Key, Sequence[OffsetCommit]]:
+        """Reads what stands behind the first open transaction, which readers of committed records do not get.
+
+        A transaction holds up the commits of all groups whose home it is: with a producer that died, for minutes.
+        """
+        found: defaultdict[_Key, list[OffsetCommit]] = defaultdict(list)
+        for home, there in ends.items():
+            at, unsettled = max(there.end, there.high_watermark - TAIL_OFFSETS), Unsettled()
+            while at < there.high_watermark and asyncio.get_running_loop().time() < deadline:
+                data = await unsettled_batches(admin, {COMMITS_TOPIC: leaders}, home, at)
+                for batch in whole_batches(data, at):
+                    at = batch.next_offset
+                    if isinstance(batch, Batch):
+                        for record in _records_settled_by(batch, unsettled):
+                            if (commit := self._commit(record.key, record.value)) is not None:
+                                found[_key_of(commit)].append(commit)
+                if not data:
+                    break
+            self.caught_up &= at >= there.high_watermark
+        return found
 
     async def _look_back(self, home: TopicPartition, keys: set[_Key], deadline: float) -> None:
         span, length = self._spans.get(home), TAIL_OFFSETS
@@ -160,7 +202,8 @@ class CommitLog:
         first_ms = None
         async for record in reader.records():
             first_ms = float(record.timestamp) if first_ms is None else first_ms
-            self._add(record.key, record.value, windows)
+            if (commit := self._commit(record.key, record.value)) is not None:
+                _add_to(windows.setdefault(_key_of(commit), CommitWindow()), commit)
         return reader.positions[home], first_ms
 
     async def _started(self) -> AIOKafkaConsumer:
@@ -169,16 +212,33 @@ class CommitLog:
             await self._consumer.start()
         return self._consumer
 
-    def _add(self, key: bytes | None, value: bytes | None, windows: dict[_Key, CommitWindow]) -> None:
+    def _commit(self, key: bytes | None, value: bytes | None) -> OffsetCommit | None:
+        """A record as a commit of one of the groups; None where it is another's, or something else."""
         try:
             commit = decode_offset_commit(key, value)
         except UnreadableCommit as error:
             log.debug("a record of %s is skipped: %s", COMMITS_TOPIC, error)
-            return
-        if commit is None or commit.group not in self._homes:
-            return
-        window = windows.setdefault((commit.group, TopicPartition(commit.topic, commit.partition)), CommitWindow())
-        if commit.offset is None or commit.at_ms is None:
-            window.clear()
-        else:
-            window.add(Commit(at_ms=commit.at_ms, offset=commit.offset))
+            return None
+        return commit if commit is not None and commit.group in self._homes else None
+
+
+def _key_of(commit: OffsetCommit) -> _Key:
+    return commit.group, TopicPartition(commit.topic, commit.partition)
+
+
+def _add_to(window: CommitWindow, commit: OffsetCommit) -> None:
+    if commit.offset is None or commit.at_ms is None:
+        window.clear()
+    else:
+        window.add(Commit(at_ms=commit.at_ms, offset=commit.offset))
+
+
+def _records_settled_by(batch: Batch, unsettled: Unsettled) -> Iterator[Record]:
+    """The records that count from a batch on; what is damaged is left out."""
+    try:
+        for settled in unsettled.settled_by(batch):
+            for record in records_one_by_one(settled, settled.base_offset):
+                if isinstance(record, Record):
+                    yield record
+    except MALFORMED as error:
+        log.debug("a batch of %s is skipped: %s", COMMITS_TOPIC, error)

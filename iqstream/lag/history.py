@@ -1,6 +1,6 @@
 """The last commits of a partition by a group: what status and velocity are judged from. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -21,8 +21,8 @@ class Commit:
 class CommitWindow:
     """The last ten commits, a second or more apart except the newest, which is always there."""
 
-    def __init__(self) -> None:
-        self._commits: list[Commit] = []
+    def __init__(self, commits: Iterable[Commit] = ()) -> None:
+        self._commits = list(commits)
 
     def add(self, commit: Commit) -> None:
         """A commit after all others; a clock that went back is held where it was."""

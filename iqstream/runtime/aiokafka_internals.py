@@ -52,6 +52,7 @@ __all__ = [
     "DefaultRecordBatchBuilder",
     "EndTxnRequest",
     "FetchRequest",
+    "Fields",
     "Int16",
     "Int32",
     "Int64",

@@ -17,6 +17,7 @@ from iqstream.runtime.aiokafka_internals import (
     CompactArray,
     CompactString,
     FetchRequest,
+    Fields,
     Int16,
     Int32,
     Int64,
@@ -46,6 +47,7 @@ _UNSTABLE = 88
 _UNSTABLE_FOR_S = 0.02
 _ONE_BATCH = 1
 """A limit of bytes: the first batch is given whole, however long it is."""
+_SOME_BATCHES_BYTES = 1024 * 1024
 _GIVEN_WITHIN_MS = 500
 
 
@@ -316,17 +318,42 @@ async def refused_reads(
         leader = leaders.get(place.topic, {}).get(place.partition, NO_LEADER)
         if leader == NO_LEADER:
             continue
-        wanted = [(place.topic, [(place.partition, offset, _ONE_BATCH)])]
-        response = fields_of(
-            await client.send(leader, FetchRequest(_GIVEN_WITHIN_MS, 1, _ONE_BATCH, READ_COMMITTED, wanted))
-        )
-        [answer] = [answer for topic in response["topics"] for answer in topic["partitions"]]
+        answer = await _fetch(client, leader, place, offset, READ_COMMITTED, _ONE_BATCH)
         error = for_code(answer["error_code"])
         if answer["error_code"] and not (error.retriable and error.invalid_metadata):
             found[place] = error.__name__
         elif not answer["error_code"] and not answer["message_set"]:
             found[place] = "an empty answer"
     return found
+
+
+async def unsettled_batches(
+    client: AIOKafkaClient, leaders: Mapping[str, Mapping[int, int]], partition: TopicPartition, offset: int
+) -> bytes:
+    """Some batches from an offset on, those of open and of aborted transactions among them; the last may be cut off.
+
+    Returns none where the leader has just moved.
+
+    Raises:
+        KafkaError: the leader does not answer, or refuses.
+    """
+    leader = leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER)
+    if leader == NO_LEADER:
+        return b""
+    answer = await _fetch(client, leader, partition, offset, READ_UNCOMMITTED, _SOME_BATCHES_BYTES)
+    if code := answer["error_code"]:
+        raise for_code(code)(f"{partition.topic}, partition {partition.partition}, offset {offset}")
+    return bytes(answer["message_set"] or b"")
+
+
+async def _fetch(
+    client: AIOKafkaClient, leader: int, partition: TopicPartition, offset: int, isolation_level: int, limit_bytes: int
+) -> Fields:
+    wanted = [(partition.topic, [(partition.partition, offset, limit_bytes)])]
+    request = FetchRequest(_GIVEN_WITHIN_MS, 1, limit_bytes, isolation_level, wanted)
+    response = fields_of(await client.send(leader, request))
+    answers: list[Fields] = [answer for topic in response["topics"] for answer in topic["partitions"]]
+    return answers[0]
 
 
 async def confirm_membership(consumer: AIOKafkaConsumer) -> None:

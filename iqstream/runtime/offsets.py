@@ -99,6 +99,19 @@ async def offsets_at(
     return {partition: None if offset < 0 else offset for partition, offset in found.items()}
 
 
+async def unsettled_batches(
+    admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], partition: TopicPartition, offset: int
+) -> bytes:
+    """Some batches from an offset on as they stand on the broker, whether their transactions are over or not.
+
+    Returns none where nothing is given now.
+
+    Raises:
+        KafkaError: the leader does not answer, or refuses.
+    """
+    return await kafka_protocol.unsettled_batches(requests_of(admin), leaders, partition, offset)
+
+
 async def refused_reads(
     admin: AIOKafkaAdminClient, leaders: Mapping[str, Mapping[int, int]], offsets: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, str]:

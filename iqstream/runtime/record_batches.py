@@ -5,6 +5,7 @@ checks nothing.
 """
 
 import struct
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -174,6 +175,27 @@ class Transactions:
                 self._aborting.discard(batch.producer_id)
             return True
         return batch.is_transactional and batch.producer_id in self._aborting
+
+
+class Unsettled:
+    """Which batches behind an open transaction count: those outside transactions, and of those that are over."""
+
+    def __init__(self) -> None:
+        self._open: defaultdict[int, list[Batch]] = defaultdict(list)
+
+    def settled_by(self, batch: Batch) -> Sequence[Batch]:
+        """The batches that count from this one on, in order: itself, or those of the transaction that it commits.
+
+        Raises:
+            CorruptRecordException: it ends a transaction, and cannot be read.
+        """
+        if batch.is_control:
+            ended = self._open.pop(batch.producer_id, [])
+            return () if batch.aborts else ended
+        if batch.is_transactional:
+            self._open[batch.producer_id].append(batch)
+            return ()
+        return (batch,)
 
 
 class Record(NamedTuple):

