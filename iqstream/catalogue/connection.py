@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import ssl
+import stat
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import urlencode
@@ -167,10 +168,12 @@ def _tls_dsn(address: PostgresAddress) -> str:
 
 def _check_readable(name: str, path: str) -> None:
     try:
-        with Path(path).open("rb"):
-            pass
+        with Path(path).open("rb") as file:
+            regular = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
     except OSError as error:
         raise UnreadableFile(f"{name} {path} cannot be read: {error.strerror}") from None
+    if not regular:  # a device may never end
+        raise UnreadableFile(f"{name} {path} is not a regular file")
 
 
 def _keep_alive(session: Session, address: PostgresAddress) -> None:

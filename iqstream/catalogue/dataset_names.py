@@ -19,6 +19,8 @@ _CONTROL = frozenset({"Cc", "Cs", "Zl", "Zp"})
 """Categories of Unicode: control characters, halves of a pair, line and paragraph separators."""
 _DIRECTIONS = frozenset({"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"})
 """Of what turns the direction of the text after it."""
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+"""Letters and symbols that are blank: fillers of Hangul, and Braille without dots."""
 
 
 def check_text(what: str, text: str) -> None:
@@ -49,9 +51,12 @@ def check_name(name: str) -> None:
     """Whether a dataset may be named so.
 
     Raises:
-        UserError: it is empty or too long, holds a control character, or could be taken for an id.
+        UserError: it is empty or too long, holds a control character, begins or ends with what nobody sees, or could
+            be taken for an id.
     """
     check_text("name", name)
+    if name and (_is_unseen(name[0]) or _is_unseen(name[-1])):
+        raise UserError(f"name: {name!r} begins or ends with a blank or a character of no width: leave it out")
     try:
         msgspec.convert(name, Name)
     except msgspec.ValidationError as error:
@@ -61,6 +66,10 @@ def check_name(name: str) -> None:
     except ValueError:
         return
     raise UserError(f"name: {name!r} looks like a dataset's id, and an id always means the dataset that has it")
+
+
+def _is_unseen(character: str) -> bool:
+    return character.isspace() or unicodedata.category(character) == "Cf" or character in _BLANK_LETTERS
 
 
 async def take_name(connection: Connection, dataset_id: str, name: str, *, reuse_name: bool) -> None:

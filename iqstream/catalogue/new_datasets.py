@@ -16,6 +16,17 @@ from iqstream.runtime.errors import UserError
 from schemas import DatasetSpec
 
 
+def check_words(spec: DatasetSpec, description: str = "") -> None:
+    """Whether a dataset may be named and described so. Asks no server.
+
+    Raises:
+        UserError: the name looks like an id, or the name or the description cannot be shown everywhere.
+    """
+    check_name(spec.name)
+    check_text("generator_version", spec.generator_version)
+    check_description(description)
+
+
 async def create_dataset(
     pool: Pool,
     spec: DatasetSpec,
@@ -39,14 +50,12 @@ async def create_dataset(
         UserError: the name is in use, looks like an id or holds control characters, the description does, or this id
             and version exist; or real recordings are to be published as features, which nobody computes on their way.
     """
+    check_words(spec, description)
     if recorded and spec.publish == "features":
         raise UserError(
             "publish: real recordings are not made by the producer, so their frames are what there is to publish; "
             "leave out `features`"
         )
-    check_name(spec.name)
-    check_text("generator_version", spec.generator_version)
-    check_description(description)
     async with pool.acquire() as connection, connection.transaction():
         await take_name(connection, spec.dataset_id, spec.name, reuse_name=reuse_name)
         await insert_dataset(

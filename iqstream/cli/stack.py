@@ -1,5 +1,7 @@
 """`iqstream up | down | status | init`: the embedded servers, and what the stages stand on."""
 
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +18,7 @@ from iqstream.client.asynchronous import AsyncClient
 from iqstream.embedded import stack
 from iqstream.embedded.report import LogReport
 from iqstream.initialise import Initialised
-from iqstream.runtime.errors import Failed
+from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.settings import DEFAULT_STATE_DIR, STATE_DIR_VARIABLE, load_settings, only_embedded
 
 state_dir_option = click.option(
@@ -101,11 +103,23 @@ def down(state_dir: Path) -> None:
 @state_dir_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def status(state_dir: Path, as_json: bool) -> None:  # noqa: FBT001
-    """Show the embedded servers: whether they run, where, and what they take."""
+    """Show the embedded servers: whether they run, where, and what they take.
+
+    Ends with exit code 3 if one is dead: it was started, not taken down, and no longer runs.
+    """
     servers = stack.status(state_dir)
+    dead = [server for server in servers if server.condition == "dead"]
     if as_json:
         say_json(msgspec.to_builtins(servers, enc_hook=str))
-        return
+    else:
+        _show(servers)
+        for server in dead:
+            say(f"{server.name} is dead. `iqstream up` starts it again; its log is {server.log_path}.", err=True)
+    if dead:
+        sys.exit(Unreachable.exit_code)
+
+
+def _show(servers: Sequence[stack.ServerStatus]) -> None:
     if not servers:
         say("There are no embedded servers here: `iqstream up` starts them.")
         return

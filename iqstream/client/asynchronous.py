@@ -22,7 +22,7 @@ from iqstream.catalogue.datasets import (
 )
 from iqstream.catalogue.failures import failure_counts
 from iqstream.catalogue.iq_saves import why_iq_is_lost
-from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.catalogue.new_datasets import check_words, create_dataset
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.client.calls import ignore, log
@@ -136,9 +136,11 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         """Checks whether a dataset can be made, and makes none.
 
         Raises:
-            UserError: a frame or a shard is larger than its topic takes, or the emission wider than what is recorded.
+            UserError: its name is not fit to be one, a frame or a shard is larger than its topic takes, or the emission
+                wider than what is recorded.
             Unreachable: Kafka does not answer, or has none of our topics.
         """
+        check_words(spec)
         await check_publishable(self.settings, spec)
 
     async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False, description: str = "") -> Submission:
@@ -150,9 +152,11 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             description: what it is for.
 
         Raises:
-            UserError: the name is in use, the disk has no room, or no frame of it can be published.
+            UserError: the name is in use or not fit to be one, the disk has no room, or no frame of it can be
+                published.
             Unreachable: a server does not answer; `resume` submits the rest.
         """
+        check_words(spec, description)
         check_room_for(spec, self.settings)
         async with postgres_pool(self.settings) as pool:
             await submit(self.settings, pool, spec, reuse_name=reuse_name, description=description)
@@ -173,6 +177,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: as `submit`.
             Unreachable: a server does not answer.
         """
+        check_words(spec, description)
         check_room_for(first_hour(spec, rate_per_s), self.settings)
         await check_publishable(self.settings, spec)
         async with postgres_pool(self.settings) as pool:

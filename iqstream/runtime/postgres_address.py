@@ -24,7 +24,14 @@ _TLS = frozenset(
     }
 )  # fmt: skip
 TLS_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl")
-_NUMBERS = ("connect_timeout", "keepalives_idle", "keepalives_interval", "keepalives_count", "tcp_user_timeout")
+_NUMBERS: Mapping[str, int] = {
+    "connect_timeout": 86_400,
+    "keepalives_idle": 32_767,
+    "keepalives_interval": 32_767,
+    "keepalives_count": 127,
+    "tcp_user_timeout": 2**31 - 1,
+}
+"""The largest value of each: a day; of the others what the system's sockets take."""
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "sslmode": _SSL_MODES,
     "sslnegotiation": ("postgres", "direct"),
@@ -184,8 +191,10 @@ def _options(query: str) -> dict[str, str]:
 def _option_value(name: str, value: str) -> str:
     if value == "":
         raise ValueError(f"option {name} is empty: leave it out or give it a value")
-    if name in _NUMBERS and not (value.isascii() and value.isdigit() and len(value) <= 9):
+    if name in _NUMBERS and not (value.isascii() and value.isdigit()):
         raise ValueError(f"option {name} is not a whole number")
+    if name in _NUMBERS and (len(value) > 10 or int(value) > _NUMBERS[name]):
+        raise ValueError(f"option {name} is too large: at most {_NUMBERS[name]}")
     if name in _CHOICES and value not in _CHOICES[name]:
         note = _NO_CHANNEL_BINDING if name == "channel_binding" else ""
         raise ValueError(f"option {name} is not one of {', '.join(_CHOICES[name])}{note}")

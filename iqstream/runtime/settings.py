@@ -12,6 +12,7 @@ from typing import Annotated, get_args, get_type_hints
 from iqstream.runtime import setting_values as value
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.postgres_address import parse_dsn
+from iqstream.runtime.text_files import NotText, read_text_file
 
 log = logging.getLogger(__name__)
 
@@ -211,20 +212,18 @@ def read_env_file(path: Path) -> dict[str, str]:
         UserError: it cannot be read, or is not text.
     """
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text_file(path)
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, NotText) as error:
         raise UserError(f"settings file {path} {_unreadable(error)}") from None
     lines = text.split("\n")  # not at the other characters that str.splitlines() takes for line ends
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}
 
 
-def _unreadable(error: OSError | UnicodeDecodeError) -> str:
-    if isinstance(error, OSError):
-        return f"cannot be read: {error.strerror}"
-    return f"is not UTF-8 text: byte {error.start + 1} cannot be read"
+def _unreadable(error: OSError | NotText) -> str:
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _misspelt(variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -281,8 +280,8 @@ class _Reader:
         # a secret may have been set where the path of its file belongs
         shown = repr(path) if not secret or (Path(path).is_absolute() and "@" not in path) else "its file"
         try:
-            text = Path(path).read_text(encoding="utf-8-sig").strip()
-        except (OSError, UnicodeDecodeError) as error:
+            text = read_text_file(Path(path)).strip()
+        except (OSError, NotText) as error:
             self.problems.append(f"{variable}: {shown} {_unreadable(error)}")
             return ""
         except ValueError:  # what Python says of a path that holds a null character

@@ -20,8 +20,10 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from click.testing import CliRunner
 from minio import Minio
 
+from iqstream.cli.stack import status as status_command
 from iqstream.embedded.kafka import broker_properties
 from iqstream.embedded.stack import StackInfo, down, status, up
 from iqstream.runtime.errors import Unreachable, UserError
@@ -255,10 +257,14 @@ def test_status_tells_a_killed_server_and_down_leaves_no_process(
     process.kill()
     process.wait(timeout=30)
     assert {server.name: server.condition for server in status(state_dir)}[victim] == "dead"
+    told = CliRunner().invoke(status_command, ["--state-dir", str(state_dir)])
+    assert told.exit_code == Unreachable.exit_code
+    assert f"{victim} is dead. `iqstream up` starts it again" in told.output
     assert set(down(state_dir)) >= set(SERVERS) - {victim}
     assert processes_of(state_dir) == []
     assert down(state_dir) == ()
     assert {server.condition for server in status(state_dir)} == {"stopped"}
+    assert CliRunner().invoke(status_command, ["--state-dir", str(state_dir)]).exit_code == 0
 
 
 def test_a_server_that_was_started_but_not_recorded_is_ended(state_dir: Path, stack: StackInfo) -> None:

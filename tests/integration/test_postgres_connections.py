@@ -116,6 +116,8 @@ async def test_an_option_that_a_pooler_refuses_is_named_and_is_no_outage(address
         ({"options": "sslmode=verify-full&sslrootcert=system"}, "does not speak TLS"),
         ({"options": "options=-c%20nosuchsetting%3D1"}, "rejected an option"),
         ({"options": "sslmode=verify-full&sslrootcert=/absent.crt"}, "sslrootcert /absent.crt cannot be read"),
+        ({"options": "sslmode=verify-full&sslrootcert=/dev/zero"}, "sslrootcert /dev/zero is not a regular file"),
+        ({"options": "passfile=/dev/zero"}, "passfile /dev/zero is not a regular file"),
         ({"options": "passfile=/absent"}, "passfile /absent cannot be read"),
     ],
 )

@@ -29,6 +29,15 @@ def test_what_controls_a_terminal_is_refused_with_its_place(form, character):
 
 
 @pytest.mark.parametrize(
+    "name",
+    [" ", "   ", "\u3000", "\u200b", "\u2800", "\u3164", " name", "name ", "name\u200b", f" {ID}", f"{ID}\u00a0"],
+)
+def test_a_name_begins_and_ends_with_something_that_can_be_seen(name):
+    with pytest.raises(UserError, match="begins or ends with a blank or a character of no width"):
+        check_name(name)
+
+
+@pytest.mark.parametrize(
     "name", ["Test IQ Generation", "NBFM [v2]", "сигнал 1", "信号　一", "🛰️ pass", "6d1b6b0e", "a" * 32 + "x"]
 )
 def test_other_names_are_taken_as_they_are(name):

@@ -191,6 +191,16 @@ def test_a_file_that_is_not_text_is_named_and_not_shown(tmp_path, content):
         load(tmp_path, COMPLETE)
 
 
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_that_never_ends_is_refused_and_not_read_to_its_end(tmp_path, device):
+    with pytest.raises(UserError, match=f"IQSTREAM_S3_SECRET_KEY_FILE: '{device}' holds more than 1024 KiB"):
+        load(tmp_path, {k: v for k, v in COMPLETE.items() if "SECRET" not in k}
+             | {"IQSTREAM_S3_SECRET_KEY_FILE": device})  # fmt: skip
+    (tmp_path / "env").symlink_to(device)
+    with pytest.raises(UserError, match=re.escape(f"settings file {tmp_path / 'env'} holds more than 1024 KiB")):
+        load(tmp_path, COMPLETE)
+
+
 def test_a_file_with_a_byte_order_mark_is_read_and_an_empty_one_refused(tmp_path):
     (tmp_path / "env").write_bytes(b"\xef\xbb\xbfIQSTREAM_PARTITIONS=3\r\n")
     assert load(tmp_path, COMPLETE).partitions == 3

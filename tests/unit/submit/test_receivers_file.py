@@ -1,5 +1,7 @@
 """A receivers file: read as it stands, or refused with file, line and reason."""
 
+from pathlib import Path
+
 import pytest
 
 from iqstream.runtime.errors import UserError
@@ -51,3 +53,9 @@ def test_what_is_wrong_is_named(tmp_path, text, expected):
 def test_a_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(UserError, match="absent"):
         read_receivers(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("device", ["/dev/zero", "/dev/full", "/dev/urandom"])
+def test_a_device_that_never_ends_is_refused_and_not_read_to_its_end(device):
+    with pytest.raises(UserError, match=f"receivers file {device} holds more than"):
+        read_receivers(Path(device))
