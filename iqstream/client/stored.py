@@ -80,6 +80,7 @@ class StoredCalls(Calls):
         file_format: str = "parquet",
         version: int | None = None,
         include_rejected: bool = False,
+        truth: bool = False,
         force: bool = False,
         on_progress: Callable[[int, int], None] = lambda _done, _total: None,
     ) -> Exported:
@@ -88,30 +89,38 @@ class StoredCalls(Calls):
         Args:
             name_or_id: which dataset.
             path: of the file; if not given, `dataset-ID.FORMAT` here.
-            file_format: `parquet`, `csv` or another of `iqstream.export.writers.WRITERS`.
+            file_format: `parquet`, `npz`, `csv`, or `huggingface`: a folder of Parquet shards, described in Croissant.
             version: of the dataset; if not given, the newest that is whole.
             include_rejected: rejected samples too: their figures, not the features.
+            truth: what the generator put in, too, as columns of role `truth`; drawn again from the spec.
             force: replace files that are there.
             on_progress: is given the samples done and all.
 
         Raises:
-            UserError: no such dataset, the file is there, or the format's library is missing.
+            UserError: no such dataset, the file is there, the format's library is missing, or the truth is not known.
             Failed: the file cannot be written.
             Unreachable: PostgreSQL does not answer.
         """
+        from iqstream.export.formats import FORMATS
         from iqstream.export.run import export_dataset, require_place
-        from iqstream.export.writers import WRITERS
+        from iqstream.export.truth import truth_of
 
-        if file_format not in WRITERS:
-            raise UserError(f"file_format: {file_format!r} is not one of {', '.join(WRITERS)}")
-        WRITERS[file_format].require()  # before anything is asked of the database
+        if file_format not in FORMATS:
+            raise UserError(f"file_format: {file_format!r} is not one of {', '.join(FORMATS)}")
+        FORMATS[file_format].require()  # before anything is asked of the database
         try:
             async with postgres_pool(self.settings) as pool:
                 found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
                 place = Path(path or f"dataset-{found.id}.{file_format}")
                 require_place(place, file_format, force=force)
                 return await export_dataset(
-                    pool, found, place, file_format, include_rejected=include_rejected, on_progress=on_progress
+                    pool,
+                    found,
+                    place,
+                    file_format,
+                    include_rejected=include_rejected,
+                    draw_truth=truth_of(found, self.settings.terrain_dir) if truth else None,
+                    on_progress=on_progress,
                 )
         except OSError as error:
             raise Failed(f"the export cannot be written: {error}") from None

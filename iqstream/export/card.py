@@ -130,6 +130,10 @@ def dataset_card(
                 ],
             ),
             "",
+            "## Intended use and known limits",
+            "",
+            *_use(dataset),
+            "",
             "Columns of role `input` are what a receiver network knows. `gdop` is made with the true place and,",
             "like all columns of role `quality`, is no input.",
             "",
@@ -147,6 +151,23 @@ def dataset_card(
             ),
             "",
         ]
+    )
+
+
+def _use(dataset: Dataset) -> tuple[str, ...]:
+    limits = (
+        "Accepted samples are louder and nearer than all that were made (`weight` undoes it). Test on places that were",
+        "not trained on: `split_spatial`.",
+    )
+    purpose = "For learning and testing how to locate a transmitter from what a network of receivers hears."
+    if dataset.recorded:
+        return (purpose, "Levels and times are as good as the receivers' calibration and clocks.", *limits)
+    return (
+        purpose,
+        "Not for judging a real network: paths, echoes and noise are drawn from models, shadowing anew for every",
+        "sample; one transmitter is on the air at a time, and receivers do not move. What is learned here must be",
+        "tested on real recordings.",
+        *limits,
     )
 
 

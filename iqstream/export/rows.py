@@ -1,5 +1,6 @@
 """The rows of a dataset from PostgreSQL, a batch at a time, from one snapshot of the database."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -10,7 +11,8 @@ from iqstream.catalogue.exported import ExportedSample, exported_samples
 from iqstream.catalogue.postgres import Connection
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, random_split, receiver_split, spatial_split
 from iqstream.export.selection import Selection
-from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, Table
+from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, TRUTH_COLUMNS, Table
+from iqstream.export.truth import DrawTruth
 from schemas import FEATURE_NAMES, STATISTICS, DatasetKey
 
 SAMPLES_AT_A_TIME = 256
@@ -22,15 +24,20 @@ _NO_FEATURE = dict.fromkeys(STATISTICS, np.nan)
 
 
 async def export_tables(
-    connection: Connection, dataset: Dataset, selection: Selection, *, include_rejected: bool
+    connection: Connection,
+    dataset: Dataset,
+    selection: Selection,
+    *,
+    include_rejected: bool,
+    draw_truth: DrawTruth | None,
 ) -> AsyncIterator[tuple[int, Table]]:
-    """Samples and their table, batch by batch; within a transaction of the caller's.
+    """Samples and their table, batch by batch; within a transaction of the caller's. With `TRUTH_COLUMNS` if drawn.
 
     Of rejected samples the ledger holds the figures and who detected, not the values of the features, which are NaN.
     """
     salt = await split_salt(connection, dataset.id)
     assert salt is not None  # noqa: S101  # the dataset is there
-    tables = _Tables(dataset, selection, salt)
+    tables = _Tables(dataset, selection, salt, draw_truth)
     batch: list[ExportedSample] = []
     async for sample in exported_samples(
         connection,
@@ -40,18 +47,20 @@ async def export_tables(
     ):
         batch.append(sample)
         if len(batch) == SAMPLES_AT_A_TIME:
-            yield len(batch), tables.table(batch)
+            yield len(batch), await asyncio.to_thread(tables.table, batch)
             batch = []
     if batch:
-        yield len(batch), tables.table(batch)
+        yield len(batch), await asyncio.to_thread(tables.table, batch)
 
 
 class _Tables:
     """Rows of samples as columns."""
 
-    def __init__(self, dataset: Dataset, selection: Selection, salt: str) -> None:
+    def __init__(self, dataset: Dataset, selection: Selection, salt: str, draw_truth: DrawTruth | None) -> None:
         self._dataset = dataset
         self._salt = salt
+        self._draw_truth = draw_truth
+        self._columns = COLUMNS if draw_truth is None else COLUMNS + TRUTH_COLUMNS
         self._selection = selection
         self._receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
         self._receiver_split = receiver_split(list(self._receivers))
@@ -67,7 +76,7 @@ class _Tables:
         accepted = np.array(columns["outcome"]) == "accepted"
         columns["weight"] = np.where(accepted, self._selection.weights(latitude, longitude), 0.0)
         columns |= {name: values[:, at] for at, name in enumerate(FEATURE_COLUMNS)}
-        return {column.name: np.asarray(columns[column.name], column.dtype) for column in COLUMNS}
+        return {column.name: np.asarray(columns[column.name], column.dtype) for column in self._columns}
 
     def _rows(self, sample: ExportedSample) -> list[dict[str, Any]]:
         figures, stored = sample.figures, sample.receiver_features
@@ -85,7 +94,11 @@ class _Tables:
         }
         detected = set(figures.get("detected", ()))
         heard = {one["rx_id"]: one for one in stored} if stored is not None else dict.fromkeys(self._receivers)
-        return [columns | self._receiver(rx_id, heard[rx_id], rx_id in detected) for rx_id in heard]
+        truth = {} if self._draw_truth is None else self._draw_truth(sample.sample_idx)
+        return [
+            {**columns, **self._receiver(rx_id, heard[rx_id], rx_id in detected), **truth.get(rx_id, {})}
+            for rx_id in heard
+        ]
 
     def _receiver(self, rx_id: str, features: Mapping[str, Any] | None, detected: bool) -> dict[str, Any]:  # noqa: FBT001
         receiver = self._receivers[rx_id]

@@ -11,10 +11,11 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS_BY
 from iqstream.export.card import Tally, dataset_card
+from iqstream.export.formats import FORMATS
 from iqstream.export.rows import export_tables
 from iqstream.export.selection import selection_of
-from iqstream.export.writers import WRITERS, description_path
-from iqstream.runtime.new_files import require_new
+from iqstream.export.table import COLUMNS, TRUTH_COLUMNS
+from iqstream.export.truth import DrawTruth
 from iqstream.runtime.readable import Readable
 
 
@@ -36,9 +37,12 @@ async def export_dataset(
     file_format: str,
     *,
     include_rejected: bool,
+    draw_truth: DrawTruth | None,
     on_progress: Callable[[int, int], None],
 ) -> Exported:
     """Writes the dataset as it is at this moment, then its card; `on_progress(samples done, samples in all)`.
+
+    With `draw_truth` the columns of truth, too.
 
     Raises:
         UserError: the format's library is missing.
@@ -53,18 +57,18 @@ async def export_dataset(
         total = sum(count.samples for count in outcomes if count.outcome in wanted)
         done = 0
         on_progress(done, total)
-        with WRITERS[file_format](path, metadata(dataset, spec_sha256, include_rejected=include_rejected)) as writer:
+        described = metadata(dataset, spec_sha256, include_rejected=include_rejected)
+        columns = COLUMNS if draw_truth is None else COLUMNS + TRUTH_COLUMNS
+        with FORMATS[file_format](path, described, columns) as writer:
             async for samples, table in export_tables(
-                connection, dataset, selection, include_rejected=include_rejected
+                connection, dataset, selection, include_rejected=include_rejected, draw_truth=draw_truth
             ):
                 writer.write(table)
                 tally.add(table)
                 done += samples
                 on_progress(done, total)
-    card = card_path(path)
-    card.write_text(
-        dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256), encoding="utf-8"
-    )
+    text = dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256)
+    card = writer.write_card(text)
     return Exported(
         file=path,
         card=card,
@@ -74,20 +78,13 @@ async def export_dataset(
     )
 
 
-def card_path(path: Path) -> Path:
-    """Returns the path of an exported file's card; each file has a card of its own."""
-    return path.with_name(f"{path.name}.md")
-
-
 def require_place(path: Path, file_format: str, *, force: bool) -> None:
     """Checks that an export can write its files, before anything is read.
 
     Raises:
         UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
     """
-    beside = (description_path(path),) if file_format == "csv" else ()
-    for taken in (path, card_path(path), *beside):
-        require_new(taken, force=force)
+    FORMATS[file_format].require_place(path, force=force)
 
 
 def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:

@@ -9,8 +9,10 @@ import numpy.typing as npt
 from iqstream.dataset.batch import Batch
 from schemas import FEATURE_TABLE, STATISTICS
 
-Role: TypeAlias = Literal["id", "input", "label", "quality"]
-"""`input` is what a receiver network knows; learning from `quality` would leak the label (gdop is made from it)."""
+Role: TypeAlias = Literal["id", "input", "label", "quality", "truth"]
+"""`input` is what a receiver network knows. Learning from the others would leak the label: gdop is made from it, and
+`truth` is what the generator put in.
+"""
 Table: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
@@ -85,6 +87,37 @@ COLUMNS: tuple[Column, ...] = (
     Column(name="detected", dtype="?", role="input", meaning="this receiver heard the transmission"),
     *_FEATURE_COLUMNS,
 )
+TRUTH_COLUMNS: tuple[Column, ...] = tuple(
+    Column(name=name, dtype=dtype, role="truth", unit=unit, meaning=meaning)
+    for name, dtype, unit, meaning in (
+        ("truth_tx_eirp_dbm", "f8", "dBm", "equivalent isotropically radiated power"),
+        ("truth_tx_power_dbm", "f8", "dBm", "into the transmitter's antenna"),
+        ("truth_tx_antenna_height_m", "f8", "m", "above the ground"),
+        ("truth_tx_modulation", "U32", "", "nbfm, carrier, am, ssb or 4fsk"),
+        ("truth_tx_peak_deviation_hz", "f8", "Hz", "0 where the modulation has none"),
+        (
+            "truth_tx_frequency_offset_hz",
+            "f8",
+            "Hz",
+            "of the carrier from the window's centre, without oscillator errors",
+        ),
+        ("truth_distance_km", "f8", "km", "from antenna to antenna"),
+        ("truth_path_loss_db", "f8", "dB", "free space, diffraction, clutter and shadowing together"),
+        ("truth_free_space_loss_db", "f8", "dB", "of the path loss"),
+        ("truth_diffraction_loss_db", "f8", "dB", "of the path loss"),
+        ("truth_clutter_loss_db", "f8", "dB", "of the path loss"),
+        ("truth_shadowing_db", "f8", "dB", "of the path loss; negative where it is less"),
+        ("truth_mean_signal_dbm", "f8", "dBm", "at the receiver, mean over fading"),
+        ("truth_noise_dbm", "f8", "dBm", "in the recorded bandwidth"),
+        ("truth_mean_snr_db", "f8", "dB", "in the recorded bandwidth, mean over fading"),
+        ("truth_arrival_delay_us", "f8", "us", "of the direct path, from transmission on"),
+        ("truth_frequency_offset_hz", "f8", "Hz", "of the carrier in this recording, with both oscillators' errors"),
+        ("truth_doppler_max_hz", "f8", "Hz", "by the transmitter's speed"),
+        ("truth_rician_k_db", "f8", "dB", "of the first tap; empty where it has no direct wave"),
+        ("truth_rms_delay_spread_us", "f8", "us", "of the echoes"),
+    )
+)
+"""What the generator put in. It is drawn again from the spec, so only exports that ask for it have it."""
 NOT_STREAMED = ("split_random", "split_spatial", "split_receiver_holdout", "weight")
 """Columns of exports alone: a stream has one `split`, and weights need the whole dataset."""
 STREAM_COLUMNS: tuple[Column, ...] = (

@@ -20,20 +20,38 @@ import numpy as np
 
 from iqstream.export.arrow import arrow, arrow_batch, arrow_schema
 from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, Column, Table
+from iqstream.runtime.new_files import require_new
 
 
 class Writer(ABC):
     """A file under construction; leaving the context by an exception leaves nothing behind."""
 
-    def __init__(self, path: Path, metadata: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, metadata: Mapping[str, Any], columns: Sequence[Column] = COLUMNS) -> None:
         self.path = path
         self._metadata = metadata
+        self._columns = columns
         self._whole = path.resolve() if path.is_symlink() else path  # the link stays, the file it leads to is written
         self._partial = self._whole.with_name(f".{self._whole.name}.partial")
 
     @classmethod  # noqa: B027  # most formats need nothing
     def require(cls) -> None:
         """Raises UserError, which says what to install, where the format's library is missing."""
+
+    @classmethod
+    def require_place(cls, path: Path, *, force: bool) -> None:
+        """Checks that all files can be written.
+
+        Raises:
+            UserError: one is there and not to be replaced, or is a directory, a device or a pipe.
+        """
+        for taken in (path, card_path(path)):
+            require_new(taken, force=force)
+
+    def write_card(self, text: str) -> Path:
+        """Writes what people read about the data; returns where: each file has a card of its own."""
+        card = card_path(self.path)
+        card.write_text(text, encoding="utf-8")
+        return card
 
     def __enter__(self) -> Self:
         self._open()
@@ -45,7 +63,11 @@ class Writer(ABC):
             if kind is None:
                 self._partial.replace(self._whole)
         finally:
-            self._partial.unlink(missing_ok=True)
+            self._discard()
+
+    def _discard(self) -> None:
+        """Removes what is not under its name yet."""
+        self._partial.unlink(missing_ok=True)
 
     @abstractmethod
     def _open(self) -> None: ...
@@ -58,6 +80,11 @@ class Writer(ABC):
     def _close(self, *, whole: bool) -> None: ...
 
 
+def card_path(path: Path) -> Path:
+    """Returns the path of an exported file's card."""
+    return path.with_name(f"{path.name}.md")
+
+
 class ParquetWriter(Writer):
     """Columns compressed by zstd; units and roles with each field, the rest under the key `iqstream`."""
 
@@ -66,7 +93,7 @@ class ParquetWriter(Writer):
         arrow()
 
     def _open(self) -> None:
-        self._schema = arrow_schema(COLUMNS, self._metadata)
+        self._schema = arrow_schema(self._columns, self._metadata)
         self._file = arrow("pyarrow.parquet").ParquetWriter(self._partial, self._schema, compression="zstd")
 
     def write(self, table: Table) -> None:
@@ -85,7 +112,7 @@ class NpzWriter(Writer):
     def _open(self) -> None:
         self._folder = tempfile.TemporaryDirectory(dir=self.path.parent, prefix=f".{self.path.name}.")
         self._rows = 0
-        plain = {column.name: np.dtype(column.dtype) for column in COLUMNS if column.name not in FEATURE_COLUMNS}
+        plain = {column.name: np.dtype(column.dtype) for column in self._columns if column.name not in FEATURE_COLUMNS}
         self._shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
             name: (kind, ()) for name, kind in plain.items()
         }
@@ -118,7 +145,7 @@ class NpzWriter(Writer):
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
                     np.lib.format.write_array_header_2_0(entry, header | {"shape": (self._rows, *rest)})
                     shutil.copyfileobj(part, entry, 1024 * 1024)
-            metadata = json.dumps({**self._metadata, "units": {column.name: column.unit for column in COLUMNS}})
+            metadata = json.dumps({**self._metadata, "units": {column.name: column.unit for column in self._columns}})
             for name, text in (("feature_names", list(FEATURE_COLUMNS)), ("metadata", metadata)):
                 with archive.open(f"{name}.npy", "w") as entry:
                     np.lib.format.write_array(entry, np.array(text), allow_pickle=False)
@@ -132,13 +159,18 @@ def description_path(path: Path) -> Path:
 class CsvWriter(Writer):
     """A header line, then one line per row; empty if there is no value."""
 
+    @classmethod
+    def require_place(cls, path: Path, *, force: bool) -> None:
+        super().require_place(path, force=force)
+        require_new(description_path(path), force=force)
+
     def _open(self) -> None:
         self._file = self._partial.open("w", newline="", encoding="utf-8")
         self._rows = csv.writer(self._file)
-        self._rows.writerow([column.name for column in COLUMNS])
+        self._rows.writerow([column.name for column in self._columns])
 
     def write(self, table: Table) -> None:
-        columns = [_cells(table[column.name]) for column in COLUMNS]
+        columns = [_cells(table[column.name]) for column in self._columns]
         self._rows.writerows(zip(*columns, strict=True))
 
     def _close(self, *, whole: bool) -> None:
@@ -147,7 +179,7 @@ class CsvWriter(Writer):
             description = {
                 "@context": "http://www.w3.org/ns/csvw",
                 "url": self.path.name,
-                "tableSchema": {"columns": [_described(column) for column in COLUMNS]},
+                "tableSchema": {"columns": [_described(column) for column in self._columns]},
                 "iqstream": self._metadata,
             }
             description_path(self.path).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import asyncio
 import csv
+import itertools
 import json
 import signal
 import subprocess
@@ -254,6 +255,22 @@ def test_pictures_are_drawn_and_a_file_that_is_there_stays(run, example, tmp_pat
     refused = run("datasets", "plot", spec.dataset_id, "--output", "iq.png")
     assert refused.returncode == 2
     assert b"--force" in refused.stderr
+
+
+def test_a_folder_for_the_hub_has_the_truth_of_every_row(run, example, tmp_path, spec, stored):
+    told = example("export_for_the_hub.py", spec.name, str(tmp_path / "hub"))
+    assert f"{len(stored)} samples" in told
+    rows = [pyarrow.parquet.read_table(shard).to_pylist() for shard in (tmp_path / "hub" / "data").iterdir()]
+    frames = {idx: synthesize_sample(spec, idx).frames for idx in list(stored)[:2]}
+    true = {(idx, frame.receiver.rx_id): frame.truth.link for idx in frames for frame in frames[idx]}
+    seen = {(row["sample_idx"], row["rx_id"]): row for row in itertools.chain(*rows)}
+    assert {idx for idx, _ in seen} == set(stored)
+    for place, link in true.items():
+        assert seen[place]["truth_path_loss_db"] == link.path_loss_db
+        assert seen[place]["truth_arrival_delay_us"] == link.arrival_delay_us
+    refused = run("datasets", "export", spec.dataset_id, "--format", "huggingface", "--output", "hub", "--force")
+    assert refused.returncode == 2
+    assert b"hub exists: choose another --output" in refused.stderr
 
 
 async def test_a_sample_that_is_not_there_is_named(settings, spec):

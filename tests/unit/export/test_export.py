@@ -1,9 +1,11 @@
 """What an export says of its columns: units and meanings of the table of features, in every format and on the card."""
 
 import csv
+import dataclasses
 import json
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pyarrow.parquet
 import pytest
@@ -14,9 +16,13 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.export.card import Tally, dataset_card
 from iqstream.export.rows import _Tables
 from iqstream.export.selection import Selection
-from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, STREAM_COLUMNS
+from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, STREAM_COLUMNS, TRUTH_COLUMNS
+from iqstream.export.truth import truth_of
 from iqstream.export.writers import WRITERS
-from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS
+from iqstream.runtime.errors import UserError
+from producer.synthesize import synthesize_sample
+from producer.version import GENERATOR_VERSION
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Capture, Terrain, TerrainTile
 from sink.rows import json_text, receiver_object
 from tests.sink_samples import feature_record, make_spec
 
@@ -45,7 +51,7 @@ def stored(dataset, *, without=()):
 
 def table(**kept):
     one = dataset()
-    return _Tables(one, SELECTION, one.id).table([stored(one, **kept)])
+    return _Tables(one, SELECTION, one.id, None).table([stored(one, **kept)])
 
 
 def test_feature_columns_have_the_units_of_the_table():
@@ -107,3 +113,39 @@ def test_the_card_defines_every_feature():
     for (_, unit, undetected, definition), feature in zip(rows, FEATURE_TABLE.values(), strict=True):
         assert (unit, undetected) == (feature.unit, feature.undetected)
         assert definition.removesuffix(" |").replace("\\|", "|") == feature.definition
+
+
+def generated(**fields):
+    """A dataset that this generator can make."""
+    spec = msgspec.structs.replace(
+        make_spec(samples=1), generator_version=GENERATOR_VERSION, capture=Capture(capture_ms=20, chunk_ms=4), **fields
+    )
+    return dataclasses.replace(dataset(), spec=spec)
+
+
+def test_truth_columns_hold_what_the_generator_put_into_the_frames():
+    one = generated()
+    found = _Tables(one, SELECTION, one.id, truth_of(one, "")).table([stored(one)])
+    frames = {frame.receiver.rx_id: frame.truth for frame in synthesize_sample(one.spec, 0).frames}
+    for row, rx_id in enumerate(found["rx_id"].tolist()):
+        for column in TRUTH_COLUMNS:
+            name = column.name.removeprefix("truth_")
+            side = frames[rx_id].transmitter if name.startswith("tx_") else frames[rx_id].link
+            true = getattr(side, name.removeprefix("tx_"))
+            assert found[column.name][row] == true or (true is None and np.isnan(found[column.name][row]))
+
+
+@pytest.mark.parametrize(
+    ("one", "why"),
+    [
+        (dataclasses.replace(generated(), recorded=True), "real recordings"),
+        (dataset(), "only the release that made it"),
+        (
+            generated(terrain=Terrain(source="tiles", tiles=(TerrainTile(name="N45E007", sha256="0" * 64),))),
+            "cannot be drawn",
+        ),
+    ],
+)
+def test_truth_that_cannot_be_had_is_refused(one, why):
+    with pytest.raises(UserError, match=why):
+        truth_of(one, "")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from iqstream.export.run import card_path, require_place
+from iqstream.export.run import require_place
 from iqstream.export.table import COLUMNS
-from iqstream.export.writers import WRITERS
+from iqstream.export.writers import WRITERS, card_path
 from iqstream.runtime.errors import UserError
 
 
@@ -68,3 +68,12 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_written(tmp_path):
     assert link.is_symlink()
     assert target.read_text().startswith(COLUMNS[0].name)
     assert sorted(path.name for path in (tmp_path / "elsewhere").iterdir()) == ["data.csv"]
+
+
+def test_a_folder_for_the_hub_is_never_replaced(tmp_path):
+    place = tmp_path / "hub"
+    require_place(place, "huggingface", force=False)
+    place.symlink_to("nowhere")
+    for force in (False, True):
+        with pytest.raises(UserError, match="hub exists: choose another --output"):
+            require_place(place, "huggingface", force=force)
