@@ -14,7 +14,7 @@ from iqstream.export.table import COLUMNS
 from tests.unit.export.test_export import dataset, table
 
 METADATA = {"name": 'a "name": # x', "dataset_id": dataset().id, "dataset_version": 1}
-pytestmark = pytest.mark.filterwarnings("default")  # other people's libraries warn as they like
+pytestmark = pytest.mark.filterwarnings("ignore")  # other people's libraries warn as they like
 
 
 def library(name):
