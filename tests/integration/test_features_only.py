@@ -10,6 +10,7 @@ import pytest
 
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.new_datasets import create_dataset
+from iqstream.dataset import IQStream
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import reader_consumer
@@ -104,6 +105,18 @@ async def test_the_iq_of_the_first_accepted_samples_is_stored_bit_for_bit(settin
         index, rx_file = name.split("/")[-2:]
         frames = {f"{frame.receiver.rx_id}.npy": frame for frame in synthesize_sample(spec, int(index)).frames}
         np.testing.assert_array_equal(iq, frames[rx_file].samples())
+
+
+def test_iq_of_every_accepted_sample_is_streamed_although_none_was_published(settings, made):
+    spec, *_ = made
+    seen = 0
+    for x, _, meta in IQStream(spec.dataset_id, settings=settings):
+        frames = {frame.receiver.rx_id: frame for frame in synthesize_sample(spec, meta["sample_idx"]).frames}
+        for rx_id, iq in zip(meta["rx_ids"], x["iq"], strict=True):
+            np.testing.assert_array_equal(iq, frames[rx_id].samples())
+        assert all(meta["synthesized"])
+        seen += 1
+    assert seen == sum("receiver_features" in row for row in asyncio.run(stored(settings, spec))) > 0
 
 
 async def test_it_is_verified_and_replayed_from_its_spec_alone(settings, made):
