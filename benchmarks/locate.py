@@ -210,6 +210,18 @@ def in_batches(
     return [row for future in futures for row in future.result()]
 
 
+def generate(
+    pool: ProcessPoolExecutor, processes: int, seed: int, samples: int, minutes: float
+) -> tuple[int, list[Case]]:
+    """Samples made until there are enough or time is up, and the accepted ones among them, in order."""
+    ends, cases, first = time.monotonic() + 60 * minutes, list[Case](), 0
+    while first < samples and time.monotonic() < ends:
+        last = min(samples, first + BATCH * processes)
+        cases += in_batches(pool, cases_of, range(first, last), seed)
+        first = last
+    return first, cases
+
+
 def quantiles(errors: np.ndarray) -> dict[str, float]:
     median, two_thirds, most = np.percentile(errors, [50, 68, 95])
     return {"n": int(errors.size), "median": float(median), "p68": float(two_thirds), "p95": float(most)}
@@ -240,7 +252,10 @@ def figures(
     rows: dict[str, Any] = {}
     for name in tested[0]:
         errors = np.array([row[name][0] for row in tested])
-        rows[name] = {"errors": {group: quantiles(errors[keep]) for group, keep in groups.items() if keep.any()}}
+        rows[name] = {
+            "interval": interval(errors),
+            "errors": {group: quantiles(errors[keep]) for group, keep in groups.items() if keep.any()},
+        }
         if name != "echo floor":
             scale = float(np.quantile([row[name][1] for row in checked], REGION)) / GAUSSIAN_REGION
             inside = np.array([row[name][1] for row in tested]) <= GAUSSIAN_REGION * scale
@@ -257,14 +272,38 @@ def figures(
         "test": len(test),
         "echo_us": ECHO_US,
         "locators": rows,
-        "both_less_differences": bootstrap(tested),
+        "pairs_us": pair_errors(test),
+        "both_less_differences": bootstrap(tested, "levels and differences", "differences, maximum likelihood"),
+        "likelihood_less_squares": bootstrap(
+            tested, "differences, maximum likelihood", "differences, robust least squares"
+        ),
     }
 
 
-def bootstrap(tested: list[Any]) -> dict[str, Any]:
-    """Both together less differences alone, drawn in pairs: 95 % interval of the median and of the 95 % error."""
-    both = np.array([row["levels and differences"][0] for row in tested])
-    alone = np.array([row["differences, maximum likelihood"][0] for row in tested])
+def interval(errors: np.ndarray) -> dict[str, list[float]]:
+    """95 % intervals of the median and of the 95 % error, over draws of the test with replacement."""
+    drawn = np.abs(errors)[np.random.default_rng(2).integers(errors.size, size=(BOOTSTRAPS, errors.size))]
+    found = np.percentile(np.percentile(drawn, [50, 95], axis=1), [2.5, 97.5], axis=1)
+    return {"median": found[:, 0].tolist(), "p95": found[:, 1].tolist()}
+
+
+def pair_errors(cases: list[Case]) -> dict[str, Any]:
+    """Errors of the differences that were found, us, by the lesser SNR of the two receivers in the full bandwidth."""
+    rate_hz = spec_of(0).capture.sample_rate_hz
+    errors, lesser = [], []
+    for case in cases:
+        pairs, snr_db = case.observation.pairs, 10 * np.log10(case.band_snr * case.bandwidth_hz / rate_hz)
+        errors.append(pairs.difference_us - case.arrival_us[pairs.one] + case.arrival_us[pairs.other])
+        lesser.append(np.minimum(snr_db[pairs.one], snr_db[pairs.other]))
+    error, least = np.abs(np.concatenate(errors)), np.concatenate(lesser)
+    groups = {"-12 to 0 dB": (least >= -12) & (least < 0), "0 dB and more": least >= 0, "20 dB and more": least >= 20}
+    return {name: quantiles(error[keep]) | {"interval": interval(error[keep])} for name, keep in groups.items()}
+
+
+def bootstrap(tested: list[Any], one: str, other: str) -> dict[str, Any]:
+    """One locator's errors less another's, drawn in pairs: 95 % interval of the median and of the 95 % error."""
+    both = np.array([row[one][0] for row in tested])
+    alone = np.array([row[other][0] for row in tested])
     random = np.random.default_rng(1)
     drawn = random.integers(both.size, size=(BOOTSTRAPS, both.size))
     out = {}
@@ -276,7 +315,7 @@ def bootstrap(tested: list[Any]) -> dict[str, Any]:
 
 def document(result: dict[str, Any]) -> str:
     rows = result["locators"]
-    both = result["both_less_differences"]
+    both, squares = result["both_less_differences"], result["likelihood_less_squares"]
     text = [
         "# Locating: how far analytic locators are off",
         "",
@@ -289,13 +328,13 @@ def document(result: dict[str, Any]) -> str:
             "distances along the ground in km."
         ),
         "",
-        "| locator | median | 68 % | 95 % | 90 % region holds |",
+        "| locator | median (95 % interval) | 68 % | 95 % (95 % interval) | 90 % region holds |",
         "| --- | --- | --- | --- | --- |",
     ]
     for name, row in rows.items():
         e = row["errors"]["all"]
         cover = f"{100 * row['region_coverage']:.1f} %" if "region_coverage" in row else ""
-        text.append(f"| {name} | {e['median']:.2f} | {e['p68']:.2f} | {e['p95']:.2f} | {cover} |")
+        text.append(f"| {name} | {_spread(row, 'median')} | {e['p68']:.2f} | {_spread(row, 'p95')} | {cover} |")
     text += [
         "",
         (
@@ -307,7 +346,21 @@ def document(result: dict[str, Any]) -> str:
         (
             "Both together less differences alone, paired bootstrap, 95 % interval: "
             f"median {both['median'][0]:+.3f} to {both['median'][2]:+.3f} km, "
-            f"95 % error {both['p95'][0]:+.2f} to {both['p95'][2]:+.2f} km."
+            f"95 % error {both['p95'][0]:+.2f} to {both['p95'][2]:+.2f} km. Maximum likelihood less least squares: "
+            f"median {squares['median'][0]:+.3f} to {squares['median'][2]:+.3f} km, "
+            f"95 % error {squares['p95'][0]:+.2f} to {squares['p95'][2]:+.2f} km."
+        ),
+        "",
+        "## Time differences of the test",
+        "",
+        "Error of the pairs that were found, in us, by the lesser SNR of both receivers in the full bandwidth.",
+        "",
+        "| SNR | pairs | median (95 % interval) | 68 % | 95 % |",
+        "| --- | --- | --- | --- | --- |",
+        *(
+            f"| {name} | {e['n']} | {e['median']:.3f} ({e['interval']['median'][0]:.3f} to "
+            f"{e['interval']['median'][1]:.3f}) | {e['p68']:.3f} | {e['p95']:.2f} |"
+            for name, e in result["pairs_us"].items()
         ),
         "",
         "## By part of the test: median / 95 %",
@@ -321,11 +374,18 @@ def document(result: dict[str, Any]) -> str:
     return "\n".join(text) + "\n"
 
 
+def _spread(row: dict[str, Any], name: str) -> str:
+    """An error, with its interval where there is one."""
+    value = f"{row['errors']['all'][name]:.2f}"
+    return f"{value} ({row['interval'][name][0]:.2f} to {row['interval'][name][1]:.2f})" if "interval" in row else value
+
+
 def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=6000, help="to generate; about 60 %% are accepted")
-    parser.add_argument("--seed", type=int, default=7)
+    parser.add_argument("--minutes", type=float, default=math.inf, help="generate no longer than that")
+    parser.add_argument("--seed", type=int, default=1017, help="one that nothing was tuned on")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="measured samples: read from here if it exists, else written")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")
@@ -335,16 +395,16 @@ def main() -> None:
     print(f"map of the loss: {time.monotonic() - began:.0f} s", flush=True)
     with ProcessPoolExecutor(given.processes) as pool:
         if given.keep and given.keep.exists():
-            cases = pickle.loads(given.keep.read_bytes())
+            generated, cases = pickle.loads(given.keep.read_bytes())
         else:
-            cases = in_batches(pool, cases_of, range(given.samples), given.seed)
+            generated, cases = generate(pool, given.processes, given.seed, given.samples, given.minutes)
             if given.keep:
-                given.keep.write_bytes(pickle.dumps(cases))
+                given.keep.write_bytes(pickle.dumps((generated, cases)))
         print(f"{len(cases)} accepted: {time.monotonic() - began:.0f} s", flush=True)
         fifth = len(cases) // 5
         split = cases[:fifth], cases[fifth : 2 * fifth], cases[2 * fifth :]
         results = tuple(in_batches(pool, evaluate, part, given.seed, split[0]) for part in split[1:])
-    result = figures(given.seed, given.samples, split, results)  # type: ignore[arg-type]
+    result = figures(given.seed, generated, split, results)  # type: ignore[arg-type]
     (given.out / "locating.json").write_text(json.dumps(result, indent=1) + "\n")
     (given.out / "locating.md").write_text(document(result))
     print(f"{given.out / 'locating.md'}: written in {time.monotonic() - began:.0f} s")

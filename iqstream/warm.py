@@ -6,19 +6,22 @@ Run as `python -m iqstream.warm` (`make setup` does).
 from pathlib import Path
 from uuid import UUID
 
+import msgspec
 import numpy as np
 
 import extractor
 import producer
 from extractor.extract import extract_features
+from extractor.pairs import measure_pairs
 from producer.synthesize import synthesize_sample
 from producer.tiles import fill_heights
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, Impairments, Scenario
+from schemas import Capture, DatasetSpec, Impairments, IQFrame, Scenario
+from schemas.iq_frame import component_dtype
 
 
 def warm() -> None:
-    """Makes one short sample of either kind of waveform and extracts it, with kernels freshly compiled.
+    """Makes one short sample of either kind of waveform, extracts it and measures pairs, with kernels compiled anew.
 
     A compiled kernel does not notice a change of a function in another file that it calls: the cache goes first.
     """
@@ -38,11 +41,22 @@ def warm() -> None:
             scenario=scenario,
             impairments=impairments,
         )
-        for frame in synthesize_sample(spec, 0).frames:
+        frames = synthesize_sample(spec, 0).frames
+        for frame in frames:
             extract_features(frame.samples(), frame.sample_rate_hz)
+    for datatype in ("ci8", "ci16_le", "cf32_le"):
+        measure_pairs([_loud(frame, datatype) for frame in frames[:2]])
     posts = np.zeros((2, 2), np.uint16)
     posts.setflags(write=False)  # as a tile that is mapped from its file
     fill_heights(posts, 0, 0, np.zeros(1), np.zeros(1), np.zeros(1))
+
+
+def _loud(frame: IQFrame, datatype: str) -> IQFrame:
+    """The frame with a signal that every receiver hears, whatever the scenario: what is not found compiles nothing."""
+    seconds = np.arange(frame.samples().size) / frame.sample_rate_hz
+    voice = np.random.default_rng(0).normal(0.0, 1.0, seconds.size) + 90.0 * np.exp(5j * np.sin(1900.0 * seconds))
+    components = voice.view(np.float64).astype(component_dtype(datatype))
+    return msgspec.structs.replace(frame, datatype=datatype, scale=1.0, iq=memoryview(components.tobytes()))
 
 
 if __name__ == "__main__":

@@ -70,8 +70,9 @@ _TABLE: tuple[PairQuantity, ...] = (
     PairQuantity(
         name="bandwidth_hz",
         unit="Hz",
-        definition="the band that was correlated: 99 % occupied bandwidth at the receiver that hears best",
-        source="ITU-R SM.328, as feature `bandwidth_hz`",
+        definition="the band that was correlated: what stands out of the noise at the receiver that hears best, up to "
+        "twice its 99 % occupied bandwidth",
+        source="feature `bandwidth_hz`; [ADR 86](adr/0086-cost-of-pairs.md)",
     ),
     PairQuantity(
         name="found",

@@ -85,10 +85,10 @@ def measure_spectrum(chunk: NDArray[np.complex64], sample_rate_hz: float) -> Spe
         return None
     count = 2 * (chunk.size - length) // length + 1
     segments = _workspace.segments(count, length)
-    _apply_window(chunk.view(np.float32), _hann(length), segments.view(np.float32))
+    _apply_window(chunk.view(np.float32), hann(length), segments.view(np.float32))
     segments = scipy.fft.fft(segments, axis=1, workers=1, overwrite_x=True)
     psd = np.empty(length)
-    _average(segments.view(np.float32), psd)
+    average_power(segments.view(np.float32), psd)
     return Spectrum(psd, segments, sample_rate_hz / length)
 
 
@@ -102,7 +102,7 @@ def expected_smoothing_sigma(averages: float, width: int) -> float:
 
 
 @lru_cache(maxsize=8)
-def _hann(length: int) -> NDArray[np.float32]:
+def hann(length: int) -> NDArray[np.float32]:
     """Periodic Hann window of unit rms, each value twice: for the real and the imaginary part."""
     window = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)
     return np.repeat(window / math.sqrt(0.375), 2).astype(np.float32)
@@ -118,8 +118,8 @@ def _apply_window(values: NDArray[np.float32], window: NDArray[np.float32], segm
 
 
 @kernel
-def _average(segments: NDArray[np.float32], psd: NDArray[np.float64]) -> None:
-    """Mean of |F|^2 / n over the segments, with zero frequency moved to the middle."""
+def average_power(segments: NDArray[np.float32], psd: NDArray[np.float64]) -> None:
+    """Write the mean of |F|^2 / n over the segments into `psd`, with zero frequency moved to the middle."""
     count, width = segments.shape
     squares = np.zeros(width, np.float32)
     for s in range(count):

@@ -13,13 +13,15 @@ from extractor.pairs.correlate import (
     block_ends,
     block_products,
     block_sums,
-    by_block,
+    lag_power,
     moments,
+    take_means,
+    without_carriers,
     without_ends,
-    without_means,
 )
 from extractor.pairs.overview import Overview, look_over
-from extractor.pairs.peak import Floats, summit, threshold, unrelated_coherence
+from extractor.pairs.peak import summit, threshold, top_and_side, unrelated_coherence
+from extractor.pairs.workspace import workspace
 from schemas import IQFrame, Receiver
 from schemas.iq_frame import component_dtype
 from schemas.pair_measurement import PairMeasurement
@@ -44,15 +46,14 @@ class _Aligned:
 
     delay_us: float
     shift_hz: float
-    flat: Plane
     bare: Plane
     """Without the carrier, which says nothing of time."""
     values: Plane
     slopes: Plane
     ends: Plane
-    means: NDArray[np.complex128]
+    means: Plane
     """Sum of each block over the root of its length."""
-    bare_powers: Floats
+    bare_powers: NDArray[np.float32]
     autocorrelation: NDArray[np.complex128]
     """Of `bare`, from lag 0 on."""
 
@@ -87,16 +88,18 @@ def measure_pairs(frames: Sequence[IQFrame]) -> tuple[PairMeasurement, ...]:
     if len(frames) < 2:
         return ()
     recordings, starts_us = _overlapping(frames)
+    workspace.begin()
     rate_hz = frames[0].sample_rate_hz
     overview = look_over(recordings, rate_hz, frames[0].center_frequency_hz)
     heard = _align_all(frames, recordings, starts_us, overview) if overview else {}
     grid = _grid(overview, rate_hz) if overview else None
     measured = []
     for a, b in _pairs(len(frames), overview):
+        nothing = _nothing(frames[a].receiver, frames[b].receiver)
         if grid and a in heard and b in heard:
-            measured.append(_measure(frames[a].receiver, frames[b].receiver, heard[a], heard[b], grid))
+            measured.append(_measure(nothing, heard[a], heard[b], grid))
         else:
-            measured.append(_nothing(frames[a].receiver, frames[b].receiver))
+            measured.append(nothing)
     return tuple(measured)
 
 
@@ -128,7 +131,9 @@ def _overlapping(frames: Sequence[IQFrame]) -> tuple[list[NDArray[np.generic]], 
     latest_ns = max(frame.captured_at_ns for frame in frames)
     cut, starts_us = [], []
     for frame in frames:
-        components = np.frombuffer(frame.iq, dtype=component_dtype(frame.datatype))
+        # Of one kind whatever memory holds the frame: a kernel is compiled for each.
+        components = np.require(np.frombuffer(frame.iq, dtype=component_dtype(frame.datatype)), requirements="A")
+        components.setflags(write=False)
         if components.dtype.kind == "f" and not np.isfinite(components).all():
             raise ValueError(f"the IQ of {frame.receiver.rx_id} holds NaN or infinity: remove or replace such samples")
         late_ns = latest_ns - frame.captured_at_ns
@@ -175,15 +180,14 @@ def _align_all(
     if blocks < LEAST_BLOCKS:
         return {}
     reference = low[overview.reference]
-    count, carrier = blocks * grid.length, _carrier(reference, grid, first, blocks)
-    count = blocks * grid.length
+    carrier = _carrier(reference, grid, first, blocks)
     heard = {}
     for n, plane in low.items():
-        delay, cycles = _delay_to(reference, plane, grid, blocks, first, max(reaches[n], grid.lobe))
-        values, slopes = aligned(plane, delay, cycles + carrier, grid.width, first, count)
+        delay, cycles = 0.0, 0.0
+        if n != overview.reference:
+            delay, cycles = _delay_to(reference, plane, grid, blocks, first, max(reaches[n], grid.lobe))
         heard[n] = _aligned_receiver(
-            values,
-            slopes,
+            *aligned(plane, delay, cycles + carrier, grid.width, first, grid.length, blocks),
             grid,
             delay_us=delay / grid.rate_hz * 1e6 + starts_us[n],
             shift_hz=overview.shift_hz[n] + cycles * grid.rate_hz,
@@ -201,11 +205,11 @@ def _carrier(reference: Plane, grid: _Grid, first: int, blocks: int) -> float:
 def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: int, reach: int) -> tuple[float, float]:
     """Delay in samples, and the frequency that is left in cycles per sample, of a signal against the reference."""
     products = block_products(reference, other, first, grid.length, blocks, -reach, 2 * reach + 1, 1)
-    power = (products.astype(np.float64) ** 2).sum(axis=(0, 1))
+    power = lag_power(products)
     best = int(np.argmax(power))
     part = 0.0
     if 0 < best < power.size - 1 and power[best - 1 : best + 2].min() > 0.0:
-        below, top, above = np.log(power[best - 1 : best + 2])
+        below, top, above = (math.log(value) for value in power[best - 1 : best + 2])
         curvature = below - 2.0 * top + above
         part = 0.5 * (below - above) / curvature if curvature < 0.0 else 0.0
     line = products[0, :, best].astype(np.float64) + 1j * products[1, :, best]
@@ -214,58 +218,57 @@ def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: i
     return best - reach + float(part), -math.atan2(turn.imag, turn.real) / (2.0 * math.pi * grid.length)
 
 
-def _aligned_receiver(flat: Plane, slopes: Plane, grid: _Grid, *, delay_us: float, shift_hz: float) -> _Aligned:
-    values = by_block(flat, grid.length)
+def _aligned_receiver(
+    flat: Plane, values: Plane, slopes: Plane, grid: _Grid, *, delay_us: float, shift_hz: float
+) -> _Aligned:
+    ends = block_ends(flat, grid.length)
     powers, sums = block_sums(values)
-    means = (sums[0].astype(np.float64) + 1j * sums[1]) / math.sqrt(grid.length)
-    bare = without_means(flat, grid.length)
+    means = sums / np.float32(math.sqrt(grid.length))
+    take_means(flat, sums)
     lags = max(1, grid.length // 3)
     blocks = max(1, powers.size - 1)
-    products = block_products(bare, bare, 0, grid.length - lags, blocks, 0, lags, EVERY // 2).sum(
+    products = block_products(flat, flat, 0, grid.length - lags, blocks, 0, lags, EVERY // 2).sum(
         axis=1, dtype=np.float64
     )
     whole = products[0] + 1j * products[1]
     return _Aligned(
         delay_us=delay_us,
         shift_hz=shift_hz,
-        flat=flat,
-        bare=bare,
+        bare=flat,
         values=values,
-        slopes=by_block(slopes, grid.length),
-        ends=block_ends(flat, grid.length),
+        slopes=slopes,
+        ends=ends,
         means=means,
-        bare_powers=np.maximum(powers.astype(np.float64) - means.real**2 - means.imag**2, 0.0),
+        bare_powers=np.maximum(powers - means[0] ** 2 - means[1] ** 2, np.float32(0.0)),
         autocorrelation=whole / whole[0].real if whole[0].real > 0.0 else whole,
     )
 
 
-def _measure(receiver_a: Receiver, receiver_b: Receiver, a: _Aligned, b: _Aligned, grid: _Grid) -> PairMeasurement:
+def _measure(nothing: PairMeasurement, a: _Aligned, b: _Aligned, grid: _Grid) -> PairMeasurement:
+    """What two aligned receivers say; `nothing` is the answer where they say nothing."""
     sums = moments(a.values, a.slopes, b.values, b.slopes)
     without_ends(sums, a.ends, b.ends)
-    together = a.bare_powers * b.bare_powers
-    total = float(together.sum())
-    allowed_us = reach_us(receiver_a, receiver_b)
-    nothing = _nothing(receiver_a, receiver_b)
-    if not total > 0.0:
+    shared, together, squares = without_carriers(sums, a.means, b.means, a.bare_powers, b.bare_powers)
+    if not squares > 0.0:
         return nothing
+    allowed_us = nothing.standard_deviation_us * math.sqrt(3.0)
     peak = summit(sums, grid.lobe)
     difference_us = a.delay_us - b.delay_us + peak.offset / grid.rate_hz * 1e6
     deviation_us = peak.deviation / grid.rate_hz * 1e6
-    bare = sums[0].astype(np.float64) + 1j * sums[1] - a.means * b.means.conj()
-    alike = float(np.sum(bare.real**2 + bare.imag**2)) / total
+    alike = shared / together
     unrelated = unrelated_coherence(a.autocorrelation, b.autocorrelation, grid.length)
     lags = 2.0 * allowed_us * 1e-6 * grid.rate_hz * grid.width
     ratio_db, highest = _sidelobe(a, b, grid, allowed_us)
     found = (
-        alike > threshold(unrelated, together, lags)
+        alike > threshold(unrelated, together**2 / squares, lags)
         and highest
         and abs(difference_us) <= allowed_us
         and deviation_us < nothing.standard_deviation_us
     )
     coherence = math.sqrt(min(max((alike - unrelated) / max(1.0 - unrelated, 1e-9), 0.0), 1.0))
     return PairMeasurement(
-        receiver_a=receiver_a.rx_id,
-        receiver_b=receiver_b.rx_id,
+        receiver_a=nothing.receiver_a,
+        receiver_b=nothing.receiver_b,
         time_difference_us=difference_us if found else 0.0,
         standard_deviation_us=deviation_us if found else nothing.standard_deviation_us,
         coherence=coherence,
@@ -278,19 +281,15 @@ def _measure(receiver_a: Receiver, receiver_b: Receiver, a: _Aligned, b: _Aligne
 
 def _sidelobe(a: _Aligned, b: _Aligned, grid: _Grid, allowed_us: float) -> tuple[float, bool]:
     """Peak to highest sidelobe in dB, and whether nothing else within the allowed differences is higher."""
-    lags = max(math.ceil((allowed_us + abs(a.delay_us - b.delay_us)) * 1e-6 * grid.rate_hz), 4 * grid.lobe)
+    apart_us = a.delay_us - b.delay_us
+    lags = max(math.ceil((allowed_us + abs(apart_us)) * 1e-6 * grid.rate_hz), 4 * grid.lobe)
     skipped = -(-lags // grid.length)
-    blocks = a.flat.shape[1] // grid.length - 2 * skipped
+    blocks = a.bare.shape[1] // grid.length - 2 * skipped
     if blocks < 1:
         return 0.0, False
-    at = np.arange(-lags, lags + 1)
-    products = block_products(a.bare, b.flat, skipped * grid.length, grid.length, blocks, -lags, at.size, EVERY)
-    power = (products.astype(np.float64) ** 2).sum(axis=(0, 1))
+    products = block_products(a.bare, b.bare, skipped * grid.length, grid.length, blocks, -lags, 2 * lags + 1, EVERY)
     # A lag moves b's signal back; the difference that it stands for is a's delay less b's, less the lag.
-    differences_us = a.delay_us - b.delay_us - at / grid.rate_hz * 1e6
-    near = np.abs(at) <= grid.lobe
-    far = ~near & ((np.abs(differences_us) <= allowed_us) | (np.abs(at) <= 4 * grid.lobe))
-    top, side = float(power[near].max()), float(power[far].max())
+    top, side = top_and_side(lag_power(products), grid.lobe, apart_us, 1e6 / grid.rate_hz, allowed_us)
     if not (top > 0.0 and side > 0.0):
         return 0.0, False
     return 10.0 * math.log10(top / side), top > side

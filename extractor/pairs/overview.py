@@ -1,5 +1,6 @@
 """Where in the recordings the transmission lies: one band, and its frequency at each receiver, from a part of them."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,11 +10,13 @@ from numpy.typing import NDArray
 from extractor.features.band import Band, measure_band
 from extractor.features.detection import is_signal_present
 from extractor.features.noise_floor import NoiseFloor, measure_noise_floor
-from extractor.features.spectrum import SEGMENT, SHORTEST_SEGMENT, Spectrum
+from extractor.features.spectrum import SEGMENT, SHORTEST_SEGMENT, Spectrum, average_power, hann
 from extractor.kernel import kernel
 
 SEGMENTS = 16
 """Spread evenly over the recording."""
+SKIRT = 0.5
+"""Share of the 99 % occupied bandwidth that is kept on either side of it, as far as it stands out of the noise."""
 OSCILLATOR_PPM = 10.0
 """Largest difference of two receivers' frequencies that is looked for."""
 
@@ -54,10 +57,11 @@ def look_over(recordings: list[NDArray[np.generic]], sample_rate_hz: float, cent
     reference = max(seen, key=lambda number: (seen[number][2].energy, -number))
     spectrum, floor, band = seen[reference]
     size = spectrum.psd.size
-    energies = {number: _energies(s.segments, f.power) for number, (s, f, _) in seen.items()}
     reach = max(1, round(OSCILLATOR_PPM * 1e-6 * center_hz / spectrum.bin_hz))
-    shifts = {n: _shift_bins(energies[reference], energies[n], band.first, band.last, reach) for n in seen}
-    first, last = band.first + band.margin, band.last - band.margin
+    kept = _energies(spectrum, floor, band.first, band.last)
+    shifts = {n: 0.0 if n == reference else _shift_bins(kept, s, f, band.first, reach) for n, (s, f, _) in seen.items()}
+    skirt_hz = SKIRT * band.bandwidth_hz
+    first, last = band.first + band.margin, max(band.first + band.margin + 1, band.last - band.margin)
     width = max(1, band.last - band.first)
     snr = {}
     for number, shift in shifts.items():
@@ -66,8 +70,8 @@ def look_over(recordings: list[NDArray[np.generic]], sample_rate_hz: float, cent
         snr[number] = max(excess, 0.0) * spectrum.bin_hz / max(band.bandwidth_hz, spectrum.bin_hz)
     return Overview(
         reference=reference,
-        low_hz=(first - size // 2) * spectrum.bin_hz,
-        high_hz=(max(last, first + 1) - size // 2) * spectrum.bin_hz,
+        low_hz=max((first - size // 2) * spectrum.bin_hz, band.low_hz - skirt_hz),
+        high_hz=min((last - size // 2) * spectrum.bin_hz, band.high_hz + skirt_hz),
         shift_hz={number: shift * spectrum.bin_hz for number, shift in shifts.items()},
         snr=snr,
     )
@@ -81,12 +85,12 @@ def sparse_spectrum(recording: NDArray[np.generic], sample_rate_hz: float) -> Sp
         return None
     number = max(1, min(SEGMENTS, count // length))
     starts = (np.arange(number) * (count - length) // max(1, number - 1)).astype(np.int64)
-    window = (0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(length) / length)) / np.sqrt(0.375)
     segments = np.empty((number, length), np.complex64)
-    _cut(recording, starts, window.astype(np.float32), segments.view(np.float32))
+    _cut(recording, starts, hann(length), segments.view(np.float32))
     segments = scipy.fft.fft(segments, axis=1, workers=1, overwrite_x=True)
-    power = segments.real.astype(np.float64) ** 2 + segments.imag.astype(np.float64) ** 2
-    return Spectrum(np.fft.fftshift(power.mean(axis=0)) / length, segments, sample_rate_hz / length)
+    psd = np.empty(length)
+    average_power(segments.view(np.float32), psd)
+    return Spectrum(psd, segments, sample_rate_hz / length)
 
 
 @kernel
@@ -97,31 +101,49 @@ def _cut(
     segments: NDArray[np.float32],
 ) -> None:
     for s in range(starts.size):
+        values, segment = recording[2 * starts[s] :], segments[s]
         for i in range(window.size):
-            at = 2 * (starts[s] + i)
-            segments[s, 2 * i] = np.float32(recording[at]) * window[i]
-            segments[s, 2 * i + 1] = np.float32(recording[at + 1]) * window[i]
+            segment[i] = np.float32(values[i]) * window[i]
 
 
-def _energies(segments: NDArray[np.complex64], noise: float) -> NDArray[np.float32]:
-    """Energy above the noise of every bin of every segment, lowest frequency first, in noise; root against outliers."""
-    length = segments.shape[1]
-    power = (segments.real**2 + segments.imag**2) / np.float32(noise * length)
-    return np.fft.fftshift(np.sqrt(power), axes=1) - np.float32(np.sqrt(np.pi) / 2)
+def _energies(spectrum: Spectrum, floor: NoiseFloor, first: int, last: int) -> NDArray[np.float32]:
+    """Energy above the noise, in noise, of bins of every segment, lowest frequency first; root against outliers."""
+    length = spectrum.segments.shape[1]
+    lines = spectrum.segments[:, (np.arange(first, last) + length // 2) % length]
+    power = (lines.real**2 + lines.imag**2) / np.float32(floor.power * length)
+    energies: NDArray[np.float32] = np.sqrt(power) - np.float32(np.sqrt(np.pi) / 2)
+    return energies
 
 
-def _shift_bins(reference: NDArray[np.float32], other: NDArray[np.float32], first: int, last: int, reach: int) -> float:
-    """By how many bins the other's spectrogram lies above the reference's, with a parabola through the best three."""
-    size = reference.shape[1]
-    low, high = max(0, first - reach - 1), min(size, last + reach + 1)
-    kept = reference[:, first:last]
+def _shift_bins(kept: NDArray[np.float32], spectrum: Spectrum, floor: NoiseFloor, first: int, reach: int) -> float:
+    """By how many bins a spectrogram lies above the reference's, with a parabola through the best three.
+
+    Args:
+        kept: the reference's energies in the band.
+        spectrum: the other's.
+        floor: its noise.
+        first: bin of the reference at which the band begins.
+        reach: largest shift that is looked for.
+    """
+    lowest = first - reach - 1
+    low, high = max(0, lowest), min(spectrum.psd.size, first + kept.shape[1] + reach + 1)
     fits = np.full(2 * reach + 3, -np.inf)
-    for at in range(fits.size):
-        start = first + at - reach - 1
-        if start >= low and start + last - first <= high:
-            fits[at] = float(np.einsum("ij,ij->", kept, other[:, start : start + last - first]))
+    inner = _fits(kept, _energies(spectrum, floor, low, high))
+    fits[low - lowest : low - lowest + inner.size] = inner
     best = int(np.argmax(fits[1:-1])) + 1
-    below, top, above = fits[best - 1 : best + 2]
+    below, top, above = fits[best - 1 : best + 2].tolist()
     curvature = below - 2.0 * top + above
-    part = 0.5 * (below - above) / curvature if np.isfinite(curvature) and curvature < 0 else 0.0
-    return best - reach - 1 + float(np.clip(part, -0.5, 0.5))
+    part = 0.5 * (below - above) / curvature if math.isfinite(curvature) and curvature < 0 else 0.0
+    return best - reach - 1 + min(max(part, -0.5), 0.5)
+
+
+@kernel
+def _fits(kept: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Sum of the products of two spectrograms at every shift that leaves `kept` within `other`."""
+    out = np.zeros(other.shape[1] - kept.shape[1] + 1)
+    for s in range(kept.shape[0]):
+        for i in range(kept.shape[1]):
+            energy = np.float64(kept[s, i])
+            for shift in range(out.size):
+                out[shift] += energy * np.float64(other[s, i + shift])
+    return out

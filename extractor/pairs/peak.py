@@ -37,30 +37,21 @@ def summit(sums: Plane, reach: float) -> Peak:
         sums: what `moments` gave, shape (6, blocks).
         reach: farthest offset that is believed.
     """
-    polynomials = _powers(sums)
-    offset, (total, curvature, scatter) = 0.0, _slopes(polynomials, 0.0)
-    for _ in range(_STEPS):
-        step = -total / curvature if curvature < 0.0 else math.copysign(0.25 * reach, total)
-        step = max(-0.5 * reach, min(0.5 * reach, step))
-        offset = max(-reach, min(reach, offset + step))
-        total, curvature, scatter = _slopes(polynomials, offset)
-        if abs(step) < 1e-7:
-            break
-    if curvature >= 0.0 or abs(offset) >= reach:
-        return Peak(offset, math.inf)
-    parts = -(-polynomials.shape[1] // PART_BLOCKS)
-    return Peak(offset, math.sqrt(scatter * parts / max(1, parts - 1)) / -curvature)
+    return Peak(*_climb(_powers(sums), reach))
 
 
+@kernel
 def _powers(sums: Plane) -> Floats:
     """|c(D)|^2 of every block as coefficients of D, D^2, D^3 and D^4, shape (4, blocks)."""
-    c = sums.astype(np.float64)
-    c0, c1, c2 = c[0] + 1j * c[1], 0.5 * (c[2] + 1j * c[3]), -0.5 * (c[4] + 1j * c[5])
-    out = np.empty((4, c0.size))
-    out[0] = 2.0 * np.real(c0.conj() * c1)
-    out[1] = np.abs(c1) ** 2 + 2.0 * np.real(c0.conj() * c2)
-    out[2] = 2.0 * np.real(c1.conj() * c2)
-    out[3] = np.abs(c2) ** 2
+    out = np.empty((4, sums.shape[1]))
+    for k in range(sums.shape[1]):
+        x0, y0 = np.float64(sums[0, k]), np.float64(sums[1, k])
+        x1, y1 = 0.5 * np.float64(sums[2, k]), 0.5 * np.float64(sums[3, k])
+        x2, y2 = -0.5 * np.float64(sums[4, k]), -0.5 * np.float64(sums[5, k])
+        out[0, k] = 2.0 * (x0 * x1 + y0 * y1)
+        out[1, k] = x1 * x1 + y1 * y1 + 2.0 * (x0 * x2 + y0 * y2)
+        out[2, k] = 2.0 * (x1 * x2 + y1 * y2)
+        out[3, k] = x2 * x2 + y2 * y2
     return out
 
 
@@ -81,6 +72,47 @@ def _slopes(polynomials: Floats, offset: float) -> tuple[float, float, float]:
     return total, curvature, scatter
 
 
+@kernel
+def _climb(polynomials: Floats, reach: float) -> tuple[float, float]:
+    """Offset of the summit within `reach`, and its deviation."""
+    offset = 0.0
+    total, curvature, scatter = _slopes(polynomials, offset)
+    for _ in range(_STEPS):
+        step = -total / curvature if curvature < 0.0 else math.copysign(0.25 * reach, total)
+        step = max(-0.5 * reach, min(0.5 * reach, step))
+        offset = max(-reach, min(reach, offset + step))
+        total, curvature, scatter = _slopes(polynomials, offset)
+        if abs(step) < 1e-7:
+            break
+    if curvature >= 0.0 or abs(offset) >= reach:
+        return offset, math.inf
+    parts = -(-polynomials.shape[1] // PART_BLOCKS)
+    return offset, math.sqrt(scatter * parts / max(1, parts - 1)) / -curvature
+
+
+@kernel
+def top_and_side(power: Floats, lobe: int, apart_us: float, step_us: float, allowed_us: float) -> tuple[float, float]:
+    """Highest power around lag 0, and beside it.
+
+    Args:
+        power: at lags -n to n.
+        lobe: lags on either side that belong to the peak; up to four times as many are always looked at beside it.
+        apart_us: the difference that lag 0 stands for.
+        step_us: how much less each further lag stands for.
+        allowed_us: largest difference that is looked at.
+    """
+    top, side = 0.0, 0.0
+    middle = power.size // 2
+    for i in range(power.size):
+        lag = i - middle
+        if abs(lag) <= lobe:
+            top = max(top, power[i])
+        elif abs(lag) <= 4 * lobe or abs(apart_us - lag * step_us) <= allowed_us:
+            side = max(side, power[i])
+    return top, side
+
+
+@kernel
 def unrelated_coherence(one: NDArray[np.complex128], other: NDArray[np.complex128], length: int) -> float:
     """Mean of |sum a conj(b)|^2 / (sum |a|^2 sum |b|^2) over a block of unrelated signals of these spectra.
 
@@ -89,17 +121,21 @@ def unrelated_coherence(one: NDArray[np.complex128], other: NDArray[np.complex12
         other: the same of the other signal.
         length: of the block.
     """
-    fading = 1.0 - np.arange(1, one.size) / length
-    mean = (1.0 + 2.0 * float(np.sum(fading * np.real(one * other.conj())[1:]))) / length
-    return min(max(mean, 1.0 / length), 1.0)
+    total = 0.0
+    for lag in range(1, one.size):
+        total += (1.0 - lag / length) * (one[lag].real * other[lag].real + one[lag].imag * other[lag].imag)
+    return min(max((1.0 + 2.0 * total) / length, 1.0 / length), 1.0)
 
 
-def threshold(unrelated: float, powers: Floats, lags: float) -> float:
+def threshold(unrelated: float, freedom: float, lags: float) -> float:
     """What the squared coherence of unrelated signals exceeds once in 1,000 pairs, at the best of so many lags.
 
     The squared products of the blocks are exponential variables, weighted by the blocks' powers; their sum is taken
     as a gamma variable of the same first two moments (Satterthwaite 1946).
+
+    Args:
+        unrelated: what `unrelated_coherence` gave.
+        freedom: (sum p)^2 / sum p^2 of the weights p.
+        lags: how many were tried.
     """
-    weight = powers / powers.sum()
-    freedom = 1.0 / float(np.sum(weight**2))
     return unrelated * float(gammaincinv(freedom, 1.0 - FALSE_ALARM / max(1.0, lags))) / freedom

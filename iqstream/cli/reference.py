@@ -18,6 +18,7 @@ from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.postgres_address import OPTIONS
 from iqstream.runtime.settings import PREFIX, Settings, setting_of
 from schemas.features import FADING_ALLOWANCE, FEATURE_TABLE, GOAL_CHUNK_SAMPLES, STATISTICS, Feature
+from schemas.pair_measurement import PAIR_TABLE
 
 FOLDER = Path("docs")
 _NOTE = "<!-- Written by `make docs` from the code: do not edit. -->\n\n"
@@ -50,13 +51,18 @@ def features_page() -> str:
         "`frequency_offset_hz`. What is reached, beside the theoretical bounds: [fidelity.md](fidelity.md).\n\n"
         "| feature | goal |\n|---|---|\n"
     )
+    pairs = (
+        "\n## Pairs of receivers\n\n`extractor.pairs.measure_pairs` measures these for each pair of receivers a and b "
+        "of one sample. How far they locate: [locating.md](locating.md).\n\n"
+        "| quantity | definition | unit | source |\n|---|---|---|---|\n"
+    )
     table = FEATURE_TABLE.values()
     rows = [
         _row(f"`{f.name}`", f.definition, f.unit, _range(f), f"{f.silent:g}", f.undetected, f.source) for f in table
     ]
-    return (
-        _NOTE + measured + "".join(rows) + goals + "".join(_row(f"`{f.name}`", g.text) for f in table for g in f.goals)
-    )
+    reached = [_row(f"`{f.name}`", goal.text) for f in table for goal in f.goals]
+    between = [_row(f"`{q.name}`", q.definition, q.unit, q.source) for q in PAIR_TABLE.values()]
+    return _NOTE + measured + "".join(rows) + goals + "".join(reached) + pairs + "".join(between)
 
 
 def _range(feature: Feature) -> str:

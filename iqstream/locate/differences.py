@@ -19,6 +19,8 @@ from iqstream.locate.loss_map import LossMap
 
 ECHO_US = 0.6
 """Standard deviation of one receiver's group delay under the default channel's echoes; see ADR 74."""
+LEAST_DEVIATION_US = 0.1
+"""Of one difference beside the delays that receivers share."""
 TAIL = 3.0
 """Degrees of freedom of Student's t: how often a difference is far off."""
 STARTS = 4
@@ -41,15 +43,16 @@ class RobustLeastSquares:
         if pairs.one.size < 2:
             return _prior(self.loss)
         scale = np.sqrt(pairs.deviation_us**2 + 2 * self.echo_us**2)
-        return _search(self.loss, self.receivers, pairs, scale, np.diag(pairs.deviation_us**2 + 2 * self.echo_us**2))
+        return _search(self.loss, self.receivers, pairs, scale, scale, np.zeros((pairs.one.size, 0)), self.echo_us)
 
 
 @dataclass(frozen=True, slots=True)
 class MaximumLikelihood:
     """The differences with what they share: a receiver's echoes delay all its pairs alike.
 
-    Their covariance is that of the pairs, plus echo_us^2 A A^T with +1 and -1 in the columns of a pair's receivers.
-    With `levels` a place counts by the levels' posterior as well.
+    Place and one delay for each receiver are sought together. A difference errs by its own deviation, a delay by
+    `echo_us`, both with the tails of Student's t: one false difference, or one receiver that hears nothing but
+    reflections, does not decide. With `levels` a place counts by the levels' posterior as well.
     """
 
     loss: LossMap
@@ -62,13 +65,13 @@ class MaximumLikelihood:
         pairs = observation.pairs
         if pairs.one.size < 2:
             return self.levels.locate(observation) if self.levels else _prior(self.loss)
-        incidence = np.zeros((pairs.one.size, len(self.receivers)))
+        shared = np.zeros((pairs.one.size, len(self.receivers)))
         rows = np.arange(pairs.one.size)
-        incidence[rows, pairs.one], incidence[rows, pairs.other] = 1.0, -1.0
-        covariance = np.diag(pairs.deviation_us**2) + self.echo_us**2 * incidence @ incidence.T
-        scale = np.sqrt(np.diag(covariance))
+        shared[rows, pairs.one], shared[rows, pairs.other] = 1.0, -1.0
+        scale = np.sqrt(pairs.deviation_us**2 + 2 * self.echo_us**2)
+        own = np.maximum(pairs.deviation_us, LEAST_DEVIATION_US)
         prior = self.levels.log_posterior(observation) if self.levels else self.loss.log_prior
-        return _search(self.loss, self.receivers, pairs, scale, covariance, prior=prior)
+        return _search(self.loss, self.receivers, pairs, scale, own, shared, self.echo_us, prior=prior)
 
 
 def _prior(loss: LossMap) -> Estimate:
@@ -76,7 +79,15 @@ def _prior(loss: LossMap) -> Estimate:
 
 
 def _search(
-    loss: LossMap, receivers: Floats, pairs: Pairs, scale: Floats, covariance: Floats, *, prior: Floats | None = None
+    loss: LossMap,
+    receivers: Floats,
+    pairs: Pairs,
+    scale: Floats,
+    own: Floats,
+    shared: Floats,
+    echo_us: float,
+    *,
+    prior: Floats | None = None,
 ) -> Estimate:
     """Refine from the best cells, each apart from the others; the highest likelihood wins.
 
@@ -84,8 +95,10 @@ def _search(
         loss: the map whose cells are tried.
         receivers: their places.
         pairs: what was measured.
-        scale: of every difference, us.
-        covariance: of the differences, (p, p), us^2.
+        scale: of every difference with all that delays it, us.
+        own: of every difference once the receivers' delays are known, us.
+        shared: which delays add to a difference, shape (p, delays).
+        echo_us: scale of the delays.
         prior: log of what each cell counts beforehand.
     """
     beforehand = loss.log_prior if prior is None else prior
@@ -97,7 +110,7 @@ def _search(
     reached = []
     for _ in range(STARTS):
         cell = int(np.argmax(likelihood))
-        reached.append(_refine(loss, receivers, pairs, scale, covariance, cell, beforehand))
+        reached.append(_refine(loss, receivers, pairs, scale, own, shared, echo_us, cell, beforehand))
         near = np.hypot(
             (loss.latitudes - loss.latitudes[cell]) * 111.2,
             (loss.longitudes - loss.longitudes[cell]) * 111.2 * np.cos(np.radians(loss.latitudes[cell])),
@@ -111,28 +124,38 @@ def _refine(
     receivers: Floats,
     pairs: Pairs,
     scale: Floats,
-    covariance: Floats,
+    own: Floats,
+    shared: Floats,
+    echo_us: float,
     cell: int,
     beforehand: Floats,
 ) -> tuple[float, Estimate]:
-    """Gauss-Newton on reweighted differences (Student's t as a mixture of normals), and the log likelihood reached."""
+    """Gauss-Newton on reweighted errors (Student's t as a mixture of normals), and the log likelihood reached."""
     latitude, longitude = float(loss.latitudes[cell]), float(loss.longitudes[cell])
-    information, inverse = np.eye(2), np.linalg.inv(covariance)
+    delays = np.zeros(shared.shape[1])
+    information, believed = np.eye(2 + delays.size), scale
     for _ in range(_STEPS):
         misfit, slopes = _misfit(latitude, longitude, receivers, pairs)
-        weight = np.sqrt((TAIL + 1) / (TAIL + (misfit / scale) ** 2))
-        precision = inverse * np.outer(weight, weight)
-        information = slopes.T @ precision @ slopes + 1e-6 * np.eye(2)
-        step = np.linalg.solve(information, -slopes.T @ precision @ misfit)
-        length = float(np.hypot(*step))
+        misfit += shared @ delays
+        columns = np.hstack([slopes, shared])
+        weight = (TAIL + 1) / (TAIL + (misfit / believed) ** 2) / own**2
+        ties = (TAIL + 1) / (TAIL + (delays / echo_us) ** 2) / echo_us**2
+        information = (columns * weight[:, None]).T @ columns + np.diag(np.concatenate([[1e-6, 1e-6], ties]))
+        gradient = columns.T @ (weight * misfit) + np.concatenate([[0.0, 0.0], ties * delays])
+        step = np.linalg.solve(information, -gradient)
+        length = float(np.hypot(*step[:2]))
         step *= min(1.0, 5.0 / max(length, 1e-12))
-        latitude, longitude = moved(latitude, longitude, step)
-        if length < 1e-3:
+        latitude, longitude = moved(latitude, longitude, step[:2])
+        delays += step[2:]
+        if length < 1e-3 and believed is own:
             break
-    misfit, _ = _misfit(latitude, longitude, receivers, pairs)
+        # The first step is a cell away from the place: there no difference is false yet.
+        believed = own
+    misfit = _misfit(latitude, longitude, receivers, pairs)[0] + shared @ delays
     near = int(np.argmin((loss.latitudes - latitude) ** 2 + (0.7 * (loss.longitudes - longitude)) ** 2))
-    value = float(beforehand[near]) - 0.5 * (TAIL + 1) * float(np.log1p((misfit / scale) ** 2 / TAIL).sum())
-    found = np.linalg.inv(information) + 1e-4 * np.eye(2)
+    errors = np.concatenate([misfit / own, delays / echo_us])
+    value = float(beforehand[near]) - 0.5 * (TAIL + 1) * float(np.log1p(errors**2 / TAIL).sum())
+    found = np.linalg.inv(information)[:2, :2] + 1e-4 * np.eye(2)
     return value, Estimate(latitude=latitude, longitude=longitude, covariance_km2=found)
 
 
