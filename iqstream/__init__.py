@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from iqstream.positions.target import ToOffsets as ToOffsets
     from iqstream.positions.target import ToTime as ToTime
     from iqstream.submit.spec import make_spec as make_spec
+    from iqstream.submit.spec import preset as preset
 
 __version__ = "0.1.0"
 
@@ -34,6 +35,7 @@ _WHERE = {
         ("ShiftBy", "ToCurrent", "ToEarliest", "ToLatest", "ToOffset", "ToOffsets", "ToTime"),
         "iqstream.positions.target",
     ),
+    "preset": "iqstream.submit.spec",
 }
 """Imported when they are asked for: a command's start waits for nothing that it does not use."""
 

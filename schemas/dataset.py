@@ -1,8 +1,6 @@
 """The spec of a dataset: everything that determines its samples, and how it is cut into shards."""
 
 import hashlib
-import math
-import re
 from itertools import combinations
 from operator import itemgetter
 from typing import Annotated, Literal, get_args
@@ -62,10 +60,15 @@ class Receiver(Checked, frozen=True, kw_only=True):
     """A receiving station. `altitude_m` is that of the ground; the antenna is `antenna_height_m` above it."""
 
     rx_id: ReceiverId
+    """Names it everywhere."""
     latitude: Latitude
+    """North, WGS 84."""
     longitude: Longitude
+    """East, WGS 84."""
     altitude_m: Annotated[float, Meta(ge=-500, le=9000)]
+    """Of the ground, above sea level."""
     antenna_height_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+    """Above the ground."""
 
 
 def require_one_ground(one: Receiver, other: Receiver) -> None:
@@ -93,8 +96,11 @@ class Capture(Checked, frozen=True, kw_only=True):
     """How long and how fast every receiver records, and how the recording is cut for the features."""
 
     sample_rate_hz: Annotated[float, Meta(ge=1_000, le=20e6)] = 200_000.0
+    """Complex samples a second: the bandwidth that is recorded."""
     capture_ms: Annotated[int, Meta(ge=1, le=60_000)] = 1000
+    """How long every receiver records."""
     chunk_ms: Annotated[int, Meta(ge=1, le=60_000)] = 200
+    """Features are measured of pieces of this length; no longer than the recording."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -123,16 +129,25 @@ class Scenario(Checked, frozen=True, kw_only=True):
     """Where transmitters are and what they send."""
 
     inside_share: Share = 0.7
+    """How many transmitters stand within the receivers' bounding box; the others around it."""
     margin_deg: Annotated[float, Meta(gt=0, le=10)] = 0.5
+    """How far around the box those stand at most."""
     eirp_min_w: Watts = 2.0
+    """Least power towards a receiver (EIRP); drawn evenly in dB."""
     eirp_max_w: Watts = 50.0
+    """Most power towards a receiver (EIRP)."""
     tx_antenna_gain_dbi: Decibels = 2.0
+    """Of the transmitter's antenna; tells the truth's power from its EIRP."""
     tx_height_min_m: Metres = 1.5
+    """Lowest transmitting antenna above the ground."""
     tx_height_max_m: Metres = 30.0
+    """Highest transmitting antenna above the ground."""
     modulation: Modulations = "nbfm"
+    """What is sent; mixed: drawn per sample, the truth says which."""
     sideband: Literal["upper", "lower", "either"] = "either"
     """Of single sideband; either: drawn per sample."""
     oscillator_ppm: Annotated[float, Meta(ge=0, le=1000)] = 2.0
+    """Largest frequency error of every oscillator, either way."""
     transmitters_at_sea: bool = False
     """Whether a transmitter may stand on the sea."""
 
@@ -149,11 +164,17 @@ class Propagation(Checked, frozen=True, kw_only=True):
     """
 
     shadowing_sigma_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
+    """Standard deviation of shadowing, beyond terrain and clutter."""
     shadowing_decorrelation_km: Positive = 5.0
+    """Receivers this far apart have shadowing with a correlation of 1/e."""
     rx_antenna_gain_dbi: Decibels = 5.0
+    """Of every receiver's antenna."""
     noise_figure_db: Annotated[float, Meta(ge=0, le=100)] = 6.0
+    """Of every receiver."""
     environment: Literal["city", "residential", "rural"] = "rural"
+    """Man-made noise (ITU-R P.372)."""
     clutter: Literal["none", "rural", "suburban", "urban", "dense_urban"] = "rural"
+    """What surrounds both antennas (ITU-R P.2108)."""
     effective_earth_factor: Annotated[float, Meta(ge=0.5, le=10)] = 4 / 3
     """k: the earth's radius in which rays run straight over the true one."""
 
@@ -162,14 +183,23 @@ class Channel(Checked, frozen=True, kw_only=True):
     """Multipath and motion."""
 
     taps_min: Annotated[int, Meta(ge=1, le=32)] = 3
+    """Fewest echoes of a path, the first arrival included."""
     taps_max: Annotated[int, Meta(ge=1, le=32)] = 6
+    """Most echoes of a path."""
     delay_min_us: Microseconds = 0.5
+    """Shortest delay of an echo behind the first arrival."""
     delay_max_us: Microseconds = 5.0
+    """Longest delay of an echo."""
     rician_share: Share = 0.3
+    """How many paths have a steady first arrival."""
     rician_k_min_db: Decibels = 3.0
+    """Least power of the steady part over the rest."""
     rician_k_max_db: Decibels = 10.0
+    """Most power of the steady part over the rest."""
     speed_min_m_s: NonNegative = 0.0
+    """Slowest transmitter."""
     speed_max_m_s: Annotated[float, Meta(ge=0, le=1000)] = 30.0
+    """Fastest transmitter."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -187,6 +217,7 @@ class Impairments(Checked, frozen=True, kw_only=True):
     iq_gain_error_db: Annotated[float, Meta(ge=-20, le=20)] = 0.0
     """Gain of the I branch over that of the Q branch."""
     iq_phase_error_deg: Annotated[float, Meta(ge=-60, le=60)] = 0.0
+    """By how much the angle between the I and Q branches differs from 90 degrees."""
     dc_offset_db: Annotated[float, Meta(ge=-100, le=100)] | None = None
     """Power of the constant offset over that of the noise in the recorded bandwidth."""
     clip_level_db: Annotated[float, Meta(ge=-40, le=100)] | None = None
@@ -197,9 +228,13 @@ class Limits(Checked, frozen=True, kw_only=True):
     """What a sample needs to be accepted, and a receiver to count as having detected it."""
 
     min_snr_db: Finite = 3.0
+    """Lowest mean SNR, over the receivers that detected it, of an accepted sample."""
     min_receivers: Annotated[int, Meta(ge=2, le=MAX_RECEIVERS)] = 3
+    """Fewest receivers that must have detected it."""
     max_gdop: Positive = 10.0
+    """Highest dilution of precision of the receivers that detected it."""
     detection_snr_db: Finite = -12.0
+    """A receiver with less mean SNR has not detected it."""
 
 
 class DatasetSpec(Checked, frozen=True, kw_only=True):
@@ -210,16 +245,27 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     """
 
     dataset_id: DatasetId
+    """A UUID; drawn for a new dataset."""
     name: Name
+    """What the dataset is called; one in use is refused."""
     samples: Annotated[int, Meta(ge=1, le=MAX_SAMPLES)]
+    """How many transmissions to make."""
     generator_version: Name
+    """Of the program that makes the samples."""
     dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
+    """Of the results; replays make further ones."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    """Of everything random: the same seed and settings give the same recordings."""
     frequency_hz: Annotated[float, Meta(ge=50e6, le=500e6)] = 144e6
+    """Carrier, and the centre of the recorded window."""
     iq_samples: Count = 100
+    """The IQ of so many samples is kept, the first ones that are accepted."""
     publish: Publish = "frames"
+    """What producers publish; features: they compute the features themselves, the same rows at less cost."""
     datatype: Literal["auto", "cf32_le"] = "auto"
+    """Numbers of the recordings in Kafka; auto: 8-bit integers where the noise is far above a step, else 16-bit."""
     receivers: Annotated[tuple[Receiver, ...], Meta(min_length=2, max_length=MAX_RECEIVERS)] = ITALY_NORTH_WEST
+    """The network, in the order of a sample's recordings."""
     capture: Capture = Capture()
     scenario: Scenario = Scenario()
     propagation: Propagation = Propagation()
@@ -297,20 +343,3 @@ class GenerationShard(Checked, frozen=True, kw_only=True):
     def sample_indices(self) -> range:
         """The indices of the shard's samples."""
         return range(self.first_idx, self.first_idx + self.count)
-
-
-_FREQUENCY = re.compile(r"^\s*([0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?)\s*(|[kKMG]?[hH][zZ])\s*$")
-_SCALE = {"": 1.0, "hz": 1.0, "khz": 1e3, "mhz": 1e6, "ghz": 1e9}
-
-
-def parse_frequency_hz(text: str) -> float:
-    """Returns the hertz of `144MHz`, `144 MHz`, `144e6` or `144000000`.
-
-    Raises:
-        ValueError: anything else, with the forms that are understood.
-    """
-    match = _FREQUENCY.match(text)
-    value = float(match[1]) * _SCALE[match[2].lower()] if match else math.nan
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not a frequency: write 144MHz, 144e6 or 144000000")
-    return value

@@ -16,7 +16,9 @@ class TerrainTile(Checked, frozen=True, kw_only=True):
     """One SRTM tile with its digest: a producer reads the file of this name and rejects it if its content differs."""
 
     name: TileName
+    """Of the south-west corner: N45E007."""
     sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$(?!\n)")]
+    """Of the file's content."""
 
 
 class Terrain(Checked, frozen=True, kw_only=True):
@@ -28,13 +30,17 @@ class Terrain(Checked, frozen=True, kw_only=True):
     """
 
     source: Literal["procedural", "tiles", "none"] = "procedural"
+    """Where heights come from."""
     seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 0
+    """Of the procedural detail."""
     hurst: Annotated[float, Meta(ge=0.7, le=0.9)] = 0.8
+    """Exponent of the procedural detail; rougher if less."""
     detail: Annotated[float, Meta(ge=0, le=3)] = 1.0
     """Strength of the fractal detail against the built-in one."""
     profile_step_m: Annotated[float, Meta(ge=10, le=100)] = 100.0
     """Longest distance of neighbouring points of a path's profile."""
     tiles: Annotated[tuple[TerrainTile, ...], Meta(max_length=MAX_TILES)] = ()
+    """SRTM tiles by name and digest, where source is tiles; `generate --terrain DIRECTORY` fills them in."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

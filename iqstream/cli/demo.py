@@ -17,7 +17,7 @@ from iqstream.embedded import stack
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import load_settings, only_embedded
 from iqstream.submit.room import needed_bytes
-from iqstream.submit.spec import capture_of, make_spec
+from iqstream.submit.spec import make_spec
 from schemas import Capture, DatasetSpec
 
 
@@ -48,7 +48,7 @@ def demo(samples: int, seed: int, capture_ms: int, keep_up: bool, state_dir: Pat
         name=demo_name(datetime.now().astimezone()),
         samples=samples,
         seed=seed,
-        capture=capture_of(capture_ms),
+        capture={"capture_ms": capture_ms},
     )
     console.print("Starting Kafka, PostgreSQL and S3", style="bold")
     info = start_stack(console, state_dir, needed_bytes(spec))

@@ -26,6 +26,7 @@ _MODULES = {
     "iq": "pictures",
     "lag": "lag",
     "replay": "replay",
+    "spec": "spec",
     "status": "stack",
     "stream": "stream",
     "up": "stack",

@@ -12,7 +12,6 @@ import pytest
 from hypothesis import given
 
 from schemas import Capture, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
-from schemas.dataset import parse_frequency_hz
 from tests.golden_wire import DATASET_ID, SPEC
 from tests.strategies import SEEDED, dataset_specs, generation_shards
 
@@ -262,20 +261,3 @@ def test_a_shard_stays_within_its_dataset(shard: GenerationShard) -> None:
 def test_a_shard_past_its_dataset_is_refused() -> None:
     with pytest.raises(ValueError, match=r"first_idx, count: 999 \+ 2 is past the dataset's 1000"):
         GenerationShard(spec=SPEC, first_idx=999, count=2)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["144MHz", "144 MHz", " 144e6 ", "144000000", "0.144GHz", "144000kHz", "144Mhz", "144.0e6 Hz", "14.4e1 MHz"],
-)
-def test_a_frequency_is_read_in_every_form(text: str) -> None:
-    assert parse_frequency_hz(text) == pytest.approx(144e6, rel=1e-12)
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["abc", "", " ", "nan", "inf", "-1", "-144MHz", "1e999", "144 M Hz", "144mHz", "144,5MHz", "MHz", "1 2", "٣MHz"],
-)
-def test_what_is_no_frequency_is_refused_with_what_to_write(text: str) -> None:
-    with pytest.raises(ValueError, match="is not a frequency: write 144MHz"):
-        parse_frequency_hz(text)
