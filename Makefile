@@ -9,7 +9,7 @@ export UV_PYTHON_DOWNLOADS := never
 # Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup interop demo test test-fast test-torch2 test-containers acceptance check audit docs fidelity clean
+.PHONY: help setup interop demo test test-fast test-torch2 test-containers test-wheel acceptance check audit docs fidelity clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -35,6 +35,9 @@ test-torch2: setup ## PyTorch 2 and its StatefulDataLoader, in .venv-torch2 (dow
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-torch2 $(BIN)/uv sync --quiet --locked --python $(BIN)/python \
 	  --extra embedded --extra arrow --extra torch --group torch2
 	@.venv-torch2/bin/python -m pytest tests/integration/test_torch_dataset.py
+
+test-wheel: setup ## a wheel, built and installed into an empty environment, runs the demo
+	@sh tests/wheel.sh $(BIN)/uv "$(PYTHON)"
 
 acceptance: setup ## the main job at full size: 1,000 samples, verified step by step; the longer fault tests
 	@$(BIN)/python -m pytest tests/acceptance tests/faults -m acceptance --timeout 3000

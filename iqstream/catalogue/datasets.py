@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
@@ -22,6 +24,7 @@ Status: TypeAlias = Literal["submitting", "running", "complete", "cancelled", "d
 OPEN: frozenset[Status] = frozenset({"submitting", "running"})
 """Samples of these are still to be decided, or their IQ to be saved."""
 SHOWN_RANGES = 6
+_PREFIX = re.compile("[0-9a-f]{4,31}")
 _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
     iq_samples, iq_samples_saved, iq_samples_lost, created_at, status_changed_at, completed_at, description"""
 
@@ -143,7 +146,9 @@ async def find_dataset(
     prefer: Callable[[Sequence[Dataset]], Dataset] | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Dataset:
-    """The dataset of an id, or else of a name, in the version named or its default one; deleted ones by id only.
+    """The dataset of an id, of a name or of how an id begins, in the version named or its default one.
+
+    Deleted ones are found by their whole id only.
 
     Args:
         pool: connections, or one.
@@ -153,7 +158,7 @@ async def find_dataset(
         tell: is told which version was chosen, where there are several and none is named.
 
     Raises:
-        UserError: there is none, or several have that name (it lists their ids).
+        UserError: there is none (it names those that are called alike), or there are several (it lists their ids).
     """
     try:
         found = await dataset_versions(pool, str(UUID(name_or_id)))
@@ -166,13 +171,22 @@ async def find_dataset(
             name_or_id,
         )
         found = [_dataset(row) for row in rows]
+    how = "are named"
+    if not found:
+        found, how = await _by_prefix(pool, name_or_id), "have ids that begin with"
+    known = found
     found = [dataset for dataset in found if version in {None, dataset.version}]
     if not found:
-        wanted = repr(name_or_id) if version is None else f"{name_or_id!r} in version {version}"
-        raise UserError(f"there is no dataset {wanted}; `iqstream datasets list` shows what there is")
-    ids = sorted({dataset.id for dataset in found})
-    if len(ids) > 1:
-        raise UserError(f"{len(ids)} datasets are named {name_or_id!r}: use an id, one of {', '.join(ids)}")
+        if known:
+            there = ", ".join(str(number) for number in sorted({one.version for one in known}))
+            raise UserError(f"there is no dataset {name_or_id!r} in version {version}; there is {there}")
+        raise UserError(
+            f"there is no dataset {name_or_id!r}{await _called_alike(pool, name_or_id)}; "
+            "`iqstream datasets list` shows what there is"
+        )
+    if len({dataset.id for dataset in found}) > 1:
+        ids = sorted({f"{dataset.id} ({dataset.name!r})" if how != "are named" else dataset.id for dataset in found})
+        raise UserError(f"{len(ids)} datasets {how} {name_or_id!r}: use an id, one of {', '.join(ids)}")
     chosen = (prefer or default_version)(found)
     if tell is not None and len(found) > 1:
         others = ", ".join(f"{one.version} ({held_of(one, found)})" for one in found if one is not chosen)
@@ -181,6 +195,29 @@ async def find_dataset(
             f"there are also versions {others}: --version names one"
         )
     return chosen
+
+
+async def _by_prefix(pool: Pool | Connection, prefix: str) -> list[Dataset]:
+    """All versions of the datasets whose ids begin so; none where it is too short, or no part of an id."""
+    digits = prefix.strip().lower().replace("-", "")
+    if _PREFIX.fullmatch(digits) is None:
+        return []
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets "  # noqa: S608  # our columns
+        "WHERE starts_with(replace(id::text, '-', ''), $1) AND status <> 'deleted' ORDER BY version DESC",
+        digits,
+    )
+    return [_dataset(row) for row in rows]
+
+
+async def _called_alike(pool: Pool | Connection, name: str) -> str:
+    """A question that names the datasets whose names are nearly this one; empty where there is none."""
+    rows = await pool.fetch("SELECT DISTINCT name FROM heimdall.datasets WHERE status <> 'deleted'")
+    by_form = {str(row["name"]).casefold(): str(row["name"]) for row in rows}
+    near = get_close_matches(name.casefold(), list(by_form), n=3, cutoff=0.6)
+    begun = [form for form in by_form if len(name) > 2 and name.casefold() in form][:3]
+    alike = [repr(by_form[form]) for form in dict.fromkeys([*near, *begun])][:3]
+    return f" (did you mean {' or '.join(alike)}?)" if alike else ""
 
 
 def default_version(versions: Sequence[Dataset]) -> Dataset:

@@ -16,6 +16,7 @@ from iqstream.cli.dead_letters_report import (
     removal_lines,
 )
 from iqstream.cli.door import with_client
+from iqstream.cli.lazy import LazyGroup
 from iqstream.cli.replay_display import ReplayDisplays
 from iqstream.cli.replay_report import result_document, result_lines
 from iqstream.cli.times import parse_instant
@@ -44,7 +45,7 @@ def filter_options(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group("dead-letters", epilog="Example: iqstream dead-letters list --stage extractor")
+@click.group("dead-letters", cls=LazyGroup, modules={}, epilog="Example: iqstream dead-letters list --stage extractor")
 def dead_letters() -> None:
     """List, show, retry and remove records that could not be processed."""
 

@@ -8,7 +8,7 @@ import click
 
 from iqstream import __version__
 from iqstream.cli.console import say
-from iqstream.cli.lazy import LazyGroup
+from iqstream.cli.lazy import LazyGroup, state_dir_option
 from iqstream.runtime.errors import IqstreamError, UserError
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import load_settings, secrets_of
@@ -40,6 +40,7 @@ _MODULES = {
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )
 @click.version_option(__version__, prog_name="iqstream")
+@state_dir_option
 def iqstream() -> None:
     """Training data for locating radio transmitters, as a stream.
 

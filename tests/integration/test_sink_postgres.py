@@ -790,6 +790,27 @@ async def test_a_renamed_dataset_is_found_by_its_new_name_alone_in_every_version
         await rename_dataset(pool, await find_dataset(pool, spec.dataset_id), "again", reuse_name=False)
 
 
+async def test_a_dataset_is_found_by_how_its_id_begins_and_one_misspelt_is_told_with_what_was_meant(pool):
+    name, prefix = f"Turin rural {uuid4()}", uuid4().hex[:9]
+    ids = [str(UUID(prefix + tail + uuid4().hex[10:])) for tail in "ab"]
+    one, other = (msgspec.structs.replace(make_spec(name=name), dataset_id=dataset_id) for dataset_id in ids)
+    for spec in (one, other):
+        await create_dataset(pool, spec, reuse_name=True)
+    for begun in (prefix + "a", (prefix + "a").upper(), one.dataset_id[:11]):
+        assert (await find_dataset(pool, begun)).id == one.dataset_id
+    with pytest.raises(UserError, match=f"2 datasets have ids that begin with .*{other.dataset_id}"):
+        await find_dataset(pool, prefix)
+    named = make_spec(name=prefix + "a")
+    await create_dataset(pool, named)
+    assert (await find_dataset(pool, prefix + "a")).id == named.dataset_id, "a name is meant before a part of an id"
+    await delete_dataset(pool, other.dataset_id)
+    with pytest.raises(UserError, match="no dataset"):
+        await find_dataset(pool, prefix + "b")
+    for misspelt in (name.lower(), name.replace("Turin", "Turn"), name[6:]):
+        with pytest.raises(UserError, match=f"did you mean '{name}'"):
+            await find_dataset(pool, misspelt)
+
+
 async def test_an_id_means_its_dataset_even_where_another_one_is_named_so(pool):
     spec, other = make_spec(), make_spec()
     await create_dataset(pool, spec)
