@@ -5,6 +5,7 @@ set -eu
 uv=$(cd "$(dirname "$1")" && pwd)/$(basename "$1")
 sources=$(cd "$(dirname "$0")/.." && pwd)
 folder=$(mktemp -d)
+chmod 755 "$folder" # the servers of root run as another user
 trap 'rm -rf "$folder"' EXIT
 "$uv" build --quiet --wheel --out-dir "$folder/dist" "$sources"
 "$uv" venv --quiet --python "$2" "$folder/venv"

@@ -1,18 +1,16 @@
 """How many samples are accepted, where, why not, and what a few dB more or less would do.
 
-`python -m benchmarks.fidelity.acceptance [--samples 2000]` prints the chapter. No IQ is made: the SNR of a chunk is
-the budget's mean SNR times the mean of |sum of the taps' gains|^2 over the chunk, with the gains that this very
-sample has (an emission much narrower than 1 / delay hears all taps as one). That the extractor reads the same
-from whole recordings is checked on some of the samples, with `sink.quality.assess` for both.
+`python -m benchmarks.fidelity.acceptance [--samples 2000]` prints the chapter. No IQ is made: link budgets tell
+(`iqstream.submit.acceptance`). That the extractor reads the same from whole recordings is checked on some of the
+samples, with `sink.quality.assess` for both.
 """
 
 import argparse
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import matplotlib as mpl
 import msgspec
@@ -20,25 +18,17 @@ import numpy as np
 import numpy.typing as npt
 
 from extractor.record import feature_record
-from producer.fading import gain_grid, tap_gains
+from iqstream.submit.acceptance import Heard, hear, verdict
 from producer.geometry import ground_distance_m
-from producer.ground import ground_of
-from producer.path import Path as RadioPath
-from producer.path import draw_paths
-from producer.scenario import Scene, draw_scene
-from producer.streams import Purpose, normal_stream, scalar_stream
+from producer.scenario import Scene
 from producer.synthesize import synthesize_sample
-from producer.tiles import NO_TILES
 from producer.version import GENERATOR_VERSION
-from schemas import FEATURE_TABLE, DatasetSpec, Lineage, Propagation, Receiver
-from schemas.features import NBFM
-from sink.quality import REASONS, Accepted, Rejected, assess
+from schemas import DatasetSpec, Lineage, Propagation
+from sink.quality import REASONS, Accepted, Rejected
 
 SAMPLES, VERIFIED = 2000, 48
 SHIFTS_DB = (-6.0, -3.0, 0.0, 3.0, 6.0)
 RINGS_KM = ((0, 40), (40, 60), (60, 80), (80, 100), (100, 130), (130, 400))
-LEAST_SNR_DB = FEATURE_TABLE["signal_present"].goal(NBFM).from_db
-"""A narrow voice in 200 kHz is noticed in 99 % of the chunks from here on."""
 
 DEFAULTS = DatasetSpec(
     dataset_id="00000000-0000-4000-8000-000000000000",
@@ -49,65 +39,8 @@ DEFAULTS = DatasetSpec(
 CITY = msgspec.structs.replace(DEFAULTS, propagation=Propagation(environment="city", clutter="urban"))
 
 
-class Transmission(NamedTuple):
-    """Stands in for a record's truth."""
-
-    transmitter: Scene
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What `assess` asks of a receiver's record, from the SNR of its chunks."""
-
-    receiver: Receiver
-    truth: Transmission
-    chunks_db: npt.NDArray[np.float64]
-
-    def value(self, feature: str) -> float:
-        """The mean of a feature over the chunks; the confidence counts for nothing here."""
-        means = {
-            "snr_db": self.chunks_db.mean(),
-            "signal_present": np.mean(self.chunks_db > LEAST_SNR_DB),
-            "confidence_score": 1.0,
-        }
-        return float(means[feature])
-
-
-def hear(spec: DatasetSpec, sample_idx: int) -> list[Heard]:
-    """One sample at all receivers."""
-    ground = ground_of(spec, NO_TILES)
-    scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO), ground)
-    paths = draw_paths(spec, sample_idx, scene, ground)
-    return [Heard(path.receiver, Transmission(scene), chunk_snrs_db(spec, sample_idx, path)) for path in paths]
-
-
-def chunk_snrs_db(spec: DatasetSpec, sample_idx: int, path: RadioPath) -> npt.NDArray[np.float64]:
-    """SNR of each chunk; shape (chunks,)."""
-    capture = spec.capture
-    grid = gain_grid(capture.samples, capture.sample_rate_hz, path.motion.doppler_max_hz)
-    node_s = grid.block * grid.blocks / capture.sample_rate_hz
-    gains, _ = tap_gains(
-        path.multipath,
-        path.motion,
-        path.mean_power,
-        node_s,
-        grid.nodes,
-        scatter=normal_stream(spec.seed, sample_idx, Purpose.FADING, path.number),
-    )
-    together = gains.sum(axis=0, dtype=np.complex128)
-    chunks = capture.capture_ms // capture.chunk_ms
-    at_s = (np.arange(chunks * 64) + 0.5) * capture.chunk_ms / 64_000
-    powers = np.abs(np.interp(at_s, np.arange(grid.nodes) * node_s, together)) ** 2
-    # The noise of both components has a power of 2.
-    return 10 * np.log10(np.maximum(powers.reshape(chunks, 64).mean(axis=1) / 2, 1e-30))
-
-
 def shifted(heard: Sequence[Heard], shift_db: float) -> list[Heard]:
     return [Heard(h.receiver, h.truth, h.chunks_db + shift_db) for h in heard]
-
-
-def verdict(spec: DatasetSpec, heard: Sequence[Any]) -> Accepted | Rejected:
-    return assess(heard, spec.limits)
 
 
 def reason(decided: Accepted | Rejected) -> str:

@@ -80,6 +80,18 @@ async def samples_per_second(pool: Pool | Connection) -> float | None:
     return row["samples"] / row["seconds"] if row is not None and row["seconds"] else None
 
 
+async def latest_decisions(pool: Pool | Connection) -> list[tuple[float, str]]:
+    """When the latest samples were decided first, seconds since 1970, and of which dataset (its spec as JSON)."""
+    rows = await pool.fetch(
+        "SELECT extract(epoch FROM o.decided_at)::float8 AS at, d.spec FROM "
+        "(SELECT * FROM heimdall.sample_outcomes WHERE generation = 0 ORDER BY decided_at DESC LIMIT $1) o "
+        "JOIN heimdall.datasets d ON (d.id, d.version) = (o.dataset_id, o.dataset_version) "
+        "WHERE NOT d.recorded ORDER BY o.decided_at",
+        _RATE_SAMPLES,
+    )
+    return [(row["at"], row["spec"]) for row in rows]
+
+
 async def stored_counts(pool: Pool | Connection, dataset_id: str) -> StoredCounts | None:
     """What is stored of a dataset that has one version; None where there is none."""
     row = await pool.fetchrow(_STORED, UUID(dataset_id))

@@ -144,6 +144,7 @@ def generate(  # click passes options by name
             raise
         return
     try:
+        lines.estimated(with_client(lambda client: client.estimate(spec)))
         submitted = with_client(lambda client: client.submit(spec, reuse_name=reuse_name, description=description))
     except KeyboardInterrupt:
         say(f"If it is listed, `iqstream datasets resume {spec.dataset_id}` submits the rest of it.", err=True)

@@ -6,8 +6,34 @@ import msgspec
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.cli.console import say, say_json
+from iqstream.cli.tables import readable_bytes
 from iqstream.client.results import Submission
+from iqstream.submit.estimate import Estimate
 from schemas import DatasetSpec
+
+
+def estimate_lines(estimate: Estimate) -> list[str]:
+    """What a dataset will cost and give, a line each."""
+    lines = []
+    if estimate.acceptance is not None:
+        expected, low, high = estimate.acceptance.samples(estimate.samples)
+        lines.append(
+            f"Estimate: about {expected} of {estimate.samples} samples accepted ({low} to {high}; from "
+            f"{estimate.acceptance.budgets} link budgets)"
+        )
+    disk = (
+        f"disk at most {readable_bytes(estimate.frames_bytes)} for frames, {readable_bytes(estimate.iq_bytes)} for IQ"
+    )
+    when = "time unknown until this stack has made some samples"
+    if estimate.seconds is not None:
+        when = f"about {_duration(estimate.seconds)} at this stack's rate"
+    return [*lines, f"Estimate: {disk}; {when}"]
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
 
 
 class SubmissionLines:
@@ -16,6 +42,13 @@ class SubmissionLines:
     def __init__(self, spec: DatasetSpec, *, as_json: bool) -> None:
         self._spec = spec
         self._as_json = as_json
+        self._estimate: Estimate | None = None
+
+    def estimated(self, estimate: Estimate) -> None:
+        """What it will cost and give, before anything is submitted."""
+        self._estimate = estimate
+        if not self._as_json:
+            say(*estimate_lines(estimate))
 
     def submitted(self, submission: Submission) -> None:
         """Of a dataset that is submitted whole."""
@@ -23,7 +56,7 @@ class SubmissionLines:
         if self._as_json:
             same = [twin.id for twin in submission.same_recordings if twin.status != "deleted"]
             document = {"dataset_id": spec.dataset_id, "spec": msgspec.to_builtins(spec), "same_recordings_as": same}
-            say_json(document)
+            say_json(document | {"estimate": msgspec.to_builtins(self._estimate)})
         else:
             say(f"Submitted {spec.name!r}: {spec.samples} samples, seed {spec.seed}, dataset {spec.dataset_id}")
         self._say_twins(submission.same_recordings)

@@ -40,8 +40,10 @@ from iqstream.runtime.readable import Rows
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.shards import SUBMITTED_VERSION
 from iqstream.submit.continuous import Tick, end_growth, grow
+from iqstream.submit.estimate import Estimate, estimate
 from iqstream.submit.extend import Extended, extend_dataset
 from iqstream.submit.publishable import check_publishable
+from iqstream.submit.rate import samples_per_s
 from iqstream.submit.room import check_room_for
 from iqstream.submit.spec import first_hour
 from iqstream.submit.submission import resume, submit
@@ -142,6 +144,21 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         """
         check_words(spec)
         await check_publishable(self.settings, spec)
+
+    async def estimate(self, spec: DatasetSpec) -> Estimate:
+        """Returns what a dataset will cost and give, before it is submitted: accepted samples, disk, time.
+
+        Acceptance is told from a few hundred link budgets, time from the samples that this stack made last.
+
+        Raises:
+            Unreachable: PostgreSQL does not answer.
+        """
+        from producer.tile_directory import tiles_in  # brings the producer's kernels
+
+        async with postgres_pool(self.settings) as pool:
+            speed = await samples_per_s(pool, spec)
+        tiles = tiles_in(self.settings.terrain_dir)
+        return await asyncio.to_thread(estimate, spec, self.settings, samples_per_s=speed, tiles=tiles)
 
     async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False, description: str = "") -> Submission:
         """Submits a dataset; the running stages generate, extract, filter and store its samples.

@@ -84,6 +84,7 @@ class Client:
     dataset = _call(AsyncClient.dataset)
     cancel = _call(AsyncClient.cancel)
     check = _call(AsyncClient.check)
+    estimate = _call(AsyncClient.estimate)
     submit = _call(AsyncClient.submit)
     begin_growth = _call(AsyncClient.begin_growth)
     resume = _call(AsyncClient.resume)

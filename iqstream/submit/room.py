@@ -1,5 +1,7 @@
 """How much disk space a dataset takes, estimated before it is created."""
 
+from typing import NamedTuple
+
 from iqstream.runtime.disk import require_free
 from iqstream.runtime.setting_values import UNBOUNDED
 from iqstream.runtime.settings import Settings, read_env_file, state_directory
@@ -7,6 +9,7 @@ from schemas import DatasetSpec
 
 NPY_BYTES_PER_SAMPLE = 8
 WIRE_BYTES_PER_SAMPLE = 4
+"""At most, of 16-bit integers; of floats twice as many."""
 ROW_BYTES_PER_RECEIVER = 2048
 """A row and its outcome, in PostgreSQL."""
 FEATURES_BYTES_PER_RECEIVER = 2560
@@ -14,19 +17,38 @@ FEATURES_BYTES_PER_RECEIVER = 2560
 RESERVE_BYTES = 1024**3
 
 
-def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
-    """Returns the most bytes that objects, rows, frames and features take; retention, if known, limits the latter."""
+class Disk(NamedTuple):
+    """Bytes at most."""
+
+    objects: int
+    frames: int
+    features: int
+    rows: int
+
+
+def disk_of(spec: DatasetSpec, settings: Settings | None = None) -> Disk:
+    """Returns the most bytes that objects, frames, features and rows take; retention, if known, limits Kafka's."""
     recording = spec.capture.samples
     recordings = spec.samples * len(spec.receivers)
-    objects = min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE
-    frames = recordings * recording * WIRE_BYTES_PER_SAMPLE if spec.publish == "frames" else 0
+    wire = WIRE_BYTES_PER_SAMPLE * (2 if spec.datatype == "cf32_le" else 1)
+    frames = recordings * recording * wire if spec.publish == "frames" else 0
     features = recordings * FEATURES_BYTES_PER_RECEIVER
     if settings is not None:
         retained = settings.partitions * (settings.frames_retention_bytes + settings.frames_segment_bytes)
         frames = min(frames, retained)
         if settings.features_retention_bytes != UNBOUNDED:
             features = min(features, 2 * settings.partitions * settings.features_retention_bytes)
-    return objects + frames + features + recordings * ROW_BYTES_PER_RECEIVER + RESERVE_BYTES
+    return Disk(
+        objects=min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE,
+        frames=frames,
+        features=features,
+        rows=recordings * ROW_BYTES_PER_RECEIVER,
+    )
+
+
+def needed_bytes(spec: DatasetSpec, settings: Settings | None = None) -> int:
+    """Returns the most bytes that objects, frames, features and rows take, and a reserve."""
+    return sum(disk_of(spec, settings)) + RESERVE_BYTES
 
 
 def check_room_for(spec: DatasetSpec, settings: Settings) -> None:

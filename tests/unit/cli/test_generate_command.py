@@ -12,6 +12,8 @@ from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import Submission
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.readable import Rows
+from iqstream.runtime.settings import load_settings as settings_of
+from iqstream.submit.estimate import estimate as estimated
 from iqstream.watch.progress import reckon
 from tests.unit.runtime.test_settings import COMPLETE
 from tests.unit.watch.test_watch import dataset
@@ -29,12 +31,27 @@ def generate(monkeypatch, tmp_path):
             console.print("Test: generated 1")
             return reckon(end, end.requested, 0, 0)
 
+        async def estimate(_client, spec):
+            return estimated(spec, settings_of(COMPLETE), samples_per_s=10.0)
+
+        monkeypatch.setattr(AsyncClient, "estimate", estimate)
         monkeypatch.setattr(AsyncClient, "submit", submit)
         monkeypatch.setattr(watching, "show_progress", watch)
         environ = COMPLETE | {"IQSTREAM_STATE_DIR": str(tmp_path)}
         return CliRunner(env=environ).invoke(command.generate, ["--name", "Test", "--samples", "7", *arguments])
 
     return run
+
+
+def test_what_it_will_cost_and_give_is_told_before_and_in_json(generate):
+    told = generate("--seed", "41").stdout
+    assert told.index("of 7 samples accepted") < told.index("Submitted")
+    assert "from 7 link budgets" in told
+    assert "about 1 s at this stack's rate" in told
+    found = json.loads(generate("--json", "--seed", "41").stdout)["estimate"]
+    assert found["acceptance"]["budgets"] == found["samples"] == 7
+    assert (found["frames_bytes"], found["iq_bytes"]) == (7 * 7 * 200_000 * 4, 7 * 7 * 200_000 * 8)
+    assert found["seconds"] == pytest.approx(0.7)
 
 
 def test_every_dataset_gets_a_seed_of_its_own_unless_one_is_named(generate):
