@@ -48,9 +48,9 @@ Examples:
 )
 @click.option(
     "--interval",
-    type=click.FloatRange(min=0.2),
+    type=float,
     metavar="S",
-    help="Seconds between readings; 2 with --watch, 10 with --serve by default.",
+    help="Seconds between readings, 0.2 to 86400; 2 with --watch, 10 with --serve by default.",
 )
 @click.option(
     "--allow",
@@ -125,7 +125,7 @@ def lag(
 
     async def go_on(client: AsyncClient) -> None:
         if port is not None:
-            every_s = interval or SERVED_INTERVAL_S
+            every_s = SERVED_INTERVAL_S if interval is None else interval
             await client.serve_lag(
                 port,
                 groups=groups,
@@ -140,7 +140,7 @@ def lag(
                     groups=groups,
                     topics=topics,
                     allowed_backlog=allow,
-                    interval_s=interval or DEFAULT_INTERVAL_S,
+                    interval_s=DEFAULT_INTERVAL_S if interval is None else interval,
                     on_outage=display.outage,
                 )
                 async with aclosing(readings):

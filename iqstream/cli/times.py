@@ -8,6 +8,8 @@ from iqstream.runtime.errors import UserError
 _DURATION = re.compile(
     r"^P(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
 )
+_LONGEST = timedelta(days=365_000)
+"""So long ago there is still a date."""
 
 
 def parse_duration(text: str) -> timedelta:
@@ -21,9 +23,12 @@ def parse_duration(text: str) -> timedelta:
     if not parts:
         raise UserError(f"--by-duration: {text!r} is not a duration PnDTnHnMnS: write PT30M, P1D or P1DT12H")
     try:
-        return timedelta(**parts)
+        duration = timedelta(**parts)
     except OverflowError:
-        raise UserError(f"--by-duration: {text} is longer than anything here") from None
+        duration = timedelta.max
+    if duration > _LONGEST:
+        raise UserError(f"--by-duration: {text} is longer than anything here")
+    return duration
 
 
 def parse_instant(text: str, flag: str = "--to-datetime") -> datetime:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from iqstream.client.calls import Calls, ignore
 from iqstream.lag.figures import ClusterLag
-from iqstream.lag.read import follow_lag, lag_reader, read_lag
+from iqstream.lag.read import check_interval, follow_lag, lag_reader, read_lag
 from iqstream.lag.status import ALLOWED_BACKLOG
 from iqstream.runtime.readable import Rows
 
@@ -54,7 +54,7 @@ class LagCalls(Calls):
             on_outage: is told why a reading failed; the next one is tried all the same.
 
         Raises:
-            UserError: a topic without a group that none of the stages reads.
+            UserError: a topic without a group that none of the stages reads, or an interval that is too short or long.
             Failed: Kafka refuses to tell.
             Unreachable: it does not answer the first time.
         """
@@ -88,11 +88,13 @@ class LagCalls(Calls):
             on_served: is told the address.
 
         Raises:
-            UserError: the port is taken or may not be used, or a topic without a group that none of the stages reads.
+            UserError: the port is taken or may not be used, a topic without a group that none of the stages reads, or
+                an interval that is too short or long.
             Failed: Kafka refuses to tell.
         """
         from iqstream.lag.exporter import LastReading, keep_reading, serve_lag  # brings a web server
 
+        check_interval(interval_s)
         last = LastReading()
         last.fail()
         host = self.settings.metrics_host

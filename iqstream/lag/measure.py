@@ -1,8 +1,10 @@
 """What holding a rate takes, by what workers' metrics say that a recording costs."""
 
 import asyncio
+import http
 import http.client
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Sequence
 
@@ -82,12 +84,17 @@ def _recordings_per_sample(group: GroupLag) -> int:
 
 
 def _fetch(address: str) -> WorkerFigures:
-    if not address.startswith(("http://", "https://")):
-        raise UserError(f"metrics at {address}: an address begins with http:// or https://")
+    _check(address)
     try:
         with urllib.request.urlopen(address, timeout=METRICS_TIMEOUT_S) as answer:  # noqa: S310  # checked above
             page: bytes = answer.read(16 * 1024 * 1024)
-    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
+    except urllib.error.HTTPError as error:
+        if error.code >= http.HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise Unreachable(f"metrics at {address} are not available now ({error})") from None
+        raise UserError(f"metrics at {address}: the server there has no such page ({error})") from None
+    except (http.client.InvalidURL, ValueError) as error:
+        raise UserError(f"metrics at {address}: this is no address of a page ({error})") from None
+    except (http.client.HTTPException, OSError) as error:
         raise Unreachable(f"metrics at {address} do not answer ({error}): is that worker running?") from None
     try:
         found = worker_figures(page.decode())
@@ -96,3 +103,16 @@ def _fetch(address: str) -> WorkerFigures:
     if found is None:
         raise UserError(f"metrics at {address}: this is not a worker's metrics page with its CPU time")
     return found
+
+
+def _check(address: str) -> None:
+    """Raises UserError where nothing can be asked: another scheme, no host, or a port that there cannot be."""
+    if not address.startswith(("http://", "https://")):
+        raise UserError(f"metrics at {address}: an address begins with http:// or https://")
+    try:
+        place = urllib.parse.urlsplit(address)
+        known = place.hostname and place.port != 0
+    except ValueError:
+        known = False
+    if not known:
+        raise UserError(f"metrics at {address}: this is no host with a port from 1 to 65535")

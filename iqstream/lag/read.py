@@ -32,6 +32,8 @@ READ_DEADLINE_S = 30.0
 PATIENCE_S = 10.0
 """After that, a single group or topic that does not answer no longer keeps the others from being shown."""
 RETRY_S = 0.2
+SHORTEST_INTERVAL_S = 0.2
+LONGEST_INTERVAL_S = 86_400.0
 
 Offsets = Mapping[TopicPartition, int]
 
@@ -81,6 +83,7 @@ async def follow_lag(
 
     The first one must succeed; later a broker may be away for a while, which `on_outage` is told each time.
     """
+    check_interval(interval_s)
     async with lag_reader(settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog) as reader:
         yield await reader.read()
         while True:
@@ -91,6 +94,15 @@ async def follow_lag(
                 on_outage(str(error))
             else:
                 yield reading
+
+
+def check_interval(interval_s: float) -> None:
+    """Raises UserError for a time between readings that is no time, or after which figures are old."""
+    if not SHORTEST_INTERVAL_S <= interval_s <= LONGEST_INTERVAL_S:
+        raise UserError(
+            f"an interval of {interval_s:g} s between readings: allowed are {SHORTEST_INTERVAL_S:g} to "
+            f"{LONGEST_INTERVAL_S:g} s"
+        )
 
 
 class LagReader:

@@ -1,7 +1,9 @@
 """How many workers hold a rate, by what a recording costs them, and that the YAML is what Kubernetes reads."""
 
 import math
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import yaml
@@ -22,8 +24,8 @@ from iqstream.lag.advise import (
     scaler_yaml,
     worker_figures,
 )
-from iqstream.lag.measure import advised_stages
-from iqstream.runtime.errors import UserError
+from iqstream.lag.measure import _fetch, advised_stages
+from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.stages import EXTRACTOR, PRODUCER, SINK
 from tests.strategies import SEEDED
@@ -160,3 +162,36 @@ def test_advice_without_anything_measured_is_refused_with_what_to_give():
     result = CliRunner().invoke(lag, ["--advise", "20"])
     assert isinstance(result.exception, UserError)
     assert "needs --metrics" in str(result.exception)
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "file:///dev/null",
+        "http://[::1/metrics",
+        "http://127.0.0.1:99999/metrics",
+        "http://127.0.0.1:0/metrics",
+        "http://127.0.0.1:1/\nx",
+        "http://127.0.0.1:1/a b",
+        "http://two..dots/",
+        "http://",
+    ],
+)
+def test_an_address_that_cannot_be_asked_is_wrong_usage_and_no_outage(address):
+    with pytest.raises(UserError, match="metrics at"):
+        _fetch(address)
+
+
+@pytest.mark.parametrize(("status", "told"), [(403, UserError), (404, UserError), (503, Unreachable)])
+def test_a_server_that_has_no_such_page_is_another_one_and_one_that_is_not_ready_is_waited_for(status, told):
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_error(status)
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Refusing) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        with pytest.raises(told, match=str(status)):
+            _fetch(f"http://127.0.0.1:{server.server_port}/metrics")

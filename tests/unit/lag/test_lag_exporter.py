@@ -6,7 +6,8 @@ import pytest
 
 from iqstream.lag.exporter import LastReading, keep_reading
 from iqstream.lag.figures import ClusterLag
-from iqstream.runtime.errors import Unreachable
+from iqstream.lag.read import check_interval
+from iqstream.runtime.errors import Unreachable, UserError
 
 READING = ClusterLag(read_at_s=0.0, groups=())
 
@@ -44,3 +45,9 @@ async def test_while_the_broker_is_away_at_the_start_or_later_it_goes_on_and_say
         await ended.wait()
     task.cancel()
     assert ups[: len(answers) + 1] == [int(answer is not None) for answer in answers] + [1]
+
+
+@pytest.mark.parametrize("interval_s", [float("nan"), float("inf"), 1e300, 0.0, -1.0])
+def test_no_interval_lets_an_old_figure_stand_for_ever_or_asks_without_a_pause(interval_s):
+    with pytest.raises(UserError, match="interval"):
+        check_interval(interval_s)

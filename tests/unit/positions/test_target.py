@@ -45,7 +45,7 @@ def test_durations_are_read_as_iso_8601_has_them(text, duration):
     assert parse_duration(text) == duration
 
 
-@pytest.mark.parametrize("text", ["", "P", "PT", "1D", "P1DT", "P1Y", "PT1M2H", "P-1D", "P99999999999999D"])
+@pytest.mark.parametrize("text", ["", "P", "PT", "1D", "P1DT", "P1Y", "PT1M2H", "P-1D", "P99999999999999D", "P999999D"])
 def test_what_is_no_duration_is_refused(text):
     with pytest.raises(UserError, match="--by-duration"):
         parse_duration(text)
