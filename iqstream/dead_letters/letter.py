@@ -19,6 +19,8 @@ from sink.join import sample_of
 _ORIGIN = re.compile(
     r"([A-Za-z0-9._-]{1,249}):([0-9]{1,10}):([0-9]{1,19})(?:@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?"
 )
+_MOST_PARTITION, _MOST_OFFSET = 2**31 - 1, 2**63 - 1
+"""Kafka's own limits, and PostgreSQL's."""
 _DIGITS = re.compile(r"[0-9]{1,10}")
 _OURS = ("origin", "stage", "error", "message", "key")
 """The headers that were put before the record's own, behind `topic_id`."""
@@ -119,11 +121,19 @@ def parse_origin(text: str) -> OriginName:
     Raises:
         UserError: anything else.
     """
-    match = _ORIGIN.fullmatch(text)
-    if match is None:
+    name = _origin_name(text)
+    if name is None:
         raise UserError(
             f"{text!r} is not the origin of a dead letter: write topic:partition:offset, as `list` shows it"
         )
+    return name
+
+
+def _origin_name(text: str) -> OriginName | None:
+    """None where this names no place that a record can stand at."""
+    match = _ORIGIN.fullmatch(text)
+    if match is None or int(match[2]) > _MOST_PARTITION or int(match[3]) > _MOST_OFFSET:
+        return None
     return OriginName(match[1], int(match[2]), int(match[3]), None if match[4] is None else UUID(match[4]))
 
 
@@ -156,15 +166,15 @@ def read_letter(value: bytes, headers: Iterable[tuple[str, bytes | None]], kept_
             topic_id = UUID(_text(dict(given[:1]), "topic_id"))
         del given[0]
     ours = dict(given[: len(_OURS)])
-    match = _ORIGIN.fullmatch(_text(ours, "origin"))
-    if tuple(ours) != _OURS or match is None:
+    name = _origin_name(_text(ours, "origin"))
+    if tuple(ours) != _OURS or name is None:
         return None
     own, failed_samples = given[len(_OURS) :], None
     if own and own[0][0] == FAILED_SAMPLES:
         failed_samples = frozenset(int(index) for index in _DIGITS.findall(_text(dict(own[:1]), FAILED_SAMPLES)))
         del own[0]
     return DeadLetter(
-        origin=Origin(match[1], int(match[2]), int(match[3]), topic_id),
+        origin=Origin(name.topic, name.partition, name.offset, topic_id),
         stage=_text(ours, "stage"),
         error=_text(ours, "error"),
         message=_text(ours, "message"),

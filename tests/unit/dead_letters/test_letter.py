@@ -83,7 +83,23 @@ def test_a_name_means_one_letter_or_the_choice_is_told():
         named_origins([parse_origin("iq.frames:3:9")], known)
 
 
-@pytest.mark.parametrize("text", ["iq.frames:3", "iq.frames:a:1", "iq.frames:1:-1", "", "iq.frames:1:1@x", "t:1:1\n"])
+BEYOND_KAFKA = [f"iq.frames:{2**31}:5", f"iq.frames:1:{2**63}", "iq.frames:9999999999:9999999999999999999"]
+
+
+@pytest.mark.parametrize("origin", BEYOND_KAFKA)
+def test_a_letter_of_a_place_that_no_record_can_stand_at_is_a_strangers(origin):
+    """PostgreSQL takes no such number: one such record would stand in the way of removing all the others."""
+    sent = dead_letter(
+        ConsumerRecord("iq.frames", 3, 128, 0, 0, b"", b"", None, 0, 0, FRAME),
+        topic_id=TOPIC_ID, stage="sink", error=ValueError(),
+    )  # fmt: skip
+    headers = [(name, origin.encode() if name == "origin" else value) for name, value in sent.headers]
+    assert read_letter(sent.value, headers, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "text", ["iq.frames:3", "iq.frames:a:1", "iq.frames:1:-1", "", "iq.frames:1:1@x", "t:1:1\n", *BEYOND_KAFKA]
+)
 def test_what_is_no_origin_is_refused(text):
     with pytest.raises(UserError, match="topic:partition:offset"):
         parse_origin(text)
