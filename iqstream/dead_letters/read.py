@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
@@ -16,6 +16,8 @@ from iqstream.runtime.offsets import partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.span_reader import SpanReader
 from iqstream.runtime.topics import DEAD_LETTERS
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 async def read_letters(settings: Settings, pool: Pool) -> AsyncIterator[DeadLetter]:
@@ -78,9 +80,16 @@ async def records_on_topic(settings: Settings) -> AsyncIterator[TopicRecord]:
     async with started_reader(settings) as consumer:
         for partition, end in sorted(ends.items()):
             async for record in SpanReader(consumer, {partition: range(end.log_start, end.end)}).records():
-                kept_at = datetime.fromtimestamp(record.timestamp / 1000, UTC)
-                letter = read_letter(record.value or b"", record.headers, kept_at)
+                letter = read_letter(record.value or b"", record.headers, date_of(record.timestamp))
                 yield TopicRecord(partition=partition, offset=record.offset, letter=letter)
+
+
+def date_of(timestamp_ms: int) -> datetime:
+    """The date that a record bears; the last one there is where a stranger's lies beyond."""
+    try:
+        return _EPOCH + timedelta(milliseconds=max(0, timestamp_ms))
+    except OverflowError:
+        return datetime.max.replace(tzinfo=UTC)
 
 
 async def _rows_without_copy(pool: Pool) -> list[DeadLetter]:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.cli.dead_letters_report import letter_document, letter_lines
 from iqstream.dead_letters.letter import DeadLetterFilter, named_origins, parse_origin, read_letter
+from iqstream.dead_letters.read import date_of
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.records import dead_letter
 from schemas import SampleKey
@@ -109,3 +110,10 @@ def test_a_filters_until_is_left_out_and_its_since_is_not():
     one = letter("sink", b"", ())
     assert DeadLetterFilter(since=NOW).takes(one)
     assert not DeadLetterFilter(until=NOW).takes(one)
+
+
+@given(st.integers(-(2**63), 2**63 - 1))
+def test_whatever_time_a_record_bears_is_a_date_and_later_ones_are_not_before(timestamp_ms):
+    """Brokers of before 3.6, and those that are told to, take any time of a stranger's record."""
+    assert NOW.replace(year=1970) <= date_of(timestamp_ms)
+    assert date_of(min(timestamp_ms, 2**62)) <= date_of(timestamp_ms)
