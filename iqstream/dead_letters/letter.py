@@ -84,7 +84,11 @@ class DeadLetter(Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetterFilter:
-    """Which dead letters are meant; None: any."""
+    """Which dead letters are meant; None: any.
+
+    Raises:
+        UserError: a time without zone.
+    """
 
     stage: str | None = None
     topic: str | None = None
@@ -94,6 +98,11 @@ class DeadLetterFilter:
     """Kept at this time or later."""
     until: datetime | None = None
     """Kept before this time."""
+
+    def __post_init__(self) -> None:
+        for at in (self.since, self.until):
+            if at is not None and at.tzinfo is None:
+                raise UserError(f"{at} has no time zone; give one, as in datetime(2026, 1, 1, tzinfo=UTC)")
 
     def takes(self, letter: DeadLetter) -> bool:
         """Whether a letter is meant."""

@@ -42,9 +42,17 @@ class ShiftBy:
 
 @dataclass(frozen=True, slots=True)
 class ToTime:
-    """The first record of this moment or later; the end where there is none."""
+    """The first record of this moment or later; the end where there is none.
+
+    Raises:
+        UserError: a time without zone: two people would read it as two moments.
+    """
 
     at: datetime
+
+    def __post_init__(self) -> None:
+        if self.at.tzinfo is None:
+            raise UserError(f"{self.at} has no time zone; give one, as in datetime(2026, 1, 1, tzinfo=UTC)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,3 +117,9 @@ def test_whatever_time_a_record_bears_is_a_date_and_later_ones_are_not_before(ti
     """Brokers of before 3.6, and those that are told to, take any time of a stranger's record."""
     assert NOW.replace(year=1970) <= date_of(timestamp_ms)
     assert date_of(min(timestamp_ms, 2**62)) <= date_of(timestamp_ms)
+
+
+@pytest.mark.parametrize("side", ["since", "until"])
+def test_a_filters_time_without_zone_is_refused(side):
+    with pytest.raises(UserError, match="no time zone"):
+        DeadLetterFilter(**{side: NOW.replace(tzinfo=None)})

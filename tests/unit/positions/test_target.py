@@ -1,6 +1,6 @@
 """Where a stage is asked to go: what the flags mean."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from aiokafka import TopicPartition
@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.cli.times import parse_duration, parse_instant
-from iqstream.positions.target import ShiftBy, ToOffset, wanted_offset
+from iqstream.positions.target import ShiftBy, ToOffset, ToTime, wanted_offset
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.offsets import Ends
 
@@ -54,3 +54,8 @@ def test_what_is_no_duration_is_refused(text):
 def test_a_time_without_zone_is_refused():
     with pytest.raises(UserError, match="has no zone: write 2026-11-25T14:30:00Z"):
         parse_instant("2026-11-25T14:30:00")
+
+
+def test_a_moment_without_zone_is_refused_in_python_too():
+    with pytest.raises(UserError, match="no time zone"):
+        ToTime(datetime(2026, 11, 25, 14, 30))  # noqa: DTZ001  # that is what is refused
