@@ -144,6 +144,14 @@ class Settings:
             value.label,
         ),
     ] = ""
+    standby: Annotated[
+        bool,
+        Setting(
+            "Whether a service keeps one more process ready, which takes a dead worker's place at once, and 150 MB; "
+            "without, a new process starts",
+            value.boolean,
+        ),
+    ] = True
     metrics_host: Annotated[str, Setting("The address that workers serve their metrics on", value.host)] = "127.0.0.1"
     terrain_dir: Annotated[str, Setting("A directory of SRTM tiles; empty: procedural terrain", value.directory)] = ""
 

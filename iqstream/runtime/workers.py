@@ -81,7 +81,8 @@ async def supervise(
     fleet = Fleet(stage, metrics_port, log_file, environ)
     try:
         async with asyncio.TaskGroup() as keepers:
-            keepers.create_task(fleet.keep_standby(stop))
+            if settings.standby:
+                keepers.create_task(fleet.keep_standby(stop))
             for slot in slots:
                 keepers.create_task(_keep(fleet, slot, stop, kill, on_start))
     except* IqstreamError as group_error:
@@ -119,7 +120,7 @@ def take_slots(scope: str, count: int) -> list[Slot]:
 
 
 class Fleet:
-    """Starts a service's worker processes, and has one more ready for the next that dies.
+    """Starts a service's worker processes; `keep_standby` has one more ready for the next that dies.
 
     That one has imported everything and waits for a slot: a start takes a second or more of computing, and a killed
     worker's partitions would stand still for that long.

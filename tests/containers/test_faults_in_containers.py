@@ -25,7 +25,9 @@ def servers(engine):
 
 @pytest.fixture(scope="module")
 def pipeline(servers, tmp_path_factory):
-    with Pipeline(servers.settings, tmp_path_factory.mktemp("stages") / "stages.log").running() as running:
+    with Pipeline(
+        servers.settings, tmp_path_factory.mktemp("stages") / "stages.log", standby=True
+    ).running() as running:
         yield running
 
 

@@ -6,6 +6,7 @@ from functools import partial
 from uuid import UUID
 
 import numpy as np
+import psutil
 import pytest
 
 from iqstream.catalogue.datasets import find_dataset
@@ -141,7 +142,7 @@ async def test_it_is_verified_and_replayed_from_its_spec_alone(settings, made):
     assert checks[-1].checked == SAMPLES
 
 
-async def test_kill_9_of_a_producer_and_a_sink_worker_changes_nothing(settings, pipeline, made):
+async def test_kill_9_of_a_producer_and_a_sink_worker_without_a_standby_changes_nothing(settings, pipeline, made):
     undisturbed, *_ = made
     disturbed = small(publish="features")
     await submit_dataset(settings, disturbed)
@@ -152,6 +153,10 @@ async def test_kill_9_of_a_producer_and_a_sink_worker_changes_nothing(settings, 
         )
         pipeline.kill_worker(stage)
     await wait_for_dataset(settings, disturbed, is_complete)
+    services = [psutil.Process(service.pid) for service in pipeline.services.values()]
+    assert not [
+        name for service in services for child in service.children() if (name := child.name()).endswith("-next")
+    ]
     (rows, _), (undisturbed_rows, _) = await tables(settings, disturbed), await tables(settings, undisturbed)
     assert rows == undisturbed_rows
 

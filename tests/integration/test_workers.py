@@ -21,7 +21,7 @@ pytestmark = pytest.mark.stack
 
 @pytest.fixture
 def service(settings, tmp_path):
-    pipeline = Pipeline(settings, tmp_path / "stages.log", workers=2)
+    pipeline = Pipeline(settings, tmp_path / "stages.log", workers=2, standby=True)
     pipeline.start("extractor")
     yield pipeline
     if "extractor" in pipeline.services:
