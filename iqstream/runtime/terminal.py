@@ -68,18 +68,23 @@ class _Errors(io.FileIO):
             return memoryview(data).nbytes
 
 
-def open_standard_streams() -> None:
-    """Makes this process's standard streams safe: no character stops them, and a lost output is an `OutputLost`.
-
-    A character that the terminal's encoding lacks is spelt out. A stream that was closed when the process started
-    gives and takes nothing; its descriptor is occupied, so that no connection gets its number.
-    """
+def occupy_closed_streams() -> None:
+    """Opens the null device where a standard stream is closed, so that no connection gets its number."""
     for number in (0, 1, 2):
         try:
             os.fstat(number)
         except OSError:
             lowest_free = os.open(os.devnull, os.O_RDONLY)  # this number
             os.set_inheritable(lowest_free, True)  # noqa: FBT003  # takes no keyword
+
+
+def open_standard_streams() -> None:
+    """Makes this process's standard streams safe: no character stops them, and a lost output is an `OutputLost`.
+
+    A character that the terminal's encoding lacks is spelt out. A stream that was closed when the process started
+    gives and takes nothing; its descriptor is occupied, so that no connection gets its number.
+    """
+    occupy_closed_streams()
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(io.BytesIO())
     elif isinstance(sys.stdin, io.TextIOWrapper):

@@ -26,7 +26,7 @@ from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
-from iqstream.runtime.terminal import shown_lines
+from iqstream.runtime.terminal import occupy_closed_streams, shown_lines
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +59,7 @@ def run_worker(stage: str, serve: Serve, rehearse: Callable[[], object] | None =
     The reason of a failure that needs a person goes to standard output, where the supervisor reads it. A process that
     stands by calls `rehearse` first: the stage's computation once, so that kernels are loaded when they are needed.
     """
+    occupy_closed_streams()
     arguments = _arguments(stage)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")  # as the supervisor reads it

@@ -81,6 +81,18 @@ def test_a_worker_without_a_standard_input_works_and_says_why_it_ends():
     assert "127.0.0.1" in ended.stdout
 
 
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_no_connection_of_a_worker_gets_the_number_of_a_standard_stream_that_was_closed(closed):
+    """It would be read as the starter's, written to as a log, and the loop does not close it."""
+    ended = run(
+        "-c",
+        f"import os, stat, sys\nos.close({closed})\nsys.argv = ['sink']\n"
+        f"async def serve(worker):\n    os._exit(40 + stat.S_ISCHR(os.fstat({closed}).st_mode))\n"
+        "from iqstream.runtime.worker import run_worker\nrun_worker('sink', serve)",
+    )
+    assert ended.returncode == 41  # a device, and no socket or file of the loop's
+
+
 def test_a_worker_whose_starter_has_gone_says_so():
     ended = run(
         "-c", "import time; from iqstream.runtime import worker; worker._end_with_parent(); time.sleep(60)", input=""
