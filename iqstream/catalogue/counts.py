@@ -6,11 +6,14 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from uuid import UUID
 
+import msgspec
+
 from iqstream.catalogue.datasets import Status
 from iqstream.catalogue.postgres import Connection, Pool
-from schemas import DatasetKey
+from schemas import DatasetKey, DatasetSpec
 
 _RATE_SAMPLES = 500
+_RATE_DATASETS = 5
 _STORED = """SELECT d.requested, d.accepted,
     (SELECT count(*) FROM heimdall.sample_outcomes o WHERE o.dataset_id = d.id) AS outcomes,
     (SELECT count(*) FROM heimdall.measurement_features f WHERE f.dataset_id = d.id) AS rows
@@ -80,16 +83,24 @@ async def samples_per_second(pool: Pool | Connection) -> float | None:
     return row["samples"] / row["seconds"] if row is not None and row["seconds"] else None
 
 
-async def latest_decisions(pool: Pool | Connection) -> list[tuple[float, str]]:
-    """When the latest samples were decided first, seconds since 1970, and of which dataset (its spec as JSON)."""
+async def latest_decisions(pool: Pool | Connection, like: DatasetSpec) -> list[tuple[int, list[float]]]:
+    """Of the latest datasets with such recordings, receivers and when their latest samples were decided first.
+
+    Times are seconds since 1970, in order. A dataset that grows is left out: its rate is chosen.
+    """
     rows = await pool.fetch(
-        "SELECT extract(epoch FROM o.decided_at)::float8 AS at, d.spec FROM "
-        "(SELECT * FROM heimdall.sample_outcomes WHERE generation = 0 ORDER BY decided_at DESC LIMIT $1) o "
-        "JOIN heimdall.datasets d ON (d.id, d.version) = (o.dataset_id, o.dataset_version) "
-        "WHERE NOT d.recorded ORDER BY o.decided_at",
+        "SELECT jsonb_array_length(d.spec::jsonb -> 'receivers') AS receivers, array("
+        "SELECT extract(epoch FROM decided_at)::float8 FROM heimdall.sample_outcomes o "
+        "WHERE (o.dataset_id, o.dataset_version) = (d.id, d.version) AND o.generation = 0 "
+        "ORDER BY decided_at DESC LIMIT $1) AS decided FROM heimdall.datasets d "
+        "WHERE NOT d.recorded AND NOT d.grows AND d.status <> 'deleted' AND d.spec::jsonb -> 'capture' = $2::jsonb "
+        "AND coalesce(d.spec::jsonb ->> 'publish', 'frames') = $3 ORDER BY d.created_at DESC LIMIT $4",
         _RATE_SAMPLES,
+        msgspec.json.encode(like.capture).decode(),
+        like.publish,
+        _RATE_DATASETS,
     )
-    return [(row["at"], row["spec"]) for row in rows]
+    return [(row["receivers"], sorted(row["decided"])) for row in rows]
 
 
 async def stored_counts(pool: Pool | Connection, dataset_id: str) -> StoredCounts | None:

@@ -24,7 +24,7 @@ def estimate_lines(estimate: Estimate) -> list[str]:
     disk = (
         f"disk at most {readable_bytes(estimate.frames_bytes)} for frames, {readable_bytes(estimate.iq_bytes)} for IQ"
     )
-    when = "time unknown until this stack has made some samples"
+    when = "time not known yet: this stack has made no such recordings"
     if estimate.seconds is not None:
         when = f"about {_duration(estimate.seconds)} at this stack's rate"
     return [*lines, f"Estimate: {disk}; {when}"]

@@ -54,7 +54,7 @@ class Estimate(Readable):
     rows_bytes: int
     """Of PostgreSQL and of Kafka's features, about."""
     seconds: float | None
-    """Until it is complete; None where this stack has no measured rate yet."""
+    """Until it is complete; None where this stack has made no such recordings yet."""
 
 
 def estimate_acceptance(

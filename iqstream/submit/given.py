@@ -13,9 +13,10 @@ import numpy as np
 import yaml
 
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.text_files import NotText, read_text_file
 
-MAX_FILE_BYTES = 8 * 1024 * 1024
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+MAX_DEPTH = 20
 _INDEX = re.compile(r"\[([^\]]*)\]")
 
 
@@ -70,14 +71,11 @@ def in_file(path: Path) -> Given:
         UserError: it cannot be read, or is neither; names the line.
     """
     try:
-        with path.open("rb") as file:
-            content = file.read(MAX_FILE_BYTES + 1)
-        text = content.decode("utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UserError(f"spec file {path} cannot be read: {reason}") from None
-    if len(content) > MAX_FILE_BYTES:
-        raise UserError(f"spec file {path} is larger than {MAX_FILE_BYTES // 1024**2} MiB")
+        text = read_text_file(path)
+    except OSError as error:
+        raise UserError(f"spec file {path} cannot be read: {error.strerror}") from None
+    except NotText as error:
+        raise UserError(f"spec file {path} {error}") from None
     found = _composed(text, str(path), lines=True)
     if found is None:
         raise UserError(f"spec file {path} says nothing: `iqstream spec` prints a complete one")
@@ -143,6 +141,10 @@ def _composed(text: str, where: str, *, lines: bool) -> Given | None:
     if text.lstrip().startswith("{"):  # JSON may be indented by tabs, and its strings hold characters that YAML forbids
         text = _NOT_YAML.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\t", " "))
     try:
+        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+            if isinstance(event, yaml.AliasEvent):  # a few lines of them can stand for millions of items
+                place = f"{where}, line {event.start_mark.line + 1}" if lines else where
+                raise UserError(f"{place}: *{event.anchor} stands for another part: write that out")
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -151,27 +153,24 @@ def _composed(text: str, where: str, *, lines: bool) -> Given | None:
         raise UserError(f"{place}: neither YAML nor JSON: {problem}") from None
     except RecursionError:
         raise UserError(f"{where}: nested too deeply") from None
-    return None if node is None or _is_null(node) else _given(node, where, lines=lines, above=())
+    return None if node is None or _is_null(node) else _given(node, where, lines=lines, depth=0)
 
 
-def _given(node: yaml.Node, where: str, *, lines: bool, above: tuple[int, ...]) -> Given:
+def _given(node: yaml.Node, where: str, *, lines: bool, depth: int) -> Given:
     place = f"{where}, line {node.start_mark.line + 1}" if lines else where
-    if id(node) in above or len(above) > 20:
+    if depth > MAX_DEPTH:
         raise UserError(f"{place}: nested too deeply")
-    inside = (*above, id(node))
     if isinstance(node, yaml.MappingNode):
-        return _mapping(node.value, place, where, lines=lines, above=inside)
+        return _mapping(node.value, place, where, lines=lines, depth=depth + 1)
     if isinstance(node, yaml.SequenceNode):
-        return Given(where=place, items=[_given(one, where, lines=lines, above=inside) for one in node.value])
+        return Given(where=place, items=[_given(one, where, lines=lines, depth=depth + 1) for one in node.value])
     if _is_null(node):
         return Given(None, place)
     # halves of a pair are one character in JSON
     return Given(node.value.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), place)
 
 
-def _mapping(
-    pairs: Iterable[tuple[yaml.Node, yaml.Node]], place: str, where: str, *, lines: bool, above: tuple[int, ...]
-) -> Given:
+def _mapping(pairs: Iterable[tuple[yaml.Node, yaml.Node]], place: str, where: str, *, lines: bool, depth: int) -> Given:
     found: dict[str, Given] = {}
     keys: dict[str, str] = {}
     for key, value in pairs:
@@ -182,7 +181,7 @@ def _mapping(
         if name in found:
             raise UserError(f"{at}: {name} is said twice, also at {keys[name].removeprefix(f'{where}, ')}")
         keys[name] = at
-        found[name] = _given(value, where, lines=lines, above=above)
+        found[name] = _given(value, where, lines=lines, depth=depth + 1)
     return Given(where=place, fields=found, keys=keys)
 
 

@@ -7,8 +7,10 @@ import re
 from collections.abc import Mapping
 from fractions import Fraction
 
-_NUMBER = re.compile(r"([+-]?(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]{1,4})?)\s*(.*)", re.DOTALL)
+_NUMBER = re.compile(r"([+-]?(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?([0-9]+))?)\s*(?P<unit>.*)", re.DOTALL)
 _COMMAS = re.compile(r"([+-]?[0-9]{1,3}(?:,[0-9]{3})+|[+-]?[0-9]+,[0-9]+)(.*)", re.DOTALL)
+
+MAX_DIGITS, MAX_EXPONENT = 60, 400
 
 UNITS: Mapping[str, Mapping[str, Fraction]] = {
     "Hz": {"Hz": Fraction(1), "kHz": Fraction(10**3), "MHz": Fraction(10**6), "GHz": Fraction(10**9)},
@@ -51,7 +53,11 @@ def parse_quantity(text: str, unit: str = "", *, example: str = "") -> Fraction:
     match = _NUMBER.fullmatch(stripped)
     if match is None:
         raise ValueError(f"{text!r} is {_wanted(unit)}" + (f": write {example}" if example else ""))
-    rest = match[2].strip()
+    if len(match[1]) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(match[1])} characters: at most {MAX_DIGITS}")
+    if match[2] and int(match[2]) > MAX_EXPONENT:
+        raise ValueError(f"{text!r}: an exponent is at most {MAX_EXPONENT}")
+    rest = match["unit"].strip()
     if rest.startswith(",") and (commas := _COMMAS.fullmatch(stripped)):
         grouped = re.fullmatch(r"[+-]?[0-9]{1,3}(,[0-9]{3})+", commas[1])
         plain = commas[1].replace(",", "" if grouped else ".") + commas[2]
@@ -70,13 +76,15 @@ def to_float(number: Fraction) -> float:
     try:
         return float(number)
     except OverflowError:
-        return math.copysign(math.inf, number)
+        return math.inf if number > 0 else -math.inf
 
 
 def shown(value: float, unit: str = "") -> str:
     """Returns a quantity as people read it: `50 MHz`, `0.5`, `144 Hz`."""
     if unit in {"", "share"}:
-        return f"{value}" if isinstance(value, int) else f"{value:.12g}"
+        if isinstance(value, int):
+            return f"{value}" if abs(value) < 10**20 else f"a number of {len(str(abs(value)))} digits"
+        return f"{value:.12g}"
     if unit == "Hz" and math.isfinite(value):
         name = next((n for n in ("GHz", "MHz", "kHz") if abs(value) >= UNITS["Hz"][n]), "Hz")
         return f"{value / float(UNITS['Hz'][name]):.12g} {name}"

@@ -165,6 +165,8 @@ def _number(value: Any, kind: kinds.FloatType | kinds.IntType, field: str) -> fl
     unit = unit_of(field)
     if isinstance(value, bool) or not isinstance(value, str | int | float | Fraction):
         raise ValueError(f"{value!r} is not a number")  # noqa: TRY004  # a problem as any other
+    if isinstance(value, int) and abs(value) > 10**100:
+        raise ValueError("the number is far too large")
     text = value if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
     exact: Fraction | float
     if isinstance(value, float):

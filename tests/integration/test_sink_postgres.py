@@ -38,7 +38,8 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
-from schemas import DatasetKey
+from iqstream.submit.rate import samples_per_s
+from schemas import Capture, DatasetKey
 from schemas.dataset import Limits
 from sink.dead_letters import copy_dead_letters
 from sink.partition import SinkPartition
@@ -809,6 +810,23 @@ async def test_a_dataset_is_found_by_how_its_id_begins_and_one_misspelt_is_told_
     for misspelt in (name.lower(), name.replace("Turin", "Turn"), name[6:]):
         with pytest.raises(UserError, match=f"did you mean '{name}'"):
             await find_dataset(pool, misspelt)
+
+
+async def test_how_fast_a_stack_is_is_told_from_the_latest_datasets_with_such_recordings(pool):
+    """Half a second a sample; twice as many receivers take twice the time."""
+    capture = Capture(capture_ms=int(uuid4().int % 50_000) + 1000)  # such recordings as no other test has
+    spec = make_spec(samples=40, capture=capture)
+    assert await samples_per_s(pool, spec) is None
+    await create_dataset(pool, spec)
+    await pool.execute(
+        "INSERT INTO heimdall.sample_outcomes (dataset_id, dataset_version, sample_idx, generation, outcome, "
+        "first_outcome, figures, lineage, decided_at) SELECT $1, 1, i, 0, 'accepted', 'accepted', '{}', '{}', "
+        "now() + i * interval '0.5 s' FROM generate_series(0, 39) AS i",
+        UUID(spec.dataset_id),
+    )
+    assert await samples_per_s(pool, make_spec(capture=capture)) == pytest.approx(2)
+    assert await samples_per_s(pool, make_spec(capture=capture, receivers=6)) == pytest.approx(1)
+    assert await samples_per_s(pool, make_spec(capture=capture, publish="features")) is None
 
 
 async def test_an_id_means_its_dataset_even_where_another_one_is_named_so(pool):

@@ -7,7 +7,7 @@ from extractor.record import feature_record
 from iqstream import make_spec, preset
 from iqstream.submit.acceptance import hear, verdict
 from iqstream.submit.estimate import WRONG_SHARE, estimate, estimate_acceptance, interval
-from iqstream.submit.rate import FEWEST, effort, rate
+from iqstream.submit.rate import FEWEST, rate
 from producer.synthesize import synthesize_sample
 from schemas import Lineage
 from sink.quality import Accepted, assess
@@ -77,16 +77,19 @@ def test_frames_in_kafka_are_no_more_than_it_keeps_and_kept_iq_no_more_than_is_a
     assert estimate(floats, SETTINGS, samples_per_s=None).frames_bytes == 10 * 7 * 200_000 * 8
 
 
-def test_a_rate_is_told_from_the_time_in_which_there_was_work():
-    """20 samples/s, and an hour between two datasets in which there was none."""
-    busy = [(at / 20, 1.0) for at in range(200)]
-    later = [(3600 + at, one) for at, one in busy]
-    assert rate(busy, 1.0) == pytest.approx(20, rel=0.01)
-    assert rate(busy + later, 1.0) == pytest.approx(20, rel=0.3)
-    assert rate(busy[: FEWEST - 1], 1.0) is None
-    assert rate([(5.0, 1.0)] * 100, 1.0) is None
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_rate_is_told_without_the_pauses(batch):
+    """20 samples/s, stored one by one or in fours; then it stood still for an hour, and after more for a minute."""
+    busy = [(at // batch * batch) / 20 for at in range(200)]
+    extended = busy + [3600 + at for at in busy] + [3700 + at for at in busy]
+    assert rate(busy) == pytest.approx(20, rel=0.03)
+    assert rate(extended) == pytest.approx(20, rel=0.03)
+    assert rate([200 * at for at in busy]) == pytest.approx(0.1, rel=0.03), "slow is no pause"
 
 
-def test_a_longer_recording_takes_longer_but_not_in_proportion():
-    efforts = [effort(make_spec(name="x", samples=1, capture={"capture_ms": ms})) for ms in (100, 1000)]
-    assert 3 < efforts[1] / efforts[0] < 10
+def test_too_few_decisions_or_all_at_once_tell_no_rate():
+    assert rate([at / 20 for at in range(FEWEST)]) is not None
+    assert rate([at / 20 for at in range(FEWEST - 1)]) is None
+    assert rate([5.0] * 100) is None
+    assert rate([5.0] * 50 + [6.0] * 50) is None
+    assert rate([]) is None

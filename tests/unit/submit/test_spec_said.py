@@ -3,6 +3,7 @@
 import contextlib
 import json
 import re
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -206,7 +207,20 @@ receivers:
         ("name: x\nsamples: 5\nreceivers: 7\n", "{}, line 3: receivers: a list is wanted, not '7'"),
         (MISSING_ALTITUDE, "{}, line 5: receivers.1: altitude_m missing"),
         ('{"name": "x",\n\t"samples": 5,\n\t"frequency_hz": 144}', "{}, line 3: frequency_hz: 144 Hz is below 50 MHz"),
-        ("name: x\nsamples: 5\nfrequency_hz: &a [*a]\n", "{}, line 3"),
+        ("name: x\nsamples: 5\nfrequency_hz: &a [*a]\n", "{}, line 3: *a stands for another part"),
+        ("name: x\nsamples: 5\nfrequency_hz: .nan\n", "{}, line 3: frequency_hz: '.nan' is not a frequency"),
+        ("name: x\nsamples: 1e400\n", "{}, line 2: samples: infinity is not allowed"),
+        (f"name: x\nsamples: {'9' * 5000}\n", "{}, line 2: samples: a number of 5000 characters"),
+        ("name: x\nsamples: 5\nfrequency_hz: 1e9999\n", "{}, line 3: frequency_hz: '1e9999': an exponent is at most"),
+        ("name: x\nsamples: 5\nfrequency_hz: 1e399\n", "{}, line 3: frequency_hz: infinity is not allowed"),
+        ("name: x\nsamples: 5\nscenario:\n  modulation: [am]\n", "{}, line 4: scenario.modulation: one value"),
+        ("name: x\nsamples: 5\n\tseed: 3\n", "{}, line 3: neither YAML nor JSON"),
+        ('{"name": "x",\n"samples": 5,\n"samples": 6}', "{}, line 3: samples is said twice, also at line 2"),
+        ('{"name": "x",\n"samples": NaN}', "{}, line 2: samples: 'NaN' is not a number"),
+        ('{"name": "x"\n"samples": 5}', "{}, line 2: neither YAML nor JSON"),
+        ('{"name": "x",\n"samples": 5', "{}, line 2: neither YAML nor JSON"),
+        (f"a: {'[' * 30}{']' * 30}\n", "{}, line 1: nested too deeply"),
+        (f"a: {'[' * 5000}\n", "{}"),
         ("name: x\nsamples: 5\n? [a]\n: b\n", "{}, line 3: a field has a name"),
     ],
 )
@@ -215,7 +229,11 @@ def test_what_is_wrong_in_a_file_is_told_with_its_line(tmp_path, text, told):
     path.write_text(text)
     with pytest.raises(UserError) as raised:
         make_spec(path)
-    assert told.format(path) in str(raised.value)
+    said = str(raised.value)
+    assert told.format(path) in said
+    assert "\n" not in said
+    assert "Exceeds" not in said
+    assert len(said) < 1000
 
 
 def test_all_that_is_wrong_in_a_file_is_told_at_once(tmp_path):
@@ -230,7 +248,7 @@ def test_all_that_is_wrong_in_a_file_is_told_at_once(tmp_path):
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    for path in (tmp_path / "absent.yaml", tmp_path, tmp_path / "binary"):
+    for path in (tmp_path / "absent.yaml", tmp_path, tmp_path / "binary", Path("/dev/zero")):
         with pytest.raises(UserError, match=str(path)):
             make_spec(path)
 
@@ -265,7 +283,14 @@ def test_in_python_what_is_not_said_is_the_default_and_the_generator_is_this_one
     )
     assert (spec.generator_version, spec.frequency_hz, spec.samples) == (GENERATOR_VERSION, 430e6, 3)
     assert (spec.scenario, spec.receivers[2].altitude_m) == (Scenario(modulation="ssb", eirp_max_w=10), 260)
-    for wrong in ({"frequency_hz": 144}, {"frequency_hz": float("nan")}, {"seed": True}, {"name": 5}, {"nonsense": 1}):
+    for wrong in (
+        {"frequency_hz": 144},
+        {"frequency_hz": float("nan")},
+        {"seed": True},
+        {"samples": 10**5000},
+        {"name": 5},
+        {"nonsense": 1},
+    ):
         with pytest.raises(UserError, match=next(iter(wrong))):
             make_spec(**({"name": "x", "samples": 1} | wrong))
 
