@@ -71,12 +71,7 @@ async def begin_replay(
     async with pool.acquire() as connection, connection.transaction():
         locked = await lock_datasets(connection, {DatasetKey(source.id, source.version), key})
         held = locked[DatasetKey(source.id, source.version)]
-        status = held.status
-        if status == "deleted" or (status == "cancelled" and as_version is None):
-            raise UserError(
-                f"dataset {source.name!r} is {status}: the sink drops its records"
-                + (". --as-version makes a version of what it has" if status == "cancelled" else "")
-            )
+        require_kept(source, held.status, as_version=as_version)
         if missing := samples - held.samples:
             raise UserError(
                 f"version {source.version} of dataset {source.name!r} does not hold the samples {missing}: it holds "
@@ -95,6 +90,20 @@ async def begin_replay(
         if as_version is not None:
             await _make_version(connection, source, samples, as_version, exists=key in locked)
         return await _insert(connection, source, samples, key, lanes), False
+
+
+def require_kept(source: Dataset, status: str | None = None, *, as_version: int | None = None) -> None:
+    """Checks that the sink keeps what a replay makes, in the status that the dataset has, or has by now.
+
+    Raises:
+        UserError: the dataset is deleted, or cancelled and its version is to be replaced.
+    """
+    status = status or source.status
+    if status == "deleted" or (status == "cancelled" and as_version is None):
+        raise UserError(
+            f"dataset {source.name!r} is {status}: the sink drops its records"
+            + (". --as-version makes a version of what it has" if status == "cancelled" else "")
+        )
 
 
 async def finish_replay(pool: Pool, replay: Replay) -> None:

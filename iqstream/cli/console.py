@@ -1,4 +1,4 @@
-"""Everything that a command prints: lines, JSON, tables, and the questions that it asks.
+"""Everything that a command prints: lines, JSON and tables.
 
 The one place through which text reaches a terminal: what it holds is printed and never interpreted.
 """
@@ -13,8 +13,10 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from iqstream.runtime.errors import UserError
 from iqstream.runtime.terminal import shown, shown_lines
+
+NOTHING_CHANGED = "Nothing was changed: add --execute."
+"""The last line of every plan: a command that changes or removes what is stored does so with --execute alone."""
 
 
 def say(*lines: str, err: bool = False) -> None:
@@ -25,25 +27,6 @@ def say(*lines: str, err: bool = False) -> None:
 def say_json(document: object) -> None:
     """Prints JSON values as one line of ASCII; NaN and infinity are errors."""
     _write(json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f") + "\n", err=False)
-
-
-def confirmed(question: str, option: str) -> bool:
-    """Asks on standard error for yes or no.
-
-    Raises:
-        UserError: standard input has ended and nobody answers; names the option that answers beforehand.
-    """
-    while True:
-        _write(f"{shown(question)} [y/N]: ", err=True)
-        line = sys.stdin.readline()
-        if not line:
-            _write("\n", err=True)
-            raise UserError(f"standard input is closed, so nobody can answer: add {option} to skip the question")
-        answer = line.strip().lower()
-        if answer in {"y", "yes"}:
-            return True
-        if answer in {"", "n", "no"}:
-            return False
 
 
 def _write(text: str, *, err: bool) -> None:

@@ -8,10 +8,9 @@ from datetime import timedelta
 import click
 import msgspec
 
-from iqstream.cli.console import confirmed, say, say_json
+from iqstream.cli.console import NOTHING_CHANGED, say, say_json
 from iqstream.cli.datasets import json_option, name_argument, version_option
 from iqstream.cli.door import with_client
-from iqstream.runtime.errors import Failed
 from iqstream.upkeep.cleanup import Cleanup, TopicPlan
 from iqstream.verify.check import Check
 
@@ -33,11 +32,11 @@ class Age(click.ParamType[timedelta]):
         return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
 
 
-@click.command("delete", epilog="Example: iqstream datasets delete 'Test IQ Generation' --yes")
+@click.command("delete", epilog="Example: iqstream datasets delete 'Test IQ Generation' --execute")
 @name_argument
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
-def delete(dataset: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
+def delete(dataset: str, execute: bool, as_json: bool) -> None:  # noqa: FBT001
     """Delete a dataset in all versions: rows, outcomes and stored IQ. A tombstone stays, by which its records that are
     still under way are recognised and skipped.
 
@@ -45,17 +44,22 @@ def delete(dataset: str, yes: bool, as_json: bool) -> None:  # noqa: FBT001
     interrupted is finished by deleting the id again.
     """
     found = with_client(lambda client: client.plan_delete(dataset))
-    question = (
-        f"Delete {found.name!r} ({found.id}, {found.status}): {found.accepted} rows and the IQ of "
-        f"{found.iq_samples_saved} samples, for good?"
-    )
-    if not yes and not confirmed(question, "--yes"):
-        raise Failed("nothing was deleted.")
-    removed = with_client(lambda client: client.delete(found.id))
-    if as_json:
-        say_json({"id": found.id, "name": found.name, **msgspec.to_builtins(removed)})
+    document: dict[str, object] = {"executed": execute, "id": found.id, "name": found.name}
+    if execute:
+        removed = with_client(lambda client: client.delete(found.id))
+        document |= msgspec.to_builtins(removed)
+        lines = [f"Deleted {found.name!r}: {removed.rows} rows and {removed.objects} objects."]
     else:
-        say(f"Deleted {found.name!r}: {removed.rows} rows and {removed.objects} objects.")
+        document |= {"status": found.status, "rows": found.accepted, "iq_samples": found.iq_samples_saved}
+        would = (
+            f"Would delete {found.name!r} ({found.id}, {found.status}): {found.accepted} rows and the IQ of "
+            f"{found.iq_samples_saved} samples, for good"
+        )
+        lines = [would, NOTHING_CHANGED]
+    if as_json:
+        say_json(document)
+    else:
+        say(*lines)
 
 
 @click.command("verify", epilog="Example: iqstream datasets verify 'Test IQ Generation' --recompute 100")
@@ -114,7 +118,7 @@ def _print_check(check: Check) -> None:
 @click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
 def cleanup(older_than: timedelta | None, execute: bool, as_json: bool) -> None:  # noqa: FBT001
-    """Free what deleted and old datasets take up: rows, objects, and their records in Kafka. A dry run by default.
+    """Free what deleted and old datasets take up: rows, objects, and their records in Kafka.
 
     Kafka drops records from the start of a partition only. They go up to what the topic's group has committed, and
     never a record that a dataset still needs: jobs and frames while a dataset is being made (recordings as long as it
@@ -160,5 +164,5 @@ def _cleanup_lines(done: Cleanup) -> Sequence[str]:
         left = f"; {topic.stays} are left to retention ({why})" if topic.stays else ""
         lines.append(f"{did} {topic.goes} offsets of {topic.topic}{left}")
     if not done.executed:
-        lines.append("Nothing was changed: add --execute.")
+        lines.append(NOTHING_CHANGED)
     return lines

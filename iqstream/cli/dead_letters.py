@@ -1,12 +1,12 @@
 """`iqstream dead-letters`: records that could not be processed."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.console import NOTHING_CHANGED, Console, say, say_json
 from iqstream.cli.dead_letters_report import (
     letter_document,
     letter_lines,
@@ -21,9 +21,9 @@ from iqstream.cli.replay_display import ReplayDisplays
 from iqstream.cli.replay_report import result_document, result_lines
 from iqstream.cli.times import parse_instant
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.client.results import RetriedLetters
 from iqstream.dead_letters.letter import DeadLetterFilter
 from iqstream.dead_letters.purge import Removal
+from iqstream.dead_letters.retry import Refused
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.stages import STAGES
 
@@ -86,37 +86,95 @@ def show(*, origin: str, raw: Path | None, as_json: bool) -> None:
     "retry",
     epilog="""\b
 Examples:
-  iqstream dead-letters retry iq.frames:3:128
   iqstream dead-letters retry --all --error Malformed
+  iqstream dead-letters retry iq.frames:3:128 --execute
 """,
 )
 @click.argument("origins", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that match the options and were not retried yet.")
 @filter_options
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
+@click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
-def retry(*, origins: tuple[str, ...], every: bool, workers: int | None, as_json: bool, **named: str | None) -> None:
+def retry(
+    *,
+    origins: tuple[str, ...],
+    every: bool,
+    workers: int | None,
+    execute: bool,
+    as_json: bool,
+    **named: str | None,
+) -> None:
     """Process the samples of dead letters again, each as a whole, after what was wrong is mended."""
     if bool(origins) == every:
         raise UserError("name the dead letters to retry, or add --all")
     chosen = _filter(named)
 
+    refused = (
+        _retry(chosen, origins, workers, as_json=as_json) if execute else _plan_retry(chosen, origins, as_json=as_json)
+    )
+    if origins and refused:
+        raise Failed(f"{sum(one.letters for one in refused)} dead letters cannot be retried")
+
+
+def _plan_retry(chosen: DeadLetterFilter, origins: Sequence[str], *, as_json: bool) -> Sequence[Refused]:
+    plan = with_client(lambda client: client.plan_dead_letter_retry(chosen, origins=origins or None))
+    if as_json:
+        retries = [
+            {
+                "dataset_id": one.source.id,
+                "dataset_version": one.source.version,
+                "letters": one.letters,
+                "samples": len(one.samples),
+                "ranges": str(one.samples),
+            }
+            for one in plan.retries
+        ]
+        say_json({"executed": False, "retries": retries, "refused": _refused_document(plan.refused)})
+    else:
+        say(
+            *(
+                f"Would process {len(one.samples)} samples of {one.source.name!r}, version {one.source.version}, again "
+                f"({one.samples}), of {one.letters} dead letters"
+                for one in plan.retries
+            ),
+            *_refused_lines(plan.refused),
+            NOTHING_CHANGED if plan.retries else "There is nothing to retry.",
+        )
+    return plan.refused
+
+
+def _retry(
+    chosen: DeadLetterFilter, origins: Sequence[str], workers: int | None, *, as_json: bool
+) -> Sequence[Refused]:
     with ReplayDisplays(Console(stderr=True)) as displays:
         done = with_client(
             lambda client: client.retry_dead_letters(
                 chosen,
-                origins=None if every else origins,
+                origins=origins or None,
                 workers=workers,
                 on_begin=lambda _begun: displays.begin(),
                 on_progress=displays.show,
             )
         )
     if as_json:
-        say_json(_retry_document(done))
+        replays = [result_document(one) for one in done.replays]
+        say_json({"executed": True, "replays": replays, "refused": _refused_document(done.refused)})
     else:
-        _print_retried(done)
-    if origins and done.refused:
-        raise Failed(f"{sum(one.letters for one in done.refused)} dead letters could not be retried")
+        for one in done.replays:
+            say(*result_lines(one))
+        say(*_refused_lines(done.refused))
+        if not done.replays and not done.refused:
+            say("There is nothing to retry.")
+    return done.refused
+
+
+def _refused_lines(refused: Sequence[Refused]) -> list[str]:
+    return [f"{one.letters} dead letters cannot be retried: {one.reason}" for one in refused]
+
+
+def _refused_document(refused: Sequence[Refused]) -> list[dict[str, object]]:
+    return [{"letters": one.letters, "reason": one.reason} for one in refused]
 
 
 @dead_letters.command(
@@ -136,7 +194,7 @@ Examples:
 def purge(
     *, origins: tuple[str, ...], every: bool, retried: bool, execute: bool, as_json: bool, **named: str | None
 ) -> None:
-    """Remove dead letters for good, from the list, PostgreSQL and Kafka. A dry run by default.
+    """Remove dead letters for good, from the list, PostgreSQL and Kafka.
 
     Kafka drops records from the start of its topic only: what stands behind a letter that is kept is not listed any
     more, and goes later.
@@ -156,22 +214,6 @@ def purge(
         say(*removal_lines(removal, executed=execute))
     else:
         say("There are no such dead letters.")
-
-
-def _print_retried(done: RetriedLetters) -> None:
-    for one in done.replays:
-        say(*result_lines(one))
-    for other in done.refused:
-        say(f"{other.letters} dead letters cannot be retried: {other.reason}")
-    if not done.replays and not done.refused:
-        say("There is nothing to retry.")
-
-
-def _retry_document(done: RetriedLetters) -> dict[str, Any]:
-    return {
-        "replays": [result_document(one) for one in done.replays],
-        "refused": [{"letters": one.letters, "reason": one.reason} for one in done.refused],
-    }
 
 
 def _filter(named: dict[str, str | None]) -> DeadLetterFilter:

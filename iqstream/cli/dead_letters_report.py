@@ -9,7 +9,7 @@ import msgspec
 from rich.table import Table
 
 from iqstream.catalogue.dead_letter_retries import Retry
-from iqstream.cli.console import Console
+from iqstream.cli.console import NOTHING_CHANGED, Console
 from iqstream.cli.tables import print_whole
 from iqstream.dead_letters.letter import DeadLetter
 from iqstream.dead_letters.listing import Line, Listing, line_of
@@ -211,5 +211,5 @@ def removal_lines(removal: Removal, *, executed: bool) -> list[str]:
             "and are deleted with those before them, or by the topic's retention."
         )
     if not executed:
-        lines.append("Nothing was changed: add --execute.")
+        lines.append(NOTHING_CHANGED)
     return lines

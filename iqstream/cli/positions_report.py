@@ -5,7 +5,7 @@ from typing import Any
 
 from rich.table import Table
 
-from iqstream.cli.console import Console
+from iqstream.cli.console import NOTHING_CHANGED, Console
 from iqstream.cli.duration import duration
 from iqstream.cli.tables import print_whole
 from iqstream.positions.plan import MovePlan, PartitionMove
@@ -81,7 +81,7 @@ def ending_line(plan: MovePlan, *, executed: bool, export: Path | None) -> str:
     if export is not None:
         way_back = f" The way back: iqstream replay --stage {plan.stage.name} --from-file {export} --execute"
     if not executed:
-        return f"Nothing was moved: add --execute to do it.{way_back}"
+        return f"{NOTHING_CHANGED}{way_back}"
     return f"Moved {len(plan.moves)} partitions of {plan.stage.topic}.{way_back}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from iqstream.cli.console import Console, say, say_json
+from iqstream.cli.console import NOTHING_CHANGED, Console, say, say_json
 from iqstream.cli.door import with_client
 from iqstream.cli.positions_report import ending_line, print_plan
 from iqstream.cli.positions_report import plan_document as move_document
@@ -34,13 +34,13 @@ from iqstream.runtime.stages import STAGES, Stage
 _TARGETS = (
     "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file",
 )  # fmt: skip
-_OF_STAGE = (*_TARGETS, "topic", "execute", "force", "export")
-_OF_DATASET = ("version", "samples", "as_version", "workers", "dry_run")
+_OF_STAGE = (*_TARGETS, "topic", "force", "export")
+_OF_DATASET = ("version", "samples", "as_version", "workers")
 
 EXAMPLES = """\b
 Examples:
-  iqstream replay --dataset 'Test IQ Generation' --dry-run
-  iqstream replay --dataset 'Test IQ Generation' --samples 0-99 --as-version 2
+  iqstream replay --dataset 'Test IQ Generation'
+  iqstream replay --dataset 'Test IQ Generation' --samples 0-99 --as-version 2 --execute
   iqstream replay --stage extractor --to-datetime 2026-11-25T14:30:00Z
   iqstream replay --stage extractor --by-duration PT30M --export back.csv --execute
   iqstream replay --stage extractor --from-file back.csv --execute
@@ -57,7 +57,6 @@ Examples:
     "--as-version", type=click.IntRange(min=2), metavar="N", help="Store the results as this version, beside the old."
 )
 @click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
-@click.option("--dry-run", is_flag=True, help="Show what a dataset's replay would do, and do nothing.")
 @click.option("--stage", type=click.Choice(list(STAGES)), help="Move this stage to another position.")
 @click.option("--to-earliest", is_flag=True, help="To the first record that is still there.")
 @click.option("--to-latest", is_flag=True, help="To the end.")
@@ -71,17 +70,19 @@ Examples:
 )
 @click.option("--topic", metavar="NAME[:p,p]", help="Only these partitions of the stage's topic.  [default: all]")
 @click.option("--export", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE", help="Write the way back.")
-@click.option("--execute", is_flag=True, help="Move; without it nothing is moved.")
+@click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @click.option("--force", is_flag=True, help="Move a stage that runs: its workers are fenced.")
 @click.option("--json", "as_json", is_flag=True, help="Print the plan or the result as JSON.")
 def replay(*, dataset: str | None, stage: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # by their names
     """Process a dataset again, or move a stage to another position on the topic that it reads.
 
+    Without --execute it shows what would be done, and does nothing.
+
     --dataset makes the records of a dataset once more, from its frames as far as Kafka has them, else from its
     spec, and moves no stage: rows are rewritten in place, or stored beside the old ones as a new version.
 
     --stage with one of --to-earliest, --to-latest, --to-current, --to-offset, --shift-by, --to-datetime,
-    --by-duration and --from-file shows what moving a stage means; with --execute it is moved.
+    --by-duration and --from-file moves a stage.
     """
     if (dataset is None) == (stage is None):
         raise UserError("either --dataset, to process a dataset again, or --stage, to move a stage: see --help")
@@ -107,12 +108,12 @@ def _replay_dataset(dataset: str, options: Mapping[str, Any], *, as_json: bool) 
     }
     if asked["as_version"] is not None and asked["as_version"] == asked["version"]:
         raise UserError("--as-version is --version: leave --as-version out to process that version again in place")
-    if options["dry_run"]:
+    if not options["execute"]:
         plan = with_client(lambda client: client.plan_replay(dataset, **asked))
         if as_json:
-            say_json(plan_document(plan))
+            say_json({"executed": False, **plan_document(plan)})
         else:
-            say(*plan_lines(plan))
+            say(*plan_lines(plan), NOTHING_CHANGED)
         return
     with ReplayDisplays(Console(stderr=True)) as displays:
 
@@ -126,7 +127,7 @@ def _replay_dataset(dataset: str, options: Mapping[str, Any], *, as_json: bool) 
             )
         )
     if as_json:
-        say_json(result_document(done))
+        say_json({"executed": True, **result_document(done)})
     else:
         say(*result_lines(done))
 

@@ -10,12 +10,12 @@ from iqstream.catalogue.dead_letter_retries import retries_by_origin
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.replays import Replay
 from iqstream.client.calls import Calls, ignore
-from iqstream.client.results import DeadLetterReport, RetriedLetters
+from iqstream.client.results import DeadLetterReport, LetterRetryPlan, RetriedLetters
 from iqstream.dead_letters.letter import DeadLetterFilter, named_origins, parse_origin
 from iqstream.dead_letters.listing import Line, Listing, list_letters
 from iqstream.dead_letters.purge import Removal, plan_removal, remove_letters, state_of
 from iqstream.dead_letters.read import find_letter
-from iqstream.dead_letters.retry import retry_letters
+from iqstream.dead_letters.retry import plan_retries, retry_letters
 from iqstream.reach import postgres_pool
 from iqstream.replay.results import ReplayBegun, Replayed, ReplayProgress
 from iqstream.runtime.readable import Rows
@@ -24,7 +24,7 @@ EVERY_LETTER = DeadLetterFilter()
 
 
 class DeadLetterCalls(Calls):
-    """`dead_letters`, `dead_letter`, `retry_dead_letters`, `plan_dead_letter_purge`, `purge_dead_letters`.
+    """`dead_letters`, `dead_letter`; `retry_dead_letters`, `purge_dead_letters`, and plans of both.
 
     An origin is `"topic:partition:offset"`, as `str` of a letter's `origin` is.
     """
@@ -55,6 +55,29 @@ class DeadLetterCalls(Calls):
             retries = (await retries_by_origin(pool)).get(found.origin, [])
         return DeadLetterReport(letter=found, retries=Rows(retries))
 
+    async def plan_dead_letter_retry(
+        self, wanted: DeadLetterFilter = EVERY_LETTER, *, origins: Sequence[str] | None = None
+    ) -> LetterRetryPlan:
+        """Returns which samples a retry would process again, and the letters that cannot be retried; does nothing.
+
+        Args:
+            wanted: which letters.
+            origins: of these, the ones of these origins; if not given, all that were not retried yet.
+
+        Raises:
+            UserError: an origin has no letter.
+            Unreachable: a server does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            planned, refused = await plan_retries(pool, await self._to_retry(pool, wanted, origins))
+        return LetterRetryPlan(retries=Rows(planned), refused=Rows(refused))
+
+    async def _to_retry(self, pool: Pool, wanted: DeadLetterFilter, origins: Sequence[str] | None) -> list[Line]:
+        names = None if origins is None else [parse_origin(origin) for origin in origins]
+        listing = await list_letters(self.settings, pool, wanted)
+        meant = named_origins(names or (), (line.origin for line in listing.lines))
+        return [line for line in listing.lines if (not line.retries if names is None else line.origin in meant)]
+
     async def retry_dead_letters(
         self,
         wanted: DeadLetterFilter = EVERY_LETTER,
@@ -83,11 +106,8 @@ class DeadLetterCalls(Calls):
         from iqstream.replay.job import feature_partitions
         from iqstream.replay.run import run_begun  # brings the kernels of two stages
 
-        names = None if origins is None else [parse_origin(origin) for origin in origins]
         async with postgres_pool(self.settings) as pool:
-            listing = await list_letters(self.settings, pool, wanted)
-            meant = named_origins(names or (), (line.origin for line in listing.lines))
-            lines = [line for line in listing.lines if (not line.retries if names is None else line.origin in meant)]
+            lines = await self._to_retry(pool, wanted, origins)
 
             async def run(source: Dataset, replay: Replay, resumed: bool) -> Replayed:  # noqa: FBT001  # retry_letters' own
                 begun = ReplayBegun(source=source, replay=replay, resumed=resumed)

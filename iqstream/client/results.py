@@ -9,7 +9,7 @@ from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.letter import DeadLetter
-from iqstream.dead_letters.retry import Refused
+from iqstream.dead_letters.retry import PlannedRetry, Refused
 from iqstream.replay.results import Replayed
 from iqstream.runtime.readable import Readable, Rows
 from iqstream.verify.check import Check
@@ -97,6 +97,16 @@ class DeadLetterReport(Readable):
     letter: DeadLetter
     retries: Rows[Retry]
     """The latest last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class LetterRetryPlan(Readable):
+    """What trying dead letters again means."""
+
+    retries: Rows[PlannedRetry]
+    """One for each dataset."""
+    refused: Rows[Refused]
+    """Letters that cannot be tried again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -104,6 +104,7 @@ class Client:
     move = _call(AsyncClient.move)
     dead_letters = _call(AsyncClient.dead_letters)
     dead_letter = _call(AsyncClient.dead_letter)
+    plan_dead_letter_retry = _call(AsyncClient.plan_dead_letter_retry)
     retry_dead_letters = _call(AsyncClient.retry_dead_letters)
     plan_dead_letter_purge = _call(AsyncClient.plan_dead_letter_purge)
     purge_dead_letters = _call(AsyncClient.purge_dead_letters)

@@ -8,7 +8,7 @@ from typing import TypeAlias
 from extractor.record import feature_record
 from iqstream.catalogue.datasets import Dataset, default_version, find_dataset
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.replays import begin_replay, replay_outcomes, replayable
+from iqstream.catalogue.replays import begin_replay, replay_outcomes, replayable, require_kept
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.replay.job import Show, feature_partitions, frames_ends, run_replay
 from iqstream.replay.results import ReplayBegun, Replayed, ReplayPlan
@@ -43,6 +43,7 @@ async def plan_replay(settings: Settings, pool: Pool, asked: DatasetReplay, *, t
         Unreachable: Kafka does not answer.
     """
     source, samples = await chosen(settings, pool, asked, tell=tell)
+    require_kept(source, as_version=asked.as_version)
     plan = await make_plan(pool, source, samples, await frames_ends(settings))
     return ReplayPlan(
         source=source,

@@ -56,8 +56,8 @@ def run(settings, tmp_path):
     """Runs `iqstream datasets ...`; the exit code and what it said."""
     environment = Pipeline(settings, tmp_path / "log").environment()
 
-    def run_command(*arguments, answer=None):
-        ended = CliRunner(env=environment).invoke(iqstream, ["datasets", *arguments], input=answer)
+    def run_command(*arguments):
+        ended = CliRunner(env=environment).invoke(iqstream, ["datasets", *arguments])
         code = getattr(ended.exception, "exit_code", ended.exit_code)
         return code, ended.stdout + (str(ended.exception) if ended.exception else "")
 
@@ -273,18 +273,21 @@ def test_watching_a_dataset_of_which_every_sample_failed_ends_as_no_success(sett
     assert f"iqstream datasets show {spec.dataset_id}" in told
 
 
-def test_deleting_asks_first_and_leaves_a_tombstone_and_nothing_else(settings, made, run):
+def test_deleting_is_planned_first_and_leaves_a_tombstone_and_nothing_else(settings, made, run):
     spec = made[1]
-    assert run("delete", spec.name, answer="n\n")[0] == 1
+    code, told = run("delete", spec.name)
+    assert (code, "add --execute" in told, f"Would delete '{spec.name}'" in told) == (0, True, True)
+    planned = json.loads(run("delete", spec.name, "--json")[1])
+    assert (planned["executed"], planned["iq_samples"]) == (False, 2)
     assert json.loads(run("show", spec.name, "--json")[1])["status"] == "complete"
-    code, told = run("delete", spec.name, "--yes")
+    code, told = run("delete", spec.name, "--execute")
     assert (code, "14 objects" in told) == (0, True)
     shown = json.loads(run("show", spec.dataset_id, "--json")[1])
     assert (shown["status"], shown["outcomes"]) == ("deleted", [])
     left = sql(settings, f"SELECT 1 FROM {ROW} WHERE dataset_id = '{spec.dataset_id}'")
     assert (left, with_store(settings, lambda store: store.list_samples(spec.dataset_id))) == ([], [])
     assert spec.name not in run("list")[1]
-    assert run("delete", spec.dataset_id, "--yes")[0] == 0  # again: nothing is left, and that is no error
+    assert run("delete", spec.dataset_id, "--execute")[0] == 0  # again: nothing is left, and that is no error
     assert run("verify", spec.dataset_id)[0] == 1
 
 

@@ -115,11 +115,18 @@ def test_a_letter_is_shown_with_its_bytes(pipeline, spec, tmp_path):
 def test_a_strangers_letter_cannot_be_retried(pipeline, spec):
     given = json.loads(run(pipeline, "list", "--json").stdout)["letters"]
     stranger = next(letter["origin"] for letter in given if not letter["samples"])
+    assert isinstance(run(pipeline, "retry", stranger, "--execute").exception, Failed)
     assert isinstance(run(pipeline, "retry", stranger).exception, Failed)
 
 
 def test_retried_samples_are_as_if_nothing_had_happened_and_their_letters_say_so(settings, pipeline, spec):
-    done = run(pipeline, "retry", *(letter["origin"] for letter in listed(pipeline, spec)), "--json")
+    origins = [letter["origin"] for letter in listed(pipeline, spec)]
+    planned = json.loads(run(pipeline, "retry", *origins, "--json").stdout)
+    assert (planned["executed"], planned["refused"]) == (False, [])
+    assert [(one["letters"], one["samples"]) for one in planned["retries"]] == [(len(origins), 2)]
+    assert "add --execute" in run(pipeline, "retry", *origins).stdout
+    assert not any(letter["retries"] for letter in listed(pipeline, spec)), "a plan retries nothing"
+    done = run(pipeline, "retry", *origins, "--execute", "--json")
     assert done.exception is None, done
     (replay,) = json.loads(done.stdout)["replays"]
     assert (replay["samples"], replay["outcomes"]["failed"]) == (2, 0)

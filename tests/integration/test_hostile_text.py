@@ -82,7 +82,8 @@ def commands(dataset_id):
         ("dead-letters", "list", "--json"): False,
         ("dead-letters", "show", ORIGIN): True,
         ("dead-letters", "retry", ORIGIN): False,
-        ("replay", "--dataset", dataset_id, "--dry-run"): True,
+        ("dead-letters", "retry", ORIGIN, "--execute"): False,
+        ("replay", "--dataset", dataset_id): True,
         ("replay", "--stage", "producer", "--to-latest"): True,
         ("stream", "--dataset", dataset_id): False,
         ("lag", "--group", STORED): True,
@@ -138,14 +139,6 @@ def test_a_command_whose_output_is_lost_fails_and_says_so_in_a_line(told):
                 assert lost_err.splitlines()[-1].startswith("Error: standard output cannot be written: "), command
             else:
                 assert (lost_code, untimed(lost_err)) == (code, untimed(err)), (command, output)
-
-
-def test_a_question_without_a_terminal_names_the_option_that_answers_it(told, dataset_id):
-    code, _, err = told[("datasets", "delete", dataset_id), "utf-8"]
-    assert (code, err.splitlines()[-1]) == (
-        2,
-        "Error: standard input is closed, so nobody can answer: add --yes to skip the question",
-    )
 
 
 def test_a_device_is_not_replaced_by_an_export(told):

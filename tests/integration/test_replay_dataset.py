@@ -67,7 +67,18 @@ async def test_damaged_rows_are_identical_again_while_the_stages_work_on_another
     assert await stored(settings, spec) != before
     other = small_spec(SAMPLES)
     await submit_dataset(settings, other)
-    command = [sys.executable, "-m", "iqstream", "replay", "--dataset", spec.name, "--workers", "2", "--json"]
+    command = [
+        sys.executable,
+        "-m",
+        "iqstream",
+        "replay",
+        "--dataset",
+        spec.name,
+        "--workers",
+        "2",
+        "--execute",
+        "--json",
+    ]
     done = await asyncio.to_thread(subprocess.run, command, env=pipeline.environment(), capture_output=True, check=True)
     document = json.loads(done.stdout)
     frames = SAMPLES * len(spec.receivers)

@@ -22,7 +22,7 @@ from iqstream.catalogue.dead_letters import Origin
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.cli.console import Console, confirmed, say, say_json
+from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.dead_letters_report import letter_lines, print_listing
 from iqstream.cli.lag_table import lag_line, lag_summary, lag_tables
 from iqstream.cli.main import iqstream
@@ -33,7 +33,6 @@ from iqstream.cli.watch_display import LineDisplay, LiveDisplay, outcome_line
 from iqstream.dead_letters.listing import Line, Listing
 from iqstream.lag.figures import ClusterLag, GroupLag, TopicLag
 from iqstream.positions.plan import MovePlan, TouchedDataset
-from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.stages import STAGES
 from iqstream.runtime.terminal import OutputLost, _Output, _text
@@ -166,22 +165,6 @@ def test_a_groups_lag_is_one_line(capsys):
     assert INTACT in told
 
 
-@pytest.mark.parametrize(
-    ("typed", "answer"), [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("what\ny\n", True)]
-)
-def test_a_question_is_answered_by_yes_or_no(monkeypatch, typed, answer):
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    assert confirmed("Really?", "--yes") is answer
-
-
-@pytest.mark.parametrize("typed", ["", "what\n"])
-def test_a_question_that_nobody_answers_names_the_option_that_does(monkeypatch, capsys, typed):
-    monkeypatch.setattr("sys.stdin", io.StringIO(typed))
-    with pytest.raises(UserError, match="add --yes"):
-        confirmed(f"Delete {HOSTILE}?", "--yes")
-    assert INTACT in capsys.readouterr().err
-
-
 def text_parameters(command, path=()):
     """Every argument and option of every command that takes plain text."""
     context = click.Context(command)
@@ -230,3 +213,27 @@ def test_whatever_prints_tells_that_the_device_is_full(monkeypatch, what):
     os.dup2(nowhere, full)  # for what is left in its buffer
     os.close(nowhere)
     stream.close()
+
+
+def plans(command, path=()):
+    """Every command that shows a plan first, by its path."""
+    context = click.Context(command)
+    for name in command.list_commands(context):
+        one = command.get_command(context, name)
+        if isinstance(one, click.Group):
+            yield from plans(one, (*path, name))
+        else:
+            yield (*path, name), {option for parameter in one.params for option in parameter.opts}
+
+
+def test_what_shows_a_plan_first_is_done_with_execute_and_no_other_option():
+    options = dict(plans(iqstream))
+    planned = {path for path, names in options.items() if "--execute" in names}
+    assert sorted(" ".join(path) for path in planned) == [
+        "datasets cleanup",
+        "datasets delete",
+        "dead-letters purge",
+        "dead-letters retry",
+        "replay",
+    ]
+    assert not any(names & {"--yes", "--dry-run", "--plan"} for names in options.values())

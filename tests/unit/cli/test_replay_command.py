@@ -17,7 +17,7 @@ from iqstream.runtime.errors import UserError
         (["--stage", "sink", "--to-offset", "0", "--shift-by", "0"], "there is --to-offset and --shift-by"),
         (["--stage", "sink", "--to-latest", "--samples", "1"], "--samples goes with --dataset"),
         (["--dataset", "a", "--to-offset", "0"], "--to-offset goes with --stage"),
-        (["--dataset", "a", "--execute"], "--execute goes with --stage"),
+        (["--dataset", "a", "--force", "--execute"], "--force goes with --stage"),
         (["--dataset", "a", "--version", "2", "--as-version", "2"], "leave --as-version out"),
         (["--stage", "sink", "--to-latest", "--force"], "--force goes with --execute"),
         (["--stage", "sink", "--to-latest", "--topic", "iq.jobs:0"], "the sink reads iq.features, not iq.jobs"),
