@@ -5,26 +5,29 @@ The client is pinned to the minor version that this was tested with. What each n
 """
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord, TopicPartition, conn
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.client import AIOKafkaClient, ConnectionGroup, CoordinationType
 from aiokafka.conn import AIOKafkaConnection, collect_hosts, create_conn
 from aiokafka.consumer import fetcher
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.partitioner import murmur2
+from aiokafka.producer import sender
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.protocol.offset import OffsetRequest, OffsetResetStrategy
+from aiokafka.protocol.produce import ProduceRequest
 from aiokafka.protocol.transaction import AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, EndTxnRequest
 from aiokafka.protocol.types import (
     Array,
     Boolean,
+    Bytes,
     CompactArray,
     CompactString,
     Int16,
@@ -216,8 +219,100 @@ def read_answers_with(reader: type[PartitionAnswer]) -> None:
     fetcher.MemoryRecords, fetcher.PartitionRecords = Answer, reader
 
 
+class FillableBatch(Protocol):
+    """A batch as the producer's queue is to fill and send it."""
+
+    closed: bool
+    count: int
+    size: int
+
+    def add(self, key: Any, value: Any, headers: Any, timestamp_ms: int | None) -> Any:  # noqa: ANN401  # as the client has them
+        """Adds a record; returns its offset and timestamp by these names, or None where the batch is full."""
+
+    def finished(self, producer_id: int, producer_epoch: int, first_sequence: int) -> bytes:
+        """Returns the bytes of the batch."""
+
+
+class _QueuedBatch:
+    """A batch by the names that the producer's queue calls it by."""
+
+    def __init__(self, batch: FillableBatch) -> None:
+        self._batch = batch
+        self._producer = (-1, -1, 0)
+        self._data: bytes | None = None
+
+    def append(self, *, timestamp: int | None, key: Any, value: Any, headers: Any = ()) -> Any:  # noqa: ANN401  # as the client has them
+        return self._batch.add(key, value, headers or (), timestamp)
+
+    def close(self) -> None:
+        self._batch.closed = True
+
+    def closed(self) -> bool:
+        return self._batch.closed
+
+    def record_count(self) -> int:
+        return self._batch.count
+
+    def size(self) -> int:
+        return self._batch.size
+
+    def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None:
+        self._producer = (producer_id, producer_epoch, base_sequence)
+
+    def _build(self) -> bytes:
+        self.close()
+        if self._data is None:  # kept, since it is sent again after an outage
+            self._data = self._batch.finished(*self._producer)
+        return self._data
+
+
+class _JoinedOnce(ProduceRequest):
+    """A request with batches whose bytes are put together once: the client's own way copies a batch six times."""
+
+    def build(self, request_struct_class: type[RequestStruct]) -> RequestStruct:
+        request = super().build(request_struct_class)
+        fields = [getattr(request, name) for name in request.SCHEMA.names]
+        request.encode = lambda: b"".join(_pieces(request.SCHEMA, fields))
+        return request
+
+
+def _pieces(kind: Any, value: Any) -> Iterator[bytes]:  # noqa: ANN401  # the library's types
+    """The bytes of a value by its type in the protocol, large ones as they are."""
+    if isinstance(kind, Schema):
+        for field, one in zip(kind.fields, value, strict=True):
+            yield from _pieces(field, one)
+    elif type(kind) is Array and value is not None:
+        yield Int32.encode(len(value))
+        for one in value:
+            yield from _pieces(kind.array_of, one)
+    elif kind is Bytes and value is not None:
+        yield Int32.encode(len(value))
+        yield value
+    else:
+        yield kind.encode(value)
+
+
+def move_much_at_once(read_limit_bytes: int) -> None:
+    """Makes the connections of this process fit for large batches; the client has no settings for it.
+
+    Args:
+        read_limit_bytes: what a connection reads ahead of its reader; at 64 KiB, as the client has it, it stops and
+            starts again sixty times for an answer of 4 MB.
+    """
+    conn.READER_LIMIT = read_limit_bytes
+    sender.ProduceRequest = _JoinedOnce
+
+
 class OpenProducer(AIOKafkaProducer):
     """The client's transactional producer, with what requests of our own and a quick end need."""
+
+    def fill_batches(self, new_batch: Callable[[], FillableBatch]) -> None:
+        """Makes batches of ours of everything that is sent from now on."""
+
+        def create_builder(**_serializers: object) -> _QueuedBatch:
+            return _QueuedBatch(new_batch())
+
+        self._message_accumulator.create_builder = create_builder
 
     def identity(self) -> tuple[str, int, int]:
         """Returns its transactional id, producer id and epoch."""

@@ -10,7 +10,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.aiokafka_internals import AIOKafkaClient, read_answers_with
+from iqstream.runtime.aiokafka_internals import AIOKafkaClient, move_much_at_once, read_answers_with
 from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
 from iqstream.runtime.fetched import FetchedRecords
 from iqstream.runtime.kafka_protocol import committed_offset
@@ -34,7 +34,9 @@ MAX_REQUEST_BYTES = 32 * 1024 * 1024
 FETCH_PARTITION_BYTES = 4 * 1024 * 1024
 
 IsolationLevel: TypeAlias = Literal["read_committed", "read_uncommitted"]
+READ_AHEAD_BYTES = 4 * 1024 * 1024
 read_answers_with(FetchedRecords)  # no record stops a partition
+move_much_at_once(READ_AHEAD_BYTES)
 
 
 def security(settings: Settings) -> dict[str, Any]:
@@ -172,7 +174,6 @@ def transactional_producer(
         transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         max_request_size=MAX_REQUEST_BYTES,
-        max_batch_size=1024 * 1024,
         **security(settings),
     )
 

@@ -24,6 +24,7 @@ from iqstream.runtime.aiokafka_internals import (
     OpenProducer,
     Request,
 )
+from iqstream.runtime.batch_building import Batch
 from iqstream.runtime.kafka_protocol import (
     NO_LEADER,
     READ_COMMITTED,
@@ -32,6 +33,8 @@ from iqstream.runtime.kafka_protocol import (
     partition_leaders,
 )
 
+BATCH_BYTES = 1024 * 1024
+"""A frame fits, and fits Kafka's default limit."""
 COMMIT_DEADLINE_S = 10.0
 """Below the transaction timeout: we give up before the broker does."""
 RETRY_S = 0.05
@@ -56,6 +59,7 @@ class TransactionalProducer(OpenProducer):
             client: the client's own arguments.
         """
         super().__init__(transactional_id=transactional_id, **client)
+        self.fill_batches(lambda: Batch(BATCH_BYTES, transactional=True))
         self._outputs = outputs
         self._group = group
         self._connections: set[AIOKafkaConnection] = set()

@@ -7,16 +7,20 @@ import inspect
 import tomllib
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 
 import aiokafka
 import pytest
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition, conn
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.consumer import fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.producer import sender
 from aiokafka.producer.sender import Sender
 from aiokafka.producer.transaction_manager import TransactionManager
 from aiokafka.protocol import admin as admin_protocol
+from aiokafka.protocol.produce import ProduceRequest
 
 from iqstream.runtime import aiokafka_internals as internals
 from iqstream.runtime import kafka, kafka_protocol
@@ -255,3 +259,54 @@ async def test_the_client_makes_its_answers_with_our_reader():
     assert (answer.partition, answer.data, answer.next_fetch_offset) == (place, b"", 11)
     assert sorted(answer.aborted_transactions) == [(2, 4), (3, 9)]
     assert list(answer) == []
+
+
+class Filled:
+    """A batch that notes what is asked of it."""
+
+    closed, count, size = False, 0, 61
+
+    def add(self, key, value, headers, timestamp_ms):
+        self.count += 1
+        return SimpleNamespace(offset=self.count - 1, timestamp=timestamp_ms or 9)
+
+    def finished(self, *producer):
+        return b"batch of %d %d %d" % producer
+
+
+async def test_the_producers_queue_fills_and_stamps_our_batches():
+    """The whole way of a record through the client, without a broker: added, numbered, built, acknowledged."""
+    producer = internals.OpenProducer(bootstrap_servers="127.0.0.1:1", transactional_id="t")
+    producer.fill_batches(Filled)
+    manager, queue, place = producer._txn_manager, producer._message_accumulator, TopicPartition("out", 3)
+    manager.set_pid_and_epoch(7, 2)
+    manager.begin_transaction()
+    sent = [await queue.add_message(place, b"k", b"v", 1.0, headers=[]) for _ in range(2)]
+    batch = queue._pop_batch(place)
+    assert batch.get_data_buffer() == b"batch of 7 2 0"
+    assert batch._builder.closed()
+    assert batch.get_data_buffer() == b"batch of 7 2 0"  # sent again, it is the same
+    batch.done(100)
+    assert [(await one).offset for one in sent] == [100, 101]
+    producer.refuse_more()
+    await producer.client.close()
+
+
+@pytest.mark.parametrize("version", [3, 7])
+@pytest.mark.parametrize("transactional_id", ["id", None])
+def test_a_request_with_batches_is_the_clients_byte_for_byte(version, transactional_id):
+    topics = [("iq.frames", [(0, b"first"), (11, b"second" * 100)]), ("iq.features", [(3, b"")])]
+    kind = next(one for one in ProduceRequest._CLASSES if version == one.API_VERSION)
+    ours, theirs = (
+        one(transactional_id, -1, 10_000, topics).build(kind) for one in (internals._JoinedOnce, ProduceRequest)
+    )
+    assert ours.encode() == theirs.encode()
+    assert type(ours) is type(theirs)
+
+
+def test_connections_read_ahead_and_senders_join_once():
+    """Where the client looks these names up: when it connects, when it sends."""
+    assert "READER_LIMIT" in AIOKafkaConnection.connect.__code__.co_names
+    assert conn.READER_LIMIT == kafka.READ_AHEAD_BYTES
+    assert "ProduceRequest" in sender.SendProduceReqHandler.create_request.__code__.co_names
+    assert sender.ProduceRequest is internals._JoinedOnce
