@@ -18,12 +18,13 @@ _READ_ON_RECORDS = 16
 class FrameReader:
     """Reads records by their offsets. The consumer starts with the first read, and again after an error.
 
-    One caller at a time.
+    Several may ask at once: one read is done after the other, since there is one consumer.
     """
 
     def __init__(self, new_consumer: Callable[[], AIOKafkaConsumer]) -> None:
         self._new_consumer = new_consumer
         self._consumer: AIOKafkaConsumer | None = None
+        self._reading = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         return self
@@ -40,7 +41,10 @@ class FrameReader:
             KafkaError: the broker refuses.
             TimeoutError: it does not answer.
         """
-        place = TopicPartition(topic, partition)
+        async with self._reading:
+            return await self._read(TopicPartition(topic, partition), offsets)
+
+    async def _read(self, place: TopicPartition, offsets: Collection[int]) -> dict[int, bytes]:
         found: dict[int, bytes] = {}
         try:
             async with asyncio.timeout(READ_TIMEOUT_S):

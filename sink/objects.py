@@ -25,8 +25,8 @@ T = TypeVar("T")
 _CONNECT_TIMEOUT_S = 5.0
 _READ_TIMEOUT_S = 10.0
 """A store that restarts may keep a request for 20 s or for ever, and serve the next one at once."""
-_THREADS = 8
-"""A sample's recordings at once."""
+_THREADS = 16
+"""The recordings of two samples at once."""
 _SAFE_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 

@@ -28,6 +28,8 @@ from sink.verdict import storable
 
 log = logging.getLogger(__name__)
 
+SAVES_AT_ONCE = 4
+"""A save waits for Kafka, the store and PostgreSQL in turns: several fill each other's waits."""
 POLL_EVERY_S = 1.0
 RETRY_FIRST_S = 1.0
 RETRY_MOST_S = 300.0
@@ -37,7 +39,7 @@ GIVE_UP_AFTER_ATTEMPTS = 5
 
 
 class Saver:
-    """One claim at a time: fetch the sample's frames, write its objects, mark it saved."""
+    """A few claims at a time: fetch the sample's frames, write its objects, mark it saved."""
 
     def __init__(
         self,
@@ -58,13 +60,27 @@ class Saver:
         """Saves whatever is chosen, until cancelled; looks again when woken, and every second."""
         while True:
             self._wake.clear()
-            while await self.save_next():
-                pass
+            if await self.save_next():
+                await self._save_all()
             try:
                 async with asyncio.timeout(POLL_EVERY_S):
                     await self._wake.wait()
             except TimeoutError:
                 continue
+
+    async def _save_all(self) -> None:
+        """Saves until nothing is left to claim, or a server is away; the first error ends all of it."""
+
+        async def one_after_the_other() -> None:
+            while await self.save_next():
+                pass
+
+        try:
+            async with asyncio.TaskGroup() as saves:
+                for _ in range(SAVES_AT_ONCE):
+                    saves.create_task(one_after_the_other())
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
 
     async def save_next(self) -> bool:
         """Saves one chosen sample that no other saver works on; False if there is none, or a server is away.

@@ -35,13 +35,13 @@ from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.partition import SinkPartition
 from sink.recordings import Synthesize
-from sink.saver import Saver
+from sink.saver import SAVES_AT_ONCE, Saver
 
 log = logging.getLogger(__name__)
 
 RECORDS_PER_BATCH = 210
 """30 samples of 7 receivers: a transaction of some ten milliseconds."""
-CONNECTIONS = 6
+CONNECTIONS = 6 + SAVES_AT_ONCE
 PUBLISH_DEADLINE_S = 5.0
 COPY_EVERY_S = 5.0
 RETRY_EVERY_S = 1.0

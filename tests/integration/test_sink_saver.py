@@ -145,11 +145,17 @@ async def saved_samples(store, spec):
 
 
 async def drain(saver, pool, spec):
-    """Saves until the dataset is complete; other tests' datasets may be saved on the way."""
-    async with asyncio.timeout(60):
-        while (await get_dataset(pool, spec.dataset_id)).status != "complete":
-            if not await saver.save_next():
+    """Saves, several samples at once, until the dataset is complete; other tests' may be saved on the way."""
+    saving = asyncio.create_task(saver.run())
+    try:
+        async with asyncio.timeout(60):
+            while (await get_dataset(pool, spec.dataset_id)).status != "complete":
+                if saving.done():
+                    saving.result()
                 await asyncio.sleep(0.01)
+    finally:
+        saving.cancel()
+        await asyncio.gather(saving, return_exceptions=True)
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -1,6 +1,8 @@
 """SRTM tiles: where their posts lie, what voids become, and files that are none."""
 
 import math
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import msgspec
@@ -151,6 +153,12 @@ def test_producers_and_savers_work_over_the_tiles_of_their_setting(directory, mo
         ShardRecords(set(), tiles_in(""), feature_record).apply(record)
     assert isinstance(failed.value.errors[3], MissingTile)
     assert "no tiles are given here" in str(failed.value.errors[3])
+
+
+def test_a_sink_starts_without_the_generator_and_its_compiler():
+    """Their import costs twice what all else of a sink's start does."""
+    loaded = "import sys, sink.__main__; print({'producer.synthesize', 'numba', 'scipy'} & sys.modules.keys())"
+    assert subprocess.run([sys.executable, "-c", loaded], check=True, capture_output=True).stdout == b"set()\n"
 
 
 def test_generate_refuses_a_directory_without_the_receivers_tiles(directory, tmp_path):
