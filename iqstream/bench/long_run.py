@@ -104,13 +104,18 @@ async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -
             began_s = time.monotonic()
             marks = [_mark(stages, 0, 0.0)]
             for number in range(1, MARKS + 1):
-                reached = await _decided_at_least(servers.settings(), spec, stages, number * samples // MARKS)
+                reached = await decided_at_least(servers.settings(), spec, stages, number * samples // MARKS)
                 marks.append(_mark(stages, reached, time.monotonic() - began_s))
                 tell(f"{reached} of {samples} samples decided")
     return LongRun(marks=marks)
 
 
-async def _decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stages, wanted: int) -> int:
+async def decided_at_least(settings: Settings, spec: DatasetSpec, stages: Stages, wanted: int) -> int:
+    """Waits until so many samples of a dataset are decided; returns how many are.
+
+    Raises:
+        Failed: a stage ended, or nothing was decided for two minutes.
+    """
     clock = time.monotonic
     moved_s, before = clock(), -1
     connection = await connect(settings.postgres_dsn)

@@ -82,12 +82,38 @@ class BenchServers:
             await _stores(self.settings())
         self.restarts_s[name] = time.monotonic() - began_s
 
+    def processes(self, name: ServerName) -> list[psutil.Process]:
+        """A server's process and its children; none while it does not run."""
+        process = self._servers[name].running()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return [] if process is None else [process, *process.children(recursive=True)]
+        return []
+
+    async def kafka_tool(self, name: str, *arguments: str) -> str:
+        """Runs one of Kafka's own tools on the broker; returns what it prints.
+
+        Raises:
+            Failed: it ends with an error.
+        """
+        launch = self._kafka.tool(name, *arguments)
+        done = await asyncio.to_thread(
+            subprocess.run,
+            launch.command,
+            cwd=launch.cwd,
+            env=launch.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode:
+            raise Failed(f"{name} ends with {done.returncode}: {done.stderr[-2000:] or done.stdout[-2000:]}")
+        return done.stdout
+
     def kill(self, name: ServerName) -> None:
         """Kill -9 of a server and of its children."""
-        process = self._servers[name].running()
-        if process is None:
+        family = self.processes(name)
+        if not family:
             raise RuntimeError(f"{name} is not running")
-        family = [process, *process.children(recursive=True)]
         for member in family:
             try:
                 member.kill()

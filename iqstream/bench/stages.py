@@ -125,6 +125,11 @@ class Stages:
         self._services.remove(service)
         return code
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The stages that there is a service of."""
+        return tuple(self._workers)
+
     def of(self, stage: str) -> Service:
         """The stage's first service."""
         return next(service for service in self._services if service.stage == stage)

@@ -1,0 +1,133 @@
+"""`iqstream bench kernels`, `pipeline` and `scale`: how fast it is, beside what the machine does in the same run."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import msgspec
+
+from iqstream.bench.kernels import measure_kernels
+from iqstream.bench.pipeline import measure_pipeline, workers_of
+from iqstream.bench.scale import measure_scale
+from iqstream.bench.tables import FEATURES_SPEED, SCALING, SPEED, figures, scaling_table, speed_table
+from iqstream.cli.bench import bench_folder, replace_table, run, tell
+from iqstream.cli.console import say, say_json
+from schemas.dataset import Publish
+
+F = TypeVar("F", bound=Callable[..., Any])
+_FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _baseline(command: F) -> F:
+    return click.option(
+        "--baseline",
+        type=_FOLDER,
+        help="A checkout of another commit, whose kernels to compare with (with its own .venv, where it has one).",
+    )(command)
+
+
+def _output(command: F) -> F:
+    keep = click.option("--results", type=_FOLDER, help="Also keep the figures in this folder, as JSON.")
+    return keep(click.option("--json", "json_", is_flag=True, help="Print JSON.")(command))
+
+
+@click.command(epilog="Example: iqstream bench kernels --baseline ../iqstream-38a0384")
+@click.option("--rounds", type=click.IntRange(min=5), default=9, show_default=True, help="Figures are their medians.")
+@_baseline
+@_output
+def kernels(rounds: int, baseline: Path | None, results: Path | None, json_: bool) -> None:  # noqa: FBT001
+    """What synthesis and extraction cost on one core, beside the FFTs and the noise that they cannot do without."""
+    _show("kernels", measure_kernels(rounds, baseline), results, json_=json_)
+
+
+@click.command(epilog="Example: iqstream bench pipeline --baseline ../iqstream-38a0384 --write .")
+@click.option("--samples", type=click.IntRange(min=20), default=300, show_default=True, help="Of a round.")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Figures are their medians.")
+@click.option(
+    "--workers",
+    type=click.IntRange(1, 64),
+    help="Of producer and of extractor.  [default: half the cores; all for features only]",
+)
+@click.option("--features-only", is_flag=True, help="Datasets that publish no frames: producers extract.")
+@click.option("--functions", is_flag=True, help="Also sample the workers' functions, by py-spy, in a round more.")
+@click.option("--state-dir", type=_FOLDER, help="Where its servers live.  [default: a temporary directory]")
+@click.option(
+    "--write",
+    type=_FOLDER,
+    help="Also replace the tables of this checkout: in README.md and docs/scaling.md, or docs/performance.md.",
+)
+@_baseline
+@_output
+def pipeline(
+    samples: int,
+    rounds: int,
+    workers: int | None,
+    features_only: bool,  # noqa: FBT001
+    functions: bool,  # noqa: FBT001
+    state_dir: Path | None,
+    write: Path | None,
+    baseline: Path | None,
+    results: Path | None,
+    json_: bool,  # noqa: FBT001
+) -> None:
+    """The whole pipeline, full-size samples, exactly once, in turns with its kernels alone on all cores.
+
+    Shows the share of the machine that is signal processing: samples per second over those of the kernels, and CPU of
+    the kernels over that of all processes; then what every process costs a sample, and the broker by Kafka's own tools.
+    """
+    publish: Publish = "features" if features_only else "frames"
+    of_stage = workers_of(publish, workers)
+    with bench_folder(state_dir) as path:
+        work = measure_pipeline(
+            path,
+            samples=samples,
+            rounds=rounds,
+            workers=of_stage,
+            publish=publish,
+            baseline=baseline,
+            functions=functions,
+            tell=tell,
+        )
+        document = run(work, path)
+    if write is not None and features_only:
+        replace_table(write / "docs" / "performance.md", FEATURES_SPEED, speed_table(document))
+    elif write is not None:
+        replace_table(write / "README.md", SPEED, speed_table(document))
+        replace_table(write / "docs" / "scaling.md", SCALING, scaling_table(document))
+    _show("pipeline-features" if features_only else "pipeline", document, results, json_=json_)
+
+
+@click.command(epilog="Example: iqstream bench scale --size 500 --size 2000 --results benchmarks/results")
+@click.option("--samples", type=click.IntRange(min=40), default=150, show_default=True, help="Of a round.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Ratios are their medians.")
+@click.option("--size", "sizes", type=click.IntRange(min=20), multiple=True, help="A dataset of so many samples, too.")
+@click.option("--state-dir", type=_FOLDER, help="Where its servers live.  [default: a temporary directory]")
+@_output
+def scale(
+    samples: int,
+    rounds: int,
+    sizes: tuple[int, ...],
+    state_dir: Path | None,
+    results: Path | None,
+    json_: bool,  # noqa: FBT001
+) -> None:
+    """What a second extractor brings, what exactly once costs, what a sample costs in larger datasets.
+
+    The extractors read frames that are all there before they start, while nobody produces. Exactly once and at least
+    once, with one worker of each stage, take turns. Datasets of `--size` are made one after the other.
+    """
+    with bench_folder(state_dir) as path:
+        document = run(measure_scale(path, samples=samples, sizes=sizes, rounds=rounds, tell=tell), path)
+    _show("scale", document, results, json_=json_)
+
+
+def _show(name: str, document: dict[str, Any], results: Path | None, *, json_: bool) -> None:
+    if results is not None:
+        results.mkdir(parents=True, exist_ok=True)
+        text = msgspec.json.format(msgspec.json.encode(document), indent=2)
+        (results / f"{name}.json").write_bytes(text + b"\n")
+    if json_:
+        say_json(document)
+    else:
+        say(*figures(document))

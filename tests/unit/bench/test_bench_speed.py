@@ -1,0 +1,92 @@
+"""Figures of speed: ratios of the same round, function samples by what ran, the README's table from the kept run."""
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from click.testing import CliRunner
+
+from iqstream.bench.functions import leaves
+from iqstream.bench.pipeline import Run, summary
+from iqstream.bench.spent import Spent, measured
+from iqstream.bench.tables import CPU, RATE, SCALING, SCALING_RATES, SPEED, scaling_table, speed_table
+from iqstream.cli.bench import bench, with_table
+from iqstream.lag.advise import WorkerFigures, advise, cost_by_metrics
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def run(samples_per_s, cpu_s):
+    spent = Spent(
+        seconds=100 / samples_per_s,
+        cpu_s=dict(cpu_s),
+        machine_cpu_s=sum(cpu_s.values()) + 5.0,
+        threads_cpu_s={"kafka": {}},
+    )
+    return Run(samples=100, spent=spent)
+
+
+def test_a_ratio_is_the_median_of_the_rounds_and_each_round_is_compared_with_the_kernels_beside_it():
+    """A machine that is twice as slow in one round moves both, and not their ratio."""
+    runs = [
+        run(10, {"producer": 4.0, "kafka": 6.0}),
+        run(5, {"producer": 8.0, "kafka": 12.0}),
+        run(1, {"producer": 50.0, "kafka": 50.0}),
+    ]
+    found = summary(runs, [(20.0, 40.0), (10.0, 80.0), (10.0, 80.0)], kernels_of="x")
+    assert found["ratios"] == {RATE: 0.5, CPU: 0.4}
+
+
+def test_the_parts_of_a_sample_and_the_others_add_up_to_what_the_machine_spent():
+    cost = run(10, {"producer": 4.0, "kafka": 6.0}).cpu_ms()
+    assert cost == {"producer": 40.0, "kafka": 60.0, "all": 100.0, "others": 50.0}
+
+
+def test_a_sample_of_a_stack_counts_for_its_innermost_function():
+    stacks = "main (a.py:1);work (b/c.py:20) 3\nmain (a.py:2) 1\nmain (a.py:9);work (b/c.py:21) 4\n"
+    assert leaves(stacks) == {"b/c.py:work": 7, "a.py:main": 1}
+
+
+async def test_cpu_of_a_child_that_has_ended_stays_in_what_was_spent():
+    """PostgreSQL ends a process with each connection."""
+    work = "import time\nwhile time.process_time() < 0.3: pass"
+    async with measured(lambda: {"us": [psutil.Process()]}) as spent:
+        child = await asyncio.create_subprocess_exec(sys.executable, "-c", work)
+        assert await child.wait() == 0
+    assert spent.cpu_s["us"] >= 0.2
+    assert spent.seconds >= 0.2
+
+
+def test_a_table_takes_the_place_between_the_marks_of_its_name_alone():
+    page = with_table(with_table("# Title", "--faults", "old"), "pipeline", "speed")
+    assert with_table(page, "--faults", "new") == page.replace("old", "new")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--faults", "3", "--long", "100"], ["--faults", "3", "kernels"]])
+def test_what_to_measure_is_said_once(arguments):
+    assert CliRunner().invoke(bench, arguments).exit_code == 2
+
+
+def kept(name):
+    return json.loads((ROOT / "benchmarks" / "results" / f"{name}.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("page", "name", "table"), [("README.md", SPEED, speed_table), ("docs/scaling.md", SCALING, scaling_table)]
+)
+def test_the_pages_show_the_run_that_is_kept(page, name, table):
+    text = (ROOT / page).read_text()
+    assert with_table(text, name, table(kept("pipeline"))) == text
+
+
+def test_scaling_counts_workers_as_advice_does():
+    """From a worker's own page of metrics: the same cost gives the same number of extractors."""
+    figures = kept("pipeline")
+    busy_s = figures["cpu_ms_per_sample"]["extractor"] / 1000 * 50
+    cost = cost_by_metrics([WorkerFigures(stage="extractor", busy_cpu_s=busy_s, recordings=7 * 50, records=7 * 50)])
+    row = next(line for line in scaling_table(figures).splitlines() if line.startswith("| workers"))
+    shown = [int(cell.split(",")[1]) for cell in row.strip("| ").split("|")[1:]]
+    assert shown == [advise(rate, 7, cost, 10_000).workers for rate in SCALING_RATES]
