@@ -72,7 +72,7 @@ clean: ## stop the embedded servers of this folder and remove them, their data a
 	@$(PYTHON) -m venv .venv || { echo "python3 -m venv does not work; on Debian: apt install python3-venv"; exit 1; }
 	@echo "[setup] dependencies of uv.lock"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(BIN)/uv sync --quiet --locked --inexact --extra embedded --extra arrow
+	@$(BIN)/uv sync --quiet --locked --inexact --extra embedded --extra arrow --extra web
 	@touch $@
 
 .venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/*/*.py)

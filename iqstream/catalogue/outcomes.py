@@ -49,6 +49,23 @@ async def sample_outcomes(
     return [_outcome(row) for row in rows]
 
 
+async def outcomes_after(
+    pool: Pool | Connection, dataset: DatasetKey, *, after: int, limit: int, outcome: Verdict | None = None
+) -> list[SampleOutcome]:
+    """Returns lines of the ledger by sample, those above `after`; at most `limit`, of one outcome where it is named."""
+    rows = await pool.fetch(
+        "SELECT sample_idx, outcome, reason, figures, decided_at FROM heimdall.sample_outcomes "
+        "WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx > $3 AND ($4::text IS NULL OR outcome = $4) "
+        "ORDER BY sample_idx LIMIT $5",
+        UUID(dataset.dataset_id),
+        dataset.dataset_version,
+        after,
+        outcome,
+        limit,
+    )
+    return [_outcome(row) for row in rows]
+
+
 def _outcome(row: asyncpg.Record) -> SampleOutcome:
     figures = json.loads(row["figures"])
     inside = figures.get("inside_network")

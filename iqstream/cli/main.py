@@ -17,6 +17,7 @@ from iqstream.runtime.terminal import OutputLost, ReaderGone, discard_output, op
 
 _MODULES = {
     "bench": "bench",
+    "dashboard": "dashboard",
     "datasets": "datasets",
     "dead-letters": "dead_letters",
     "demo": "demo",

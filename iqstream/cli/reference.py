@@ -3,6 +3,7 @@
 `python -m iqstream.cli.reference --write` writes them, `--check` fails when one is not what the code says.
 """
 
+import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import MISSING, fields
@@ -17,6 +18,7 @@ from iqstream.lag.metrics import LAG_METRICS
 from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.postgres_address import OPTIONS
 from iqstream.runtime.settings import PREFIX, Settings, setting_of
+from iqstream.web.openapi import openapi_document
 from schemas.features import FADING_ALLOWANCE, FEATURE_TABLE, GOAL_CHUNK_SAMPLES, STATISTICS, Feature
 from schemas.pair_measurement import PAIR_TABLE
 
@@ -29,6 +31,7 @@ def pages() -> dict[str, str]:
     return {
         "features.md": features_page(),
         "reference/cli.md": cli_page(),
+        "reference/openapi.json": openapi_page(),
         "reference/metrics.md": metrics_page(),
         "reference/settings.md": settings_page(),
     }
@@ -96,6 +99,11 @@ def _contexts(command: click.Command, path: str, parent: click.Context | None) -
             child = command.get_command(context, name)
             if child is not None:
                 yield from _contexts(child, f"{path} {name}", context)
+
+
+def openapi_page() -> str:
+    """The OpenAPI document of the dashboard's HTTP API."""
+    return json.dumps(openapi_document(), indent=1, ensure_ascii=False) + "\n"
 
 
 def metrics_page() -> str:

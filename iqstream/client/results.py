@@ -6,7 +6,8 @@ from typing import ClassVar
 from iqstream.catalogue.datasets import Dataset, held_of
 from iqstream.catalogue.dead_letter_retries import Retry
 from iqstream.catalogue.failures import FailureCount
-from iqstream.catalogue.outcomes import OutcomeCount
+from iqstream.catalogue.outcomes import OutcomeCount, SampleOutcome
+from iqstream.catalogue.stored import StoredOutcome, StoredRow
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.letter import DeadLetter
 from iqstream.dead_letters.retry import PlannedRetry, Refused
@@ -33,6 +34,29 @@ class DatasetReport(Readable):
     def held(self) -> str:
         """Which of the dataset's samples the version holds, in words."""
         return held_of(self.dataset, self.versions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SamplePage(Readable):
+    """Decided samples of a dataset, some at a time."""
+
+    dataset: Dataset
+    samples: Rows[SampleOutcome]
+    """By index."""
+    next_after: int | None
+    """`after` of the page that follows; None on the last one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SampleReport(Readable):
+    """A decided sample as it is stored."""
+
+    SHOWN: ClassVar = ("dataset", "outcome")
+
+    dataset: Dataset
+    outcome: StoredOutcome
+    row: StoredRow | None
+    """Its features; None of a sample that was not accepted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

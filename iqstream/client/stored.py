@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.datasets import find_dataset
+from iqstream.catalogue.outcomes import outcomes_after
 from iqstream.client.calls import Calls, ignore
-from iqstream.client.results import Verification
+from iqstream.client.results import SamplePage, SampleReport, Verification
+from iqstream.dataset.sample_iq import decided_sample
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.readable import Rows
 from iqstream.verify.check import Check
+from schemas import DatasetKey, Verdict
 from sink.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -25,7 +28,55 @@ if TYPE_CHECKING:
 
 
 class StoredCalls(Calls):
-    """`verify`, `export`, `stream`."""
+    """`samples`, `sample`, `verify`, `export`, `stream`."""
+
+    async def samples(
+        self,
+        name_or_id: str,
+        *,
+        version: int | None = None,
+        outcome: Verdict | None = None,
+        after: int = -1,
+        limit: int = 100,
+    ) -> SamplePage:
+        """Returns decided samples of a dataset by index, a page at a time.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+            outcome: only samples that ended so.
+            after: only samples of a higher index: `next_after` of the page before.
+            limit: samples at most.
+
+        Raises:
+            UserError: there is no such dataset.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            key = DatasetKey(found.id, found.version)
+            rows = await outcomes_after(pool, key, after=after, limit=limit + 1, outcome=outcome)
+        page = Rows(rows[:limit])
+        return SamplePage(
+            dataset=found, samples=page, next_after=page[-1].sample_idx if page and len(rows) > limit else None
+        )
+
+    async def sample(self, name_or_id: str, sample_idx: int, *, version: int | None = None) -> SampleReport:
+        """Returns a decided sample: why it was accepted or not, its lineage, and its features where it was.
+
+        Args:
+            name_or_id: which dataset.
+            sample_idx: which sample.
+            version: of the dataset; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is no such dataset, or the sample is not decided.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with postgres_pool(self.settings) as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            outcome, row = await decided_sample(pool, found, sample_idx)
+        return SampleReport(dataset=found, outcome=outcome, row=row)
 
     async def verify(
         self,

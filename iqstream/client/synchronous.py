@@ -113,6 +113,8 @@ class Client:
     plan_cleanup = _call(AsyncClient.plan_cleanup)
     cleanup = _call(AsyncClient.cleanup)
     initialise = _call(AsyncClient.initialise)
+    samples = _call(AsyncClient.samples)
+    sample = _call(AsyncClient.sample)
     verify = _call(AsyncClient.verify)
     export = _call(AsyncClient.export)
     lag = _call(AsyncClient.lag)

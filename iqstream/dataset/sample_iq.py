@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.stored import stored_sample
+from iqstream.catalogue.stored import StoredOutcome, StoredRow, stored_sample
 from iqstream.dataset.iq_source import IQSource
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Readable
@@ -40,6 +40,20 @@ class SampleIQ(Readable):
         return tuple(self.frames)
 
 
+async def decided_sample(pool: Pool, dataset: Dataset, sample_idx: int) -> tuple[StoredOutcome, StoredRow | None]:
+    """Returns a sample's line in the ledger and its row.
+
+    Raises:
+        UserError: the dataset has no such sample, or it is not decided yet.
+    """
+    stored = await stored_sample(pool, dataset.id, dataset.version, sample_idx)
+    if stored is None:
+        there = f"it has the samples {dataset.samples}" if len(dataset.samples) else "it has none yet"
+        why = "is not decided yet" if sample_idx in dataset.samples else f"is not one of its samples: {there}"
+        raise UserError(f"sample {sample_idx} of dataset {dataset.name!r} version {dataset.version} {why}")
+    return stored
+
+
 async def sample_iq(pool: Pool, source: IQSource, dataset: Dataset, sample_idx: int) -> SampleIQ:
     """Returns the recordings of a sample, each proved by the CRC-32 that its lineage names.
 
@@ -47,12 +61,7 @@ async def sample_iq(pool: Pool, source: IQSource, dataset: Dataset, sample_idx: 
         UserError: the dataset has no such sample, or nothing is known of its recordings.
         Failed: a recording can be had neither from Kafka nor by synthesis.
     """
-    stored = await stored_sample(pool, dataset.id, dataset.version, sample_idx)
-    if stored is None:
-        there = f"it has the samples {dataset.samples}" if len(dataset.samples) else "it has none yet"
-        why = "is not decided yet" if sample_idx in dataset.samples else f"is not one of its samples: {there}"
-        raise UserError(f"sample {sample_idx} of dataset {dataset.name!r} version {dataset.version} {why}")
-    outcome, row = stored
+    outcome, row = await decided_sample(pool, dataset, sample_idx)
     if not outcome.lineage or outcome.outcome == "failed":
         raise UserError(
             f"sample {sample_idx} of dataset {dataset.name!r} failed, so it has no recordings; "

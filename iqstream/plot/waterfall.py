@@ -1,0 +1,63 @@
+"""A recording's waterfall as a small PNG: time to the right, frequency upwards, colour by power density."""
+
+import struct
+import zlib
+
+import numpy as np
+import numpy.typing as npt
+
+from schemas import IQFrame
+
+MAX_COLUMNS = 1024
+"""Of the picture; of a longer part of the recording the windows lie farther apart, so its cost is bounded."""
+_STOPS = np.array([[0, 0, 4], [81, 18, 124], [183, 55, 121], [252, 137, 97], [252, 253, 191]], float)
+"""The colours of matplotlib's `magma`, at equal distances."""
+_PALETTE = np.stack(
+    [np.interp(np.linspace(0, 4, 256), np.arange(5), _STOPS[:, channel]) for channel in range(3)], axis=1
+).astype(np.uint8)
+
+
+def waterfall_png(frame: IQFrame, *, start_ms: float, stop_ms: float | None, fft_length: int) -> bytes:
+    """Returns the PNG of a part of a recording, `fft_length` pixels high and at most 1024 wide.
+
+    Colours go from the 10th percentile of the part's power densities less 3 dB to the 99.9th.
+
+    Raises:
+        ValueError: the part holds less than a window of `fft_length` samples.
+    """
+    samples = frame.samples()
+    first = round(start_ms * frame.sample_rate_hz / 1000)
+    stop = len(samples) if stop_ms is None else round(stop_ms * frame.sample_rate_hz / 1000)
+    part = samples[first:stop]
+    if len(part) < fft_length:
+        length_ms = 1000 * fft_length / frame.sample_rate_hz
+        raise ValueError(f"start_ms, stop_ms: {len(part)} samples; a window of {fft_length} needs {length_ms:g} ms")
+    return _png(_levels(_density_db(part, fft_length)))
+
+
+def _density_db(part: npt.NDArray[np.complex64], fft_length: int) -> npt.NDArray[np.float64]:
+    """Power in dB of Hann windows, shape (frequencies, times), highest frequency first."""
+    step = max(fft_length // 2, -(-(len(part) - fft_length + 1) // MAX_COLUMNS))
+    windows = np.lib.stride_tricks.sliding_window_view(part, fft_length)[::step]
+    spectra = np.fft.fftshift(np.fft.fft(windows * np.hanning(fft_length), axis=1), axes=1)
+    decibels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(np.abs(spectra) ** 2, 1e-30)).T[::-1]
+    return decibels
+
+
+def _levels(decibels: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
+    low, high = np.percentile(decibels, (10, 99.9))
+    low -= 3
+    shares = np.clip((decibels - low) / max(high - low, 1e-9), 0, 1)
+    levels: npt.NDArray[np.uint8] = (shares * 255).astype(np.uint8)
+    return levels
+
+
+def _png(levels: npt.NDArray[np.uint8]) -> bytes:
+    """A picture with a palette; rows of `levels` from the top."""
+    height, width = levels.shape
+    rows = np.hstack([np.zeros((height, 1), np.uint8), levels]).tobytes()  # filter 0 before each row
+    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"PLTE", _PALETTE.tobytes()), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )

@@ -1,0 +1,1 @@
+"""The dashboard: pages and an HTTP API over the Python front door."""

@@ -1,0 +1,116 @@
+"""The ASGI application: the API and the pages, behind the guard, over one front door."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
+
+from iqstream.client.asynchronous import AsyncClient
+from iqstream.runtime.errors import IqstreamError
+from iqstream.web.api import OPERATIONS
+from iqstream.web.events import Hub
+from iqstream.web.lag_history import LagHistory
+from iqstream.web.openapi import openapi_document
+from iqstream.web.operations import PREFIX, json_response
+from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page, replay_page
+from iqstream.web.pages.datasets import datasets_page
+from iqstream.web.pages.lag import lag_page
+from iqstream.web.pages.letters import letter_page, letters_page
+from iqstream.web.pages.new import new_page, submit_form
+from iqstream.web.pages.sample import sample_page
+from iqstream.web.pages.signing import sign_in, sign_in_page, sign_out
+from iqstream.web.problems import Refusal, answer_error
+from iqstream.web.recordings import Recordings
+from iqstream.web.security import Access, Guard
+from iqstream.web.submitting import Submissions
+
+
+def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
+    """Returns the application.
+
+    Args:
+        client: the front door; everything is asked of it.
+        access: who is let in.
+    """
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        reading = asyncio.create_task(app.state.lag_history.keep(client))
+        try:
+            yield
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    app = Starlette(
+        routes=_routes(),
+        lifespan=lifespan,
+        exception_handlers={
+            IqstreamError: answer_error,
+            Refusal: answer_error,
+            HTTPException: _answer_http_error,
+            Exception: answer_error,
+        },
+    )
+    app.state.client = client
+    app.state.access = access
+    app.state.hub = Hub()
+    app.state.lag_history = LagHistory()
+    app.state.recordings = Recordings(client)
+    app.state.submissions = Submissions(client)
+    return Guard(app, access)
+
+
+def _routes() -> list[Route | Mount]:
+    document = openapi_document()
+
+    async def openapi(_request: Request) -> Response:
+        return json_response(document)
+
+    def get(path: str, endpoint: Any) -> Route:  # noqa: ANN401  # a handler
+        return Route(path, endpoint, methods=["GET"])
+
+    def post(path: str, endpoint: Any) -> Route:  # noqa: ANN401  # a handler
+        return Route(path, endpoint, methods=["POST"])
+
+    return [
+        get(f"{PREFIX}/openapi.json", openapi),
+        *(Route(PREFIX + one.path, one.handle, methods=[one.method]) for one in OPERATIONS),
+        get("/", datasets_page),
+        get("/new", new_page),
+        post("/new", submit_form),
+        get("/datasets/{dataset}", dataset_page),
+        get("/datasets/{dataset}/delete", delete_page),
+        get("/datasets/{dataset}/replay", replay_page),
+        get("/datasets/{dataset}/samples/{sample:int}", sample_page),
+        post("/datasets/{dataset}/{action}", dataset_action),
+        get("/lag", lag_page),
+        get("/dead-letters", letters_page),
+        get("/dead-letters/{origin}", letter_page),
+        get("/sign-in", sign_in_page),
+        post("/sign-in", sign_in),
+        post("/sign-out", sign_out),
+        Mount("/static", StaticFiles(packages=[("iqstream.web", "static")])),
+    ]
+
+
+async def _answer_http_error(request: Request, error: Exception) -> Response:
+    """What the router refuses: no such page, or no such method there."""
+    assert isinstance(error, HTTPException)  # noqa: S101  # it is registered for these
+    path = request.url.path
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "")
+        answer = await answer_error(request, Refusal(405, f"{request.method} is not possible on {path}: {allowed} is"))
+        answer.headers["allow"] = allowed
+        return answer
+    return await answer_error(request, Refusal(404, f"there is nothing at {path}"))

@@ -1,0 +1,124 @@
+"""Server-sent events: one reader of each subject for all its pages, and the state first to whoever comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
+
+from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.web.problems import problem_of
+
+log = logging.getLogger(__name__)
+RETRY_S = 2.0
+BREATH_S = 15.0
+"""A comment is sent so often: a browser that has gone is noticed."""
+MAX_LISTENERS = 200
+
+Source = Callable[[], AsyncGenerator[msgspec.Struct | dict[str, object], None]]
+
+
+class Subject:
+    """What is read for its listeners, and what was read last."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.listeners = 0
+        self.number = 0
+        self.latest: tuple[str, bytes] | None = None
+        self.ended = False
+        self._changed = asyncio.Condition()
+        self.task = asyncio.create_task(self._read())
+
+    async def _read(self) -> None:
+        while True:
+            try:
+                async with aclosing(self._source()) as documents:
+                    async for document in documents:
+                        await self._tell("state", document)
+            except IqstreamError as error:  # a server is away, or the dataset has gone: said, and tried again
+                await self._tell("problem", problem_of(error))
+                await asyncio.sleep(RETRY_S)
+            else:
+                self.ended = True
+                async with self._changed:
+                    self._changed.notify_all()
+                return
+
+    async def _tell(self, event: str, document: object) -> None:
+        told = (event, msgspec.json.encode(document))
+        if told != self.latest:
+            self.latest, self.number = told, self.number + 1
+            async with self._changed:
+                self._changed.notify_all()
+
+    def _has_news(self, seen: int) -> bool:
+        return self.ended or seen != self.number
+
+    async def follow(self) -> AsyncGenerator[bytes, None]:
+        """Iterates events as they go over the wire: the state now, then what changes."""
+        seen = 0
+        while True:
+            if self.latest is not None and seen != self.number:
+                seen = self.number
+                event, data = self.latest
+                yield b"event: " + event.encode() + b"\ndata: " + data + b"\n\n"
+                continue
+            if self.ended:
+                yield b"event: end\ndata: {}\n\n"
+                return
+            try:
+                async with asyncio.timeout(BREATH_S), self._changed:
+                    while not self._has_news(seen):
+                        await self._changed.wait()
+            except TimeoutError:
+                yield b": still here\n\n"
+
+
+class Hub:
+    """Subjects by name, each read while somebody listens."""
+
+    def __init__(self) -> None:
+        self._subjects: dict[str, Subject] = {}
+
+    def listeners(self) -> int:
+        """How many listen, to all subjects together."""
+        return sum(subject.listeners for subject in self._subjects.values())
+
+    async def listen(self, name: str, source: Source) -> AsyncGenerator[bytes, None]:
+        """Iterates a subject's events. Its reader starts with the first listener and stops with the last."""
+        subject = self._subjects.get(name)
+        if subject is None or subject.ended or subject.task.done():
+            subject = self._subjects[name] = Subject(source)
+        subject.listeners += 1
+        try:
+            async with aclosing(subject.follow()) as events:
+                async for event in events:
+                    yield event
+        finally:
+            subject.listeners -= 1
+            if not subject.listeners:
+                subject.task.cancel()
+                if self._subjects.get(name) is subject:
+                    del self._subjects[name]
+
+
+def event_response(request: Request, name: str, source: Source) -> StreamingResponse:
+    """Returns the stream of a subject's events.
+
+    Raises:
+        Failed: there are too many listeners.
+    """
+    hub: Hub = request.app.state.hub
+    if hub.listeners() >= MAX_LISTENERS:
+        raise Failed(f"{MAX_LISTENERS} pages are open already: close one")
+    return StreamingResponse(
+        hub.listen(name, source),
+        media_type="text/event-stream",
+        headers={"cache-control": "no-store", "x-accel-buffering": "no"},
+    )

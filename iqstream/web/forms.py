@@ -1,0 +1,135 @@
+"""Forms: what a browser posts, and the fields of a spec as inputs made from their types."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from urllib.parse import parse_qsl
+
+import msgspec
+from starlette.requests import Request
+
+from iqstream.web.markup import Markup, el
+from iqstream.web.problems import Refusal
+
+MAX_FIELDS = 200
+
+
+async def form_of(request: Request) -> dict[str, str]:
+    """Returns the fields that a browser posts; of several of one name the last.
+
+    Raises:
+        Refusal: it is no form, or it has too many fields.
+    """
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    body = await request.body()
+    if body and media_type != "application/x-www-form-urlencoded":
+        raise Refusal(415, "a form is needed: application/x-www-form-urlencoded")
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS, errors="strict"))
+    except ValueError:
+        raise Refusal(400, f"the form cannot be read: UTF-8, {MAX_FIELDS} fields at most") from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One input: a plain field of a spec or of one of its parts."""
+
+    name: str
+    """With its part: `limits.min_snr_db`."""
+    kind: Any
+    """Its type without its bounds."""
+    bounds: Mapping[str, float]
+    """`ge`, `gt`, `le`, `lt`, where it has them."""
+    default: Any
+    """NODEFAULT: it has to be given."""
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """What may be chosen; empty where anything may be written."""
+        return tuple(map(str, get_args(self.kind))) if get_origin(self.kind) is Literal else ()
+
+    def control(self, value: str | None, problem: str | None) -> Markup:
+        """Returns the input with its label; what is wrong stands beside it."""
+        shown = _shown(self.default) if value is None else value
+        label = self.name.rpartition(".")[2].replace("_", " ")
+        common = {
+            "name": self.name,
+            "aria_invalid": "true" if problem else None,
+            "aria_describedby": f"{self.name}-problem" if problem else None,
+        }
+        if self.choices:
+            options = [el("option", one, value=one, selected=one == shown) for one in self.choices]
+            control = el("select", options, **common)
+        elif self.kind is bool:
+            options = [
+                el("option", word, value=one, selected=one == shown) for one, word in (("false", "no"), ("true", "yes"))
+            ]
+            control = el("select", options, **common)
+        else:
+            whole = self.kind is int
+            control = el(
+                "input", type="text", inputmode="text" if self.kind is str else "numeric" if whole else "decimal",
+                value=shown, required=self.default is msgspec.NODEFAULT, **common,
+            )  # fmt: skip
+        told = el("span", problem, class_="problem", id=f"{self.name}-problem") if problem else None
+        return el("label", label, control, el("small", self._allowed()), told)
+
+    def _allowed(self) -> str:
+        low, high = self.bounds.get("ge", self.bounds.get("gt")), self.bounds.get("le", self.bounds.get("lt"))
+        ends = [
+            f"from {low:g}" if low is not None and abs(low) < 1e15 else "",
+            f"to {high:g}" if high is not None and abs(high) < 1e15 else "",
+        ]
+        return " ".join(end for end in ends if end)
+
+
+def _shown(default: Any) -> str:  # noqa: ANN401  # any field's
+    if default is None or default is msgspec.NODEFAULT:
+        return ""
+    return (
+        str(default).lower()
+        if isinstance(default, bool)
+        else f"{default:.12g}"
+        if isinstance(default, float)
+        else str(default)
+    )
+
+
+def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[Field]:
+    """Iterates the plain fields of a type and of its parts; sequences are left out."""
+    hints = get_type_hints(struct, include_extras=True)
+    for field in msgspec.structs.fields(struct):
+        kind, bounds = _plain_kind(hints.get(field.name, field.type))
+        if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+            yield from fields_of(kind, f"{prefix}{field.name}.")
+        elif kind in {int, float, str, bool} or get_origin(kind) is Literal:
+            yield Field(name=prefix + field.name, kind=kind, bounds=bounds, default=field.default)
+
+
+def _plain_kind(kind: Any) -> tuple[Any, dict[str, float]]:  # noqa: ANN401  # any type
+    """A type without its bounds and without None."""
+    bounds: dict[str, float] = {}
+    while True:
+        if get_origin(kind) is Annotated:
+            kind, *metas = get_args(kind)
+            for meta in metas:
+                if isinstance(meta, msgspec.Meta):
+                    bounds |= {
+                        name: value for name in ("ge", "gt", "le", "lt") if (value := getattr(meta, name)) is not None
+                    }
+        elif type(None) in get_args(kind):
+            kind = next(one for one in get_args(kind) if one is not type(None))
+        else:
+            return kind, bounds
+
+
+def nested(form: Mapping[str, str]) -> dict[str, Any]:
+    """Returns fields by their parts: `limits.min_snr_db` within `limits`; empty ones are left out."""
+    found: dict[str, Any] = {}
+    for name, value in form.items():
+        if value.strip():
+            part, _, field = name.rpartition(".")
+            (found.setdefault(part, {}) if part else found)[field] = value.strip()
+    return found

@@ -1,0 +1,55 @@
+"""A map as SVG: receivers and transmitters at their places, without tiles from anywhere."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from iqstream.web.markup import Markup, el
+from schemas import Receiver
+
+WIDTH, MARGIN = 900.0, 40.0
+MAX_HEIGHT = 900.0
+
+
+def receivers_map(receivers: Sequence[Receiver], marks: Sequence[tuple[float, float, str, str]]) -> Markup:
+    """Returns a map of receivers and of marks: latitude, longitude (degrees), class, and what a pointer is told."""
+    latitudes = [one.latitude for one in receivers] + [mark[0] for mark in marks]
+    longitudes = [one.longitude for one in receivers] + [mark[1] for mark in marks]
+    south, west = min(latitudes), min(longitudes)
+    squeeze = math.cos(math.radians((south + max(latitudes)) / 2))
+    wide = max((max(longitudes) - west) * squeeze, 1e-6)
+    high = max(max(latitudes) - south, 1e-6)
+    scale = min((WIDTH - 2 * MARGIN) / wide, (MAX_HEIGHT - 2 * MARGIN) / high)
+    width, height = wide * scale + 2 * MARGIN, high * scale + 2 * MARGIN
+
+    def place(latitude: float, longitude: float) -> tuple[float, float]:
+        return (
+            round(MARGIN + (longitude - west) * squeeze * scale, 1),
+            round(height - MARGIN - (latitude - south) * scale, 1),
+        )
+
+    dots = []
+    for latitude, longitude, kind, told in marks:
+        x, y = place(latitude, longitude)
+        dots.append(el("circle", el("title", told), cx=x, cy=y, r=4, class_=kind))
+    stations = []
+    for one in receivers:
+        x, y = place(one.latitude, one.longitude)
+        triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
+        stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 4)))
+    bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
+    bar = bar_km / 111.2 * scale
+    ruler = el(
+        "g",
+        el("line", x1=MARGIN, y1=height - 12, x2=round(MARGIN + bar, 1), y2=height - 12, class_="ruler"),
+        el("text", f"{bar_km:g} km", x=round(MARGIN + bar + 6, 1), y=height - 8),
+    )
+    label = f"Map of {len(receivers)} receivers and {len(marks)} transmitters, north up"
+    svg = el("svg", dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label)
+    return el("figure", svg, el("figcaption", _legend(marks)), class_="map")
+
+
+def _legend(marks: Sequence[tuple[float, float, str, str]]) -> Markup:
+    kinds = sorted({kind for _, _, kind, _ in marks})
+    return el("span", "▲ receivers", [[" ", el("span", f"● {kind}", class_=f"key {kind}")] for kind in kinds])

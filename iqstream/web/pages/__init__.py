@@ -1,0 +1,1 @@
+"""The pages: what the HTTP API answers, for people."""

@@ -1,0 +1,127 @@
+"""How far the stages are behind, now and over the last hour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from iqstream.lag.figures import ClusterLag, GroupLag, Total
+from iqstream.web.lag_history import INTERVAL_S, LagHistory
+from iqstream.web.markup import Child, Markup, el
+from iqstream.web.page import duration, page, table
+
+WORDS = {
+    "OK": "keeps up",
+    "WARN": "falls behind: its lag has not fallen",
+    "STALL": "commits, and gets nowhere",
+    "STOP": "has stopped committing while more arrives",
+    "REWIND": "went back, and has not caught up",
+    "UNKNOWN": "not known yet",
+}
+WIDTH, HEIGHT = 600, 80
+
+
+async def lag_page(request: Request) -> Response:
+    history: LagHistory = request.app.state.lag_history
+    latest = history.latest()
+    when = datetime.fromtimestamp(latest.read_at_s, UTC).strftime("%H:%M:%S UTC")
+    return page(
+        request,
+        "Lag",
+        el(
+            "div",
+            el("p", f"Read at {when}; every {INTERVAL_S:g} s."),
+            [_group(group, _backlogs(history.readings, group.group)) for group in latest.groups],
+            id="lag",
+            data_live=True,
+        ),
+        refresh_s=INTERVAL_S,
+    )
+
+
+def _backlogs(readings: Sequence[ClusterLag], group: str) -> list[tuple[float, int]]:
+    return [
+        (reading.read_at_s, one.total.backlog)
+        for reading in readings
+        for one in reading.groups
+        if one.group == group and one.total.backlog is not None
+    ]
+
+
+def _group(group: GroupLag, backlogs: Sequence[tuple[float, int]]) -> Child:
+    total = group.total
+    members = "–" if group.members is None else group.members
+    facts: list[tuple[str, Child]] = [
+        ("Status", el("strong", f"{total.status}: {WORDS[total.status]}", class_=f"status {total.status}")),
+        ("Consumers", members),
+        ("Backlog", _number(total.backlog)),
+        ("Behind by", duration(total.time_lag_s)),
+        ("Time to close", duration(total.eta_s)),
+    ]  # fmt: skip
+    rows: list[list[Child]] = []
+    for topic in group.topics:
+        rows.append(
+            [
+                f"{topic.topic} (all)",
+                *_cells(topic.total),
+                ", ".join(f"{_number(value.amount)} {value.unit}" for value in topic.values),
+            ]
+        )
+        rows += [
+            [
+                f"{topic.topic}-{one.partition}", one.status, _number(one.backlog), duration(one.time_lag_s),
+                _velocity(one.velocity), "",
+            ]
+            for one in topic.partitions
+        ]  # fmt: skip
+    return el(
+        "section",
+        el("h2", group.group),
+        el("p", group.trouble, class_="problem") if group.trouble else None,
+        el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
+        _line(backlogs, group.group),
+        el(
+            "details",
+            el("summary", "Topics and partitions"),
+            table(
+                ["Partition", "Status", "Backlog", "Behind by", "Consumed per s", "In units of value"],
+                rows,
+                caption=f"Partitions of {group.group}",
+                empty="It reads no topic.",
+            ),
+        ),
+    )
+
+
+def _cells(total: Total) -> list[Child]:
+    return [total.status, _number(total.backlog), duration(total.time_lag_s), _velocity(total.velocity)]
+
+
+def _velocity(velocity: object) -> str:
+    consumed = getattr(velocity, "consumed_per_s", None)
+    return "–" if consumed is None else f"{consumed:.1f}"
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def _line(backlogs: Sequence[tuple[float, int]], group: str) -> Markup:
+    """The backlog over time as a line, from 0 to its highest."""
+    if len(backlogs) < 2:
+        return el("p", "Its history begins now.", class_="empty")
+    first, last = backlogs[0][0], backlogs[-1][0]
+    most = max(1, *(backlog for _, backlog in backlogs))
+    span = max(1e-9, last - first)
+    points = " ".join(
+        f"{(at - first) / span * WIDTH:.1f},{HEIGHT - backlog / most * (HEIGHT - 4):.1f}" for at, backlog in backlogs
+    )
+    told = f"Backlog over the last {duration(last - first)}: at most {most:,}, now {backlogs[-1][1]:,}"
+    svg = el(
+        "svg", el("polyline", points=points, class_="line"), viewBox=f"0 0 {WIDTH} {HEIGHT}",
+        preserveAspectRatio="none", role="img", aria_label=f"{group}: {told}", class_="history",
+    )  # fmt: skip
+    return el("figure", svg, el("figcaption", told))

@@ -1,0 +1,195 @@
+"""A front door without servers: the calls that the dashboard makes, over datasets in memory."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import UTC, datetime
+
+import numpy as np
+
+from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.outcomes import OutcomeCount, SampleOutcome
+from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.catalogue.stored import StoredOutcome
+from iqstream.client.results import DatasetReport, Resumed, SamplePage, SampleReport, Submission
+from iqstream.dataset.sample_iq import SampleIQ
+from iqstream.dataset_figures import DatasetFigures
+from iqstream.dead_letters.listing import Listing
+from iqstream.lag.figures import ClusterLag, GroupLag
+from iqstream.replay.results import ReplayPlan
+from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.readable import Rows
+from iqstream.submit.extend import Extended
+from iqstream.upkeep.remove import Removed
+from iqstream.watch.event import Progress, WatchEvent
+from iqstream.watch.speed import Speed
+from schemas import IQFrame
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+FIGURES = DatasetFigures(mean_snr_db=None, distance_km=None, nearest_receiver_km=None, rows_bytes=0, iq_bytes=0)
+
+
+class FakeDoor:
+    """As `AsyncClient`; its calls have the same arguments, which `test_fake_door` holds it to."""
+
+    def __init__(self):
+        self.made: dict[str, Dataset] = {}
+        self.outcomes: dict[str, list[SampleOutcome]] = {}
+        self.submissions = 0
+        self.fetched = 0
+        self.away = False
+
+    def _answer(self):
+        if self.away:
+            raise Unreachable("PostgreSQL at 127.0.0.1:5432 does not answer; start the embedded servers: `iqstream up`")
+
+    def _find(self, name_or_id):
+        self._answer()
+        for one in self.made.values():
+            if name_or_id in {one.id, one.name}:
+                return one
+        raise UserError(f"there is no dataset {name_or_id!r}; `iqstream datasets list` shows what there is")
+
+    def decide(self, dataset_id, samples):
+        """Decides samples, every third accepted, and completes the dataset with its last one."""
+        found = self.made[dataset_id]
+        self.outcomes[dataset_id] = [
+            SampleOutcome(
+                sample_idx=idx, verdict="rejected" if idx % 3 else "accepted", reason="low_snr" if idx % 3 else None,
+                place="inside", latitude=45.0 + idx / 1000, longitude=8.0, decided_at=NOW,
+            )
+            for idx in range(samples)
+        ]  # fmt: skip
+        accepted = -(-samples // 3)
+        status = "complete" if samples == found.requested else found.status
+        self.made[dataset_id] = replace(found, accepted=accepted, rejected=samples - accepted, status=status)
+
+    async def datasets(self, *, include_deleted=False):
+        self._answer()
+        return Rows(reversed(self.made.values()))
+
+    async def dataset(self, name_or_id, *, version=None):
+        found = self._find(name_or_id)
+        counts = Counter((one.verdict, one.reason) for one in self.outcomes.get(found.id, ()))
+        return DatasetReport(
+            dataset=found,
+            versions=Rows([found]),
+            outcomes=Rows(OutcomeCount(outcome=how, reason=why, samples=n) for (how, why), n in counts.items()),
+            failures=Rows(),
+            figures=FIGURES,
+        )
+
+    async def submit(self, spec, *, reuse_name=False, description=""):
+        self._answer()
+        if not reuse_name and spec.name in {one.name for one in self.made.values()}:
+            raise UserError(f"the name {spec.name!r} is in use")
+        self.submissions += 1
+        self.made[spec.dataset_id] = Dataset(
+            id=spec.dataset_id, version=1, name=spec.name, spec=spec, recorded=False, status="running",
+            samples=SampleRanges.first(spec.samples), grows=False, requested=spec.samples, accepted=0, rejected=0,
+            failed=0, iq_samples=spec.iq_samples, iq_samples_saved=0, created_at=NOW, status_changed_at=NOW,
+            completed_at=None, description=description,
+        )  # fmt: skip
+        return Submission(spec=spec, same_recordings=Rows())
+
+    async def resume(self, name_or_id):
+        return Resumed(dataset=self._find(name_or_id), shards=0)
+
+    async def end(self, name_or_id):
+        raise UserError(f"dataset {self._find(name_or_id).name!r} was submitted whole: only one that grows is ended")
+
+    async def cancel(self, name_or_id, *, version=None):
+        found = self._find(name_or_id)
+        if found.status != "running":
+            raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
+        self.made[found.id] = replace(found, status="cancelled")
+        return found
+
+    async def extend(self, name_or_id, *, to=None, by=None):
+        found = self._find(name_or_id)
+        if to <= found.requested:
+            raise UserError(f"dataset {found.name!r} has {found.requested} samples already")
+        self.made[found.id] = replace(found, requested=to)
+        return Extended(dataset=self.made[found.id], samples_before=found.requested)
+
+    async def rename(self, name_or_id, name, *, reuse_name=False):
+        found = self._find(name_or_id)
+        self.made[found.id] = replace(found, name=name)
+        return found
+
+    async def describe(self, name_or_id, description):
+        found = self._find(name_or_id)
+        self.made[found.id] = replace(found, description=description)
+        return found
+
+    async def plan_delete(self, name_or_id):
+        return self._find(name_or_id)
+
+    async def delete(self, name_or_id):
+        del self.made[self._find(name_or_id).id]
+        return Removed(rows=1, objects=7)
+
+    async def samples(self, name_or_id, *, version=None, outcome=None, after=-1, limit=100):
+        found = self._find(name_or_id)
+        rows = [
+            one for one in self.outcomes.get(found.id, ()) if one.sample_idx > after and outcome in {None, one.verdict}
+        ]
+        more = rows[limit - 1].sample_idx if len(rows) > limit else None
+        return SamplePage(dataset=found, samples=Rows(rows[:limit]), next_after=more)
+
+    async def sample(self, name_or_id, sample_idx, *, version=None):
+        found = self._find(name_or_id)
+        line = next((one for one in self.outcomes.get(found.id, ()) if one.sample_idx == sample_idx), None)
+        if line is None:
+            raise UserError(f"sample {sample_idx} of dataset {found.name!r} version 1 is not decided yet")
+        outcome = StoredOutcome(
+            sample_idx=sample_idx, outcome=line.verdict, reason=line.reason, generation=0,
+            figures={"tx_latitude": line.latitude, "tx_longitude": line.longitude},
+            lineage={one.rx_id: {"crc32": idx} for idx, one in enumerate(found.spec.receivers)},
+        )  # fmt: skip
+        return SampleReport(dataset=found, outcome=outcome, row=None)
+
+    async def iq(self, name_or_id, sample_idx, *, version=None):
+        found = self._find(name_or_id)
+        self.fetched += 1
+        tone = np.exp(2j * np.pi * 0.1 * np.arange(found.spec.capture.samples)).astype(np.complex64)
+        frames = {
+            one.rx_id: IQFrame(
+                dataset_id=found.id, dataset_version=1, sample_idx=sample_idx, receivers_expected=7, receiver=one,
+                captured_at_ns=0, center_frequency_hz=144e6, sample_rate_hz=found.spec.capture.sample_rate_hz,
+                chunk_ms=200, datatype="cf32_le", scale=1.0, truth=None, iq=memoryview(tone.tobytes()),
+            )
+            for one in found.spec.receivers
+        }  # fmt: skip
+        return SampleIQ(
+            dataset=found, sample_idx=sample_idx, outcome="accepted", reason=None, frames=frames,
+            crc32=dict.fromkeys(frames, 7), synthesized=frozenset(), snr_db={},
+        )  # fmt: skip
+
+    async def watch(self, name_or_id, *, version=None):
+        found = self._find(name_or_id)
+        progress = Progress(dataset=found, submitted=found.requested, generated=found.decided, extracted=found.decided)
+        yield WatchEvent(progress=progress, speed=Speed(per_second=None, overall_per_second=None))
+
+    async def plan_replay(self, name_or_id, *, version=None, samples=None, as_version=None):
+        found = self._find(name_or_id)
+        return ReplayPlan(
+            source=found, samples=found.samples, as_version=as_version, frames_kept=7, frames_to_synthesize=0,
+            samples_to_generate_again=0, missing=(),
+        )  # fmt: skip
+
+    async def dead_letters(self, wanted=None):
+        self._answer()
+        return Listing(lines=Rows())
+
+    async def dead_letter(self, origin):
+        raise UserError(f"there is no dead letter {origin}")
+
+    async def follow_lag(
+        self, *, groups=(), topics=(), allowed_backlog=0, interval_s=2.0, on_outage=lambda problem: None
+    ):
+        self._answer()
+        yield ClusterLag(read_at_s=NOW.timestamp(), groups=(GroupLag(group="iqstream-sink", exists=True, topics=()),))
+        on_outage("Kafka does not answer.")
+        yield ClusterLag(
+            read_at_s=NOW.timestamp() + 5, groups=(GroupLag(group="iqstream-sink", exists=True, topics=()),)
+        )
