@@ -1,9 +1,9 @@
 """PostgreSQL and the object store as the settings name them, or a clear word that they do not answer."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
-from iqstream.catalogue.postgres import Pool, create_pool, tables_needed
+from iqstream.catalogue.postgres import Pool, create_pool, session_needed, tables_needed
 from iqstream.runtime.postgres_address import parse_dsn
 from iqstream.runtime.settings import Settings
 from sink.objects import ObjectStore
@@ -18,8 +18,28 @@ async def postgres_pool(settings: Settings) -> AsyncIterator[Pool]:
         UserError: the settings are wrong.
     """
     async with create_pool(settings.postgres_dsn, max_size=4) as pool:
-        with tables_needed(f"PostgreSQL at {parse_dsn(settings.postgres_dsn)}"):
+        with postgres_needed(settings):
             yield pool
+
+
+@asynccontextmanager
+async def kept_pool(settings: Settings) -> AsyncIterator[Pool]:
+    """Connections for many calls: made when they are needed, and again when the server is back from an outage."""
+    async with create_pool(settings.postgres_dsn, max_size=8, min_size=0) as pool:
+        yield pool
+
+
+@contextmanager
+def postgres_needed(settings: Settings) -> Iterator[None]:
+    """Names PostgreSQL to whoever asks it within the context, and it is away or has none of our tables.
+
+    Raises:
+        Unreachable: it is so.
+        UserError: the settings are wrong.
+    """
+    where = f"PostgreSQL at {parse_dsn(settings.postgres_dsn)}"
+    with session_needed(where), tables_needed(where):
+        yield
 
 
 def object_store(settings: Settings) -> ObjectStore:

@@ -18,7 +18,7 @@ from urllib.parse import urlencode
 
 import asyncpg
 
-from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
+from iqstream.runtime.errors import IqstreamError, Unreachable, WrongSettings
 from iqstream.runtime.logs import hide
 from iqstream.runtime.outages import DatabaseAway
 from iqstream.runtime.postgres_address import TLS_FILES, Host, PostgresAddress, parse_dsn
@@ -124,13 +124,13 @@ def no_connection(error: Exception, dsn: str) -> IqstreamError:
     where = f"PostgreSQL at {address}"
     reason = hide(str(error) or type(error).__name__, address.secrets)
     if isinstance(error, asyncpg.ProtocolViolationError) and _POOLER_REFUSES.search(reason):
-        return UserError(f"{where} rejected the login: {reason}. Check {_SETTING}.")
+        return WrongSettings(f"{where} rejected the login: {reason}. Check {_SETTING}.")
     if isinstance(error, ConnectionError) and "rejected SSL upgrade" in reason:
-        return UserError(f"{where} does not speak TLS. Check sslmode in {_SETTING}.")
+        return WrongSettings(f"{where} does not speak TLS. Check sslmode in {_SETTING}.")
     if not isinstance(error, _OUTAGES):
         for kinds, told in _WRONG_SETTINGS:
             if isinstance(error, kinds):
-                return UserError(f"{where} {told.format(reason=reason, setting=_SETTING)}")
+                return WrongSettings(f"{where} {told.format(reason=reason, setting=_SETTING)}")
     if isinstance(error, asyncpg.PostgresError):
         return Unreachable(f"{where} is not available now: {reason}.")
     if isinstance(error, asyncpg.TargetServerAttributeNotMatched):

@@ -9,7 +9,7 @@ import msgspec
 
 from iqstream.catalogue.datasets import Dataset, dataset_uuid
 from iqstream.catalogue.postgres import Connection, Pool
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict, UserError
 from schemas.dataset import Name
 
 MAX_DESCRIPTION = 2000
@@ -86,7 +86,7 @@ async def take_name(connection: Connection, dataset_id: str, name: str, *, reuse
         dataset_uuid(dataset_id),
     )
     if other is not None and not reuse_name:
-        raise UserError(
+        raise Conflict(
             f"the name {name!r} is in use by dataset {other}: "
             "choose another, or add --reuse-name for a second dataset of that name"
         )
@@ -125,4 +125,4 @@ async def describe_dataset(pool: Pool, dataset: Dataset, description: str) -> No
 
 def _require_there(dataset: Dataset) -> None:
     if dataset.status == "deleted":
-        raise UserError(f"dataset {dataset.name!r} is deleted")
+        raise Conflict(f"dataset {dataset.name!r} is deleted")

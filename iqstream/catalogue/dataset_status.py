@@ -8,7 +8,7 @@ from iqstream.catalogue.datasets import Status, dataset_uuid, get_dataset
 from iqstream.catalogue.locked import complete_if_done
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import NotFound, UserError
 from schemas import DatasetKey
 
 _MAY_FOLLOW: Mapping[Status, tuple[Status, ...]] = {
@@ -40,7 +40,7 @@ async def set_status(pool: Pool, dataset_id: str, version: int, status: Status) 
         list(allowed),
     )
     if moved is None and await get_dataset(pool, dataset_id, version) is None:
-        raise UserError(f"there is no dataset {dataset_id} version {version}")
+        raise NotFound(f"there is no dataset {dataset_id} version {version}")
     return moved is not None
 
 
@@ -59,7 +59,7 @@ async def delete_dataset(pool: Pool, dataset_id: str) -> int:
             "SELECT version FROM heimdall.datasets WHERE id = $1 ORDER BY version FOR NO KEY UPDATE", identity
         )
         if not versions:
-            raise UserError(f"there is no dataset {dataset_id}")
+            raise NotFound(f"there is no dataset {dataset_id}")
         await connection.execute(
             "UPDATE heimdall.datasets SET status = 'deleted', status_changed_at = now() "
             "WHERE id = $1 AND status <> 'deleted'",

@@ -15,7 +15,7 @@ import msgspec
 
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict, NotFound, UserError
 from iqstream.runtime.readable import Readable
 from schemas import DatasetKey, DatasetSpec
 
@@ -179,14 +179,14 @@ async def find_dataset(
     if not found:
         if known:
             there = ", ".join(str(number) for number in sorted({one.version for one in known}))
-            raise UserError(f"there is no dataset {name_or_id!r} in version {version}; there is {there}")
-        raise UserError(
+            raise NotFound(f"there is no dataset {name_or_id!r} in version {version}; there is {there}")
+        raise NotFound(
             f"there is no dataset {name_or_id!r}{await _called_alike(pool, name_or_id)}; "
             "`iqstream datasets list` shows what there is"
         )
     if len({dataset.id for dataset in found}) > 1:
         ids = sorted({f"{dataset.id} ({dataset.name!r})" if how != "are named" else dataset.id for dataset in found})
-        raise UserError(f"{len(ids)} datasets {how} {name_or_id!r}: use an id, one of {', '.join(ids)}")
+        raise Conflict(f"{len(ids)} datasets {how} {name_or_id!r}: use an id, one of {', '.join(ids)}")
     chosen = (prefer or default_version)(found)
     if tell is not None and len(found) > 1:
         others = ", ".join(f"{one.version} ({held_of(one, found)})" for one in found if one is not chosen)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from iqstream.catalogue.datasets import Dataset, dataset_uuid, find_dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict
 
 
 async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset:
@@ -29,5 +29,5 @@ async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset
         dataset.requested,
     )
     if moved is None:
-        raise UserError(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
+        raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
     return await find_dataset(pool, dataset.id, version=dataset.version)

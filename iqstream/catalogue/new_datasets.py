@@ -12,7 +12,7 @@ from iqstream.catalogue.dataset_names import check_description, check_name, chec
 from iqstream.catalogue.datasets import Status, same_recordings, split_salt
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict, UserError
 from schemas import DatasetSpec
 
 
@@ -112,7 +112,7 @@ async def insert_dataset(
             description,
         )
     except asyncpg.UniqueViolationError:
-        raise UserError(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
+        raise Conflict(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
 
 
 async def _salt_of_synthetic(connection: Connection, spec: DatasetSpec) -> str:

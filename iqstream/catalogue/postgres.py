@@ -7,13 +7,13 @@ import re
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from importlib import resources
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from iqstream.catalogue.connection import NOT_CONNECTED, connect, no_connection
-from iqstream.runtime.errors import Unreachable
+from iqstream.catalogue.connection import NOT_CONNECTED, Session, connect, no_connection
+from iqstream.runtime.errors import IqstreamError, Unreachable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -49,9 +49,24 @@ async def _set_timeout(session: Connection) -> None:
     await session.execute(_session_timeout())
 
 
+class NoConnection(ConnectionError):
+    """A pool could not make a connection: an outage to whoever waits for the server, `told` to whoever does not."""
+
+    def __init__(self, told: IqstreamError) -> None:
+        super().__init__(str(told))
+        self.told = told
+
+
+async def _connect(dsn: str, **arguments: Any) -> Session:  # noqa: ANN401  # those of `connect`
+    try:
+        return await connect(dsn, **arguments)
+    except NOT_CONNECTED as error:
+        raise NoConnection(no_connection(error, dsn)) from error
+
+
 @asynccontextmanager
-async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
-    """Connections, for as long as the context lasts.
+async def create_pool(dsn: str, *, max_size: int, min_size: int = 1) -> AsyncIterator[Pool]:
+    """Connections, for as long as the context lasts; `min_size` 0: none before one is needed.
 
     A frozen worker's transaction is ended by the server: it would hold its datasets' locks for ever. That is set after
     connecting: a pooler such as PgBouncer refuses it as a parameter of the start. jsonb keeps its default, text: a
@@ -64,15 +79,15 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
     try:
         pool: Pool = await asyncpg.create_pool(  # type: ignore[call-overload]  # `connect` does not return our class by type
             dsn,
-            connect=connect,
+            connect=_connect,
             init=_set_timeout,
             connection_class=_PooledSession,
-            min_size=1,
+            min_size=min_size,
             max_size=max_size,
             command_timeout=30,
         )
-    except NOT_CONNECTED as error:
-        raise no_connection(error, dsn) from None
+    except NoConnection as error:
+        raise error.told from None
     try:
         yield pool
     finally:
@@ -81,6 +96,34 @@ async def create_pool(dsn: str, *, max_size: int) -> AsyncIterator[Pool]:
                 await pool.close()
         except TimeoutError:
             pool.terminate()
+
+
+@contextmanager
+def session_needed(where: str) -> Iterator[None]:
+    """Says which server is away to whoever does not wait for it.
+
+    Raises:
+        Unreachable: something within the context lost its connection, or got none; names `where`.
+        UserError: the settings are wrong.
+    """
+    try:
+        yield
+    except NoConnection as error:
+        raise error.told from None
+    except _LOST as error:
+        if isinstance(error, ValueError):  # an argument that fits no column is no outage
+            raise
+        raise Unreachable(f"{where} went away in the middle ({type(error).__name__}: {error}).") from None
+
+
+_LOST: tuple[type[Exception], ...] = (
+    ConnectionResetError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
+"""A connection that was there."""
 
 
 @contextmanager

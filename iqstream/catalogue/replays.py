@@ -15,7 +15,7 @@ from iqstream.catalogue.new_datasets import insert_dataset
 from iqstream.catalogue.outcomes import decided_among
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.errors import Conflict, Failed, NotFound
 from iqstream.runtime.readable import Readable
 from schemas import VERDICTS, DatasetKey
 
@@ -73,7 +73,7 @@ async def begin_replay(
         held = locked[DatasetKey(source.id, source.version)]
         require_kept(source, held.status, as_version=as_version)
         if missing := samples - held.samples:
-            raise UserError(
+            raise NotFound(
                 f"version {source.version} of dataset {source.name!r} does not hold the samples {missing}: it holds "
                 f"{held.samples}"
             )
@@ -100,7 +100,7 @@ def require_kept(source: Dataset, status: str | None = None, *, as_version: int 
     """
     status = status or source.status
     if status == "deleted" or (status == "cancelled" and as_version is None):
-        raise UserError(
+        raise Conflict(
             f"dataset {source.name!r} is {status}: the sink drops its records"
             + (". --as-version makes a version of what it has" if status == "cancelled" else "")
         )
@@ -161,12 +161,12 @@ async def replayable(pool: Pool, dataset: Dataset, samples: SampleRanges) -> Sam
         UserError: there is none.
     """
     if not samples:
-        raise UserError(f"dataset {dataset.name!r}: none of its samples is submitted yet, so none can be replayed")
+        raise Conflict(f"dataset {dataset.name!r}: none of its samples is submitted yet, so none can be replayed")
     if not dataset.recorded:
         return samples
     decided = await decided_among(pool, DatasetKey(dataset.id, dataset.version), samples)
     if not decided:
-        raise UserError(f"dataset {dataset.name!r}: none of these samples is decided yet, so none can be replayed")
+        raise Conflict(f"dataset {dataset.name!r}: none of these samples is decided yet, so none can be replayed")
     return decided
 
 
@@ -175,7 +175,7 @@ async def _make_version(
 ) -> None:
     if exists:
         newest = await connection.fetchval("SELECT max(version) FROM heimdall.datasets WHERE id = $1", UUID(source.id))
-        raise UserError(
+        raise Conflict(
             f"--as-version: dataset {source.name!r} has a version {as_version} already, and a version never holds more "
             f"than it was made with; the next free one is {newest + 1}. Without --as-version, and with --version "
             f"{as_version}, it is processed again in place"

@@ -1,10 +1,13 @@
-"""The front door for asynchronous code. Every call connects to what it needs, and to nothing longer than it takes."""
+"""The front door for asynchronous code. Every call connects to what it needs, and to nothing longer than it takes.
+
+Within `async with` the connections to PostgreSQL are kept from call to call.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -34,8 +37,8 @@ from iqstream.client.results import DatasetReport, Resumed, Submission
 from iqstream.client.stored import StoredCalls
 from iqstream.client.upkeep import UpkeepCalls
 from iqstream.dataset_figures import dataset_figures
-from iqstream.reach import postgres_pool
-from iqstream.runtime.errors import UserError
+from iqstream.reach import kept_pool
+from iqstream.runtime.errors import Conflict, UserError
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
 from iqstream.shards import SUBMITTED_VERSION
@@ -78,13 +81,19 @@ def aconnect(
 class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, LagCalls, UpkeepCalls):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
 
+    def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
+        super().__init__(settings, tell=tell)
+        self._open = AsyncExitStack()
+
     async def __aenter__(self) -> Self:
+        self._kept = await self._open.enter_async_context(kept_pool(self.settings))
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        return None
+        self._kept = None
+        await self._open.aclose()
 
     async def datasets(self, *, include_deleted: bool = False) -> Rows[Dataset]:
         """Returns all datasets in all versions, newest first.
@@ -92,7 +101,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         Raises:
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return Rows(await list_datasets(pool, include_deleted=include_deleted))
 
     async def dataset(self, name_or_id: str, *, version: int | None = None) -> DatasetReport:
@@ -106,7 +115,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is none, or several have that name.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             return DatasetReport(
                 dataset=found,
@@ -128,10 +137,10 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is none, or it is not under way.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, prefer=version_under_way, tell=self._tell)
             if not await set_status(pool, found.id, found.version, "cancelled"):
-                raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
+                raise Conflict(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
             return found
 
     async def check(self, spec: DatasetSpec) -> None:
@@ -155,7 +164,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         """
         from producer.tile_directory import tiles_in  # brings the producer's kernels
 
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             speed = await samples_per_s(pool, spec)
         tiles = tiles_in(self.settings.terrain_dir)
         return await asyncio.to_thread(estimate, spec, self.settings, samples_per_s=speed, tiles=tiles)
@@ -175,7 +184,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         """
         check_words(spec, description)
         check_room_for(spec, self.settings)
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             await submit(self.settings, pool, spec, reuse_name=reuse_name, description=description)
             return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
 
@@ -197,7 +206,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         check_words(spec, description)
         check_room_for(first_hour(spec, rate_per_s), self.settings)
         await check_publishable(self.settings, spec)
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             await create_dataset(pool, spec, reuse_name=reuse_name, status="running", description=description)
             return Submission(spec=spec, same_recordings=Rows(await same_recordings(pool, spec)))
 
@@ -223,7 +232,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             Failed: another one submits to the dataset since.
             Unreachable: a server is away at the end. The dataset still runs.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await grow(self.settings, pool, spec, rate_per_s, stop=stop, on_tick=on_tick, on_outage=on_outage)
 
     async def resume(self, name_or_id: str) -> Resumed:
@@ -233,10 +242,10 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is no such dataset, it has ended, or it grows.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await _resumable(pool, name_or_id)
             if found.is_growing:
-                raise UserError(
+                raise Conflict(
                     f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` continues it, "
                     f"`iqstream datasets end {found.id}` ends it at what was submitted"
                 )
@@ -250,10 +259,10 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is no such dataset, or it does not grow.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await _resumable(pool, name_or_id)
             if not found.is_growing:
-                raise UserError(f"dataset {found.name!r} does not grow: resume it without a rate")
+                raise Conflict(f"dataset {found.name!r} does not grow: resume it without a rate")
             return found
 
     async def end(self, name_or_id: str) -> Dataset:
@@ -263,11 +272,11 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is no such dataset, or it does not grow.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
             if not found.is_growing:
                 how = "was submitted whole" if found.status in OPEN else f"is {found.status}"
-                raise UserError(f"dataset {found.name!r} {how}: only one that grows is ended")
+                raise Conflict(f"dataset {found.name!r} {how}: only one that grows is ended")
             return await end_growth(self.settings, pool, found.spec)
 
     async def extend(self, name_or_id: str, *, to: int | None = None, by: int | None = None) -> Extended:
@@ -286,7 +295,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
         """
         if (to is None) == (by is None):
             raise UserError("to and by both say how many samples: give one of them")
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
             samples = found.requested + by if by is not None else to
             assert samples is not None  # noqa: S101  # one of both is given
@@ -299,7 +308,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is no such dataset, or the name is in use (`reuse_name` allows that) or not fit to be one.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id)
             await rename_dataset(pool, found, name, reuse_name=reuse_name)
             return found
@@ -311,7 +320,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is no such dataset, or the text is too long or holds control characters.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id)
             await describe_dataset(pool, found, description)
             return found
@@ -327,7 +336,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
             UserError: there is none, or several have that name.
             Unreachable: a server does not answer at the start, or stays away for too long.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, prefer=version_under_way, tell=self._tell)
         async with aclosing(watch_dataset(self.settings, found.id, version=found.version)) as events:
             async for event in events:
@@ -337,5 +346,5 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, Lag
 async def _resumable(pool: Pool, name_or_id: str) -> Dataset:
     found = await find_dataset(pool, name_or_id, version=SUBMITTED_VERSION)
     if found.status not in OPEN:
-        raise UserError(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
+        raise Conflict(f"dataset {found.name!r} is {found.status}: there is nothing to resume")
     return found

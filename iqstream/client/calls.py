@@ -1,8 +1,11 @@
 """What the calls of the front door stand on: where the servers are, and whom to tell what was chosen."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 
+from iqstream.catalogue.postgres import Pool
+from iqstream.reach import postgres_needed, postgres_pool
 from iqstream.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -14,6 +17,22 @@ class Calls:
     def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
         self.settings = settings
         self._tell = tell
+        self._kept: Pool | None = None
+        """Connections for all calls, while the client is entered."""
+
+    @asynccontextmanager
+    async def _postgres(self) -> AsyncIterator[Pool]:
+        """Connections for one call.
+
+        Raises:
+            Unreachable: PostgreSQL does not answer, or has none of our tables.
+        """
+        if self._kept is None:
+            async with postgres_pool(self.settings) as pool:
+                yield pool
+        else:
+            with postgres_needed(self.settings):
+                yield self._kept
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(kafka={self.settings.kafka_bootstrap!r})"

@@ -16,7 +16,6 @@ from iqstream.dead_letters.listing import Line, Listing, list_letters
 from iqstream.dead_letters.purge import Removal, plan_removal, remove_letters, state_of
 from iqstream.dead_letters.read import find_letter
 from iqstream.dead_letters.retry import plan_retries, retry_letters
-from iqstream.reach import postgres_pool
 from iqstream.replay.results import ReplayBegun, Replayed, ReplayProgress
 from iqstream.runtime.readable import Rows
 
@@ -39,7 +38,7 @@ class DeadLetterCalls(Calls):
             Unreachable: a server does not answer.
             Failed: Kafka refuses the read.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await list_letters(self.settings, pool, wanted)
 
     async def dead_letter(self, origin: str) -> DeadLetterReport:
@@ -50,7 +49,7 @@ class DeadLetterCalls(Calls):
             Unreachable: a server does not answer.
         """
         name = parse_origin(origin)
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_letter(self.settings, pool, name)
             retries = (await retries_by_origin(pool)).get(found.origin, [])
         return DeadLetterReport(letter=found, retries=Rows(retries))
@@ -68,7 +67,7 @@ class DeadLetterCalls(Calls):
             UserError: an origin has no letter.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             planned, refused = await plan_retries(pool, await self._to_retry(pool, wanted, origins))
         return LetterRetryPlan(retries=Rows(planned), refused=Rows(refused))
 
@@ -106,7 +105,7 @@ class DeadLetterCalls(Calls):
         from iqstream.replay.job import feature_partitions
         from iqstream.replay.run import run_begun  # brings the kernels of two stages
 
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             lines = await self._to_retry(pool, wanted, origins)
 
             async def run(source: Dataset, replay: Replay, resumed: bool) -> Replayed:  # noqa: FBT001  # retry_letters' own
@@ -138,7 +137,7 @@ class DeadLetterCalls(Calls):
             Failed: Kafka refuses the read.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await self._removal(pool, wanted, origins, retried=retried)
 
     async def purge_dead_letters(
@@ -155,7 +154,7 @@ class DeadLetterCalls(Calls):
             Failed: Kafka refuses; the letters are not listed any more.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             removal = await self._removal(pool, wanted, origins, retried=retried)
             if removal.lines:
                 await remove_letters(self.settings, pool, removal)

@@ -12,7 +12,6 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.client.calls import Calls
 from iqstream.dataset.iq_source import open_iq_source
 from iqstream.dataset.sample_iq import SampleIQ, sample_iq
-from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.new_files import require_new
 
@@ -36,7 +35,7 @@ class RecordingCalls(Calls):
             Failed: a recording has expired and cannot be made again.
             Unreachable: a server does not answer.
         """
-        async with postgres_pool(self.settings) as pool, open_iq_source(self.settings) as source:
+        async with self._postgres() as pool, open_iq_source(self.settings) as source:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             return await sample_iq(pool, source, found, sample_idx)
 
@@ -78,7 +77,7 @@ class RecordingCalls(Calls):
         except ValueError as error:
             raise UserError(f"samples: {error}") from None
         try:
-            async with postgres_pool(self.settings) as pool, open_iq_source(self.settings) as source:
+            async with self._postgres() as pool, open_iq_source(self.settings) as source:
                 found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
                 place = Path(folder or f"iq-{found.id}")
                 target = IQFolder(place, file_format, integers=integers, force=force)
@@ -108,7 +107,7 @@ class RecordingCalls(Calls):
         from iqstream.plot.page import read_page  # brings matplotlib
         from iqstream.plot.picture import save_picture
 
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
         place = Path(path or f"dataset-{found.id}.png")
         require_new(place, force=force)

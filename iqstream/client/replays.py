@@ -11,7 +11,6 @@ from iqstream.client.calls import Calls, ignore
 from iqstream.positions.plan import MovePlan
 from iqstream.positions.run import StageMove, move_stage
 from iqstream.positions.target import Target
-from iqstream.reach import postgres_pool
 from iqstream.replay.results import ReplayBegun, Replayed, ReplayPlan, ReplayProgress
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.stages import STAGES
@@ -41,7 +40,7 @@ class ReplayCalls(Calls):
         from iqstream.replay.run import plan_replay
 
         asked = _replay(name_or_id, version, samples, as_version)
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await plan_replay(self.settings, pool, asked, tell=self._tell)
 
     async def replay(
@@ -76,7 +75,7 @@ class ReplayCalls(Calls):
         from iqstream.replay.run import replay_dataset
 
         asked = _replay(name_or_id, version, samples, as_version)
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await replay_dataset(
                 self.settings,
                 pool,

@@ -14,7 +14,7 @@ from iqstream.catalogue.outcomes import outcomes_after
 from iqstream.client.calls import Calls, ignore
 from iqstream.client.results import SamplePage, SampleReport, Verification
 from iqstream.dataset.sample_iq import decided_sample
-from iqstream.reach import object_store, postgres_pool
+from iqstream.reach import object_store
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.readable import Rows
@@ -52,7 +52,7 @@ class StoredCalls(Calls):
             UserError: there is no such dataset.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             key = DatasetKey(found.id, found.version)
             rows = await outcomes_after(pool, key, after=after, limit=limit + 1, outcome=outcome)
@@ -73,7 +73,7 @@ class StoredCalls(Calls):
             UserError: there is no such dataset, or the sample is not decided.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             outcome, row = await decided_sample(pool, found, sample_idx)
         return SampleReport(dataset=found, outcome=outcome, row=row)
@@ -108,7 +108,7 @@ class StoredCalls(Calls):
         store = object_store(self.settings)
         try:
             async with (
-                postgres_pool(self.settings) as pool,
+                self._postgres() as pool,
                 FrameReader(lambda: reader_consumer(self.settings)) as frames,
             ):
                 found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
@@ -160,7 +160,7 @@ class StoredCalls(Calls):
             raise UserError(f"file_format: {file_format!r} is not one of {', '.join(FORMATS)}")
         FORMATS[file_format].require()  # before anything is asked of the database
         try:
-            async with postgres_pool(self.settings) as pool:
+            async with self._postgres() as pool:
                 found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
                 place = Path(path or f"dataset-{found.id}.{file_format}")
                 require_place(place, file_format, force=force)

@@ -8,7 +8,7 @@ from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.client.calls import Calls
 from iqstream.initialise import Initialised, initialise
-from iqstream.reach import object_store, postgres_pool
+from iqstream.reach import object_store
 from iqstream.runtime.kafka import admin_client
 from iqstream.upkeep.cleanup import Cleanup, clean_up
 from iqstream.upkeep.remove import Removed, remove_dataset
@@ -39,7 +39,7 @@ class UpkeepCalls(Calls):
             UserError: there is none, or several have that name.
             Unreachable: PostgreSQL does not answer.
         """
-        async with postgres_pool(self.settings) as pool:
+        async with self._postgres() as pool:
             return await find_dataset(pool, name_or_id)
 
     async def delete(self, name_or_id: str) -> Removed:
@@ -84,7 +84,7 @@ class UpkeepCalls(Calls):
     async def _stores(self) -> AsyncIterator[tuple[Pool, ObjectStore]]:
         store = object_store(self.settings)
         try:
-            async with postgres_pool(self.settings) as pool:
+            async with self._postgres() as pool:
                 yield pool, store
         finally:
             store.close()

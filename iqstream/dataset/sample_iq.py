@@ -8,7 +8,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.stored import StoredOutcome, StoredRow, stored_sample
 from iqstream.dataset.iq_source import IQSource
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import NotFound
 from iqstream.runtime.readable import Readable
 from schemas import IQFrame, SampleKey
 from sink.recordings import RecordedSample
@@ -50,7 +50,7 @@ async def decided_sample(pool: Pool, dataset: Dataset, sample_idx: int) -> tuple
     if stored is None:
         there = f"it has the samples {dataset.samples}" if len(dataset.samples) else "it has none yet"
         why = "is not decided yet" if sample_idx in dataset.samples else f"is not one of its samples: {there}"
-        raise UserError(f"sample {sample_idx} of dataset {dataset.name!r} version {dataset.version} {why}")
+        raise NotFound(f"sample {sample_idx} of dataset {dataset.name!r} version {dataset.version} {why}")
     return stored
 
 
@@ -63,7 +63,7 @@ async def sample_iq(pool: Pool, source: IQSource, dataset: Dataset, sample_idx: 
     """
     outcome, row = await decided_sample(pool, dataset, sample_idx)
     if not outcome.lineage or outcome.outcome == "failed":
-        raise UserError(
+        raise NotFound(
             f"sample {sample_idx} of dataset {dataset.name!r} failed, so it has no recordings; "
             f"`iqstream datasets show {dataset.id}` tells why"
         )

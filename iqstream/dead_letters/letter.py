@@ -9,7 +9,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict, NotFound, UserError
 from iqstream.runtime.readable import Readable
 from iqstream.runtime.records import FAILED_SAMPLES
 from iqstream.runtime.stages import STAGES
@@ -156,9 +156,9 @@ def named_origins(names: Iterable[OriginName], known: Iterable[Origin]) -> set[O
     for name in names:
         meant = sorted({origin for origin in every if name.means(origin)})
         if not meant:
-            raise UserError(f"there is no dead letter of {name}: `iqstream dead-letters list` shows what there is")
+            raise NotFound(f"there is no dead letter of {name}: `iqstream dead-letters list` shows what there is")
         if len(meant) > 1:
-            raise UserError(
+            raise Conflict(
                 f"{len(meant)} dead letters are of {name}, since the topic was recreated: name one of "
                 + ", ".join(origin.full for origin in meant)
             )

@@ -12,7 +12,7 @@ from aiokafka.errors import KafkaError
 from iqstream.catalogue.offsets import claim_partition, store_offset
 from iqstream.catalogue.postgres import Pool
 from iqstream.positions.plan import MovePlan
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.errors import Conflict, Failed
 from iqstream.runtime.kafka import started_producer, started_reader, transaction
 from iqstream.runtime.kafka_protocol import leave_group, topic_ids
 from iqstream.runtime.settings import Settings
@@ -29,7 +29,7 @@ def refuse_active(plan: MovePlan, *, force: bool) -> None:
     """Raises UserError where the stage runs, unless forced."""
     if plan.position.members and not force:
         stage = plan.stage
-        raise UserError(
+        raise Conflict(
             f"the {stage.name} runs ({len(plan.position.members)} members of group {stage.group}): stop it first, "
             "or force the move (--force), which fences its workers (members that were killed stay for 10 s)"
         )

@@ -13,7 +13,7 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.replay.job import Show, feature_partitions, frames_ends, run_replay
 from iqstream.replay.results import ReplayBegun, Replayed, ReplayPlan
 from iqstream.replay.sources import make_plan
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import NotFound, UserError
 from iqstream.runtime.settings import Settings
 from iqstream.shards import submitted_samples
 from producer.synthesize import synthesize_sample
@@ -119,7 +119,7 @@ def wanted_samples(source: Dataset, text: str | None) -> SampleRanges:
     except ValueError as error:
         raise UserError(f"samples {text!r}: {error}") from None
     if missing := wanted - source.samples:
-        raise UserError(
+        raise NotFound(
             f"samples {text!r}: version {source.version} of dataset {source.name!r} does not hold {missing}: it holds "
             f"{source.samples or 'none'}" + (" so far" if source.is_growing else "")
         )

@@ -4,18 +4,18 @@ import os
 import shutil
 from pathlib import Path
 
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict
 
 
 def require_free(path: Path, needed_bytes: int) -> None:
-    """Raises UserError if less space than needed is free on the file system of an existing directory.
+    """Raises Conflict if less space than needed is free on the file system of an existing directory.
 
     Raises:
-        UserError: naming both figures.
+        Conflict: naming both figures.
     """
     free = shutil.disk_usage(path).free
     if free < needed_bytes:
-        raise UserError(
+        raise Conflict(
             f"{path} has {free / 2**30:.1f} GiB free and {needed_bytes / 2**30:.1f} GiB are needed: "
             "free some space, or run in a directory on a larger disk."
         )

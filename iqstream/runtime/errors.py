@@ -28,6 +28,18 @@ class UserError(IqstreamError):
     exit_code = 2
 
 
+class NotFound(UserError):
+    """There is nothing of the name, number or id that was given."""
+
+
+class Conflict(UserError):
+    """It is there, and in a state, or under a name, with which this cannot be done; another time it may."""
+
+
+class WrongSettings(UserError):
+    """A server is not as the settings say, and no waiting helps."""
+
+
 class Unreachable(IqstreamError):
     """Something that the command needs does not answer; the message names it and how to start it."""
 

@@ -11,4 +11,6 @@ DatabaseAway: tuple[type[Exception], ...] = (
     # "another operation is in progress", on a connection on which the server said a last word before it went
     asyncpg.InternalClientError,
 )
+NamelessOutage: tuple[type[Exception], ...] = (KafkaError, ConnectionError, TimeoutError)
+"""What a call may still raise whose server goes away after it has answered once."""
 ServersAway: tuple[type[Exception], ...] = (KafkaError, *DatabaseAway)

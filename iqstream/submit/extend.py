@@ -9,7 +9,7 @@ import msgspec
 from iqstream.catalogue.datasets import OPEN, Dataset
 from iqstream.catalogue.extended import begin_extension
 from iqstream.catalogue.postgres import Pool
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import Conflict, UserError
 from iqstream.runtime.readable import Readable
 from iqstream.runtime.settings import Settings
 from iqstream.submit.publishable import check_publishable
@@ -40,7 +40,7 @@ async def extend_dataset(settings: Settings, pool: Pool, dataset: Dataset, sampl
     check_extendable(dataset)
     more = samples - dataset.requested
     if more <= 0:
-        raise UserError(
+        raise Conflict(
             f"--samples {samples}: dataset {dataset.name!r} has {dataset.requested} samples already, and --samples is "
             f"how many it shall have in all. --samples +{samples} adds {samples} to them"
         )
@@ -59,21 +59,21 @@ def check_extendable(dataset: Dataset) -> None:
     """Raises UserError unless more samples of a dataset can be made as the others were; says what to do instead."""
     named = f"dataset {dataset.name!r}"
     if dataset.recorded:
-        raise UserError(f"{named} holds real recordings: nothing can be generated for it")
+        raise Conflict(f"{named} holds real recordings: nothing can be generated for it")
     if dataset.is_growing:
-        raise UserError(
+        raise Conflict(
             f"{named} grows: `iqstream datasets resume {dataset.id} --rate 5/s` continues it, "
             f"`iqstream datasets end {dataset.id}` ends it; then it can be extended"
         )
     if dataset.status == "submitting":
-        raise UserError(
+        raise Conflict(
             f"{named} is not submitted whole: `iqstream datasets resume {dataset.id}` submits the rest; "
             "then it can be extended"
         )
     if dataset.status not in {*OPEN, "complete"}:
-        raise UserError(f"{named} is {dataset.status}: only one that runs or is complete can be extended")
+        raise Conflict(f"{named} is {dataset.status}: only one that runs or is complete can be extended")
     if dataset.spec.generator_version != GENERATOR_VERSION:
-        raise UserError(
+        raise Conflict(
             f"{named} was made by generator {dataset.spec.generator_version!r}, and this is {GENERATOR_VERSION!r}: "
             "more of its samples would be made in another way. Use the release that has it, or make a new dataset"
         )

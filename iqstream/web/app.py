@@ -45,12 +45,13 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        reading = asyncio.create_task(app.state.lag_history.keep(client))
-        try:
-            yield
-        finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+        async with client:
+            reading = asyncio.create_task(app.state.lag_history.keep(client))
+            try:
+                yield
+            finally:
+                reading.cancel()
+                await asyncio.gather(reading, return_exceptions=True)
 
     app = Starlette(
         routes=_routes(),

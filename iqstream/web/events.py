@@ -6,12 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import TypeVar
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
-from iqstream.runtime.errors import Failed, IqstreamError
+from iqstream.runtime.errors import Failed, IqstreamError, Unreachable
+from iqstream.runtime.outages import NamelessOutage
 from iqstream.web.problems import problem_of
 
 log = logging.getLogger(__name__)
@@ -19,7 +21,12 @@ RETRY_S = 2.0
 BREATH_S = 15.0
 """A comment is sent so often: a browser that has gone is noticed."""
 MAX_LISTENERS = 200
+SILENCE_S = 6.0
+"""A source that says nothing for so long waits for a server."""
+_TRIED_AGAIN: tuple[type[Exception], ...] = (IqstreamError, *NamelessOutage)
+_SILENT = Unreachable("a server does not answer, and is waited for; what is shown is as it was before")
 
+T = TypeVar("T")
 Source = Callable[[], AsyncGenerator[msgspec.Struct | dict[str, object], None]]
 
 
@@ -39,9 +46,12 @@ class Subject:
         while True:
             try:
                 async with aclosing(self._source()) as documents:
-                    async for document in documents:
-                        await self._tell("state", document)
-            except IqstreamError as error:  # a server is away, or the dataset has gone: said, and tried again
+                    async for document in _with_silences(documents):
+                        if document is None:
+                            await self._tell("problem", problem_of(_SILENT))
+                        else:
+                            await self._tell("state", document)
+            except _TRIED_AGAIN as error:  # a server is away, or the dataset has gone: tried again
                 await self._tell("problem", problem_of(error))
                 await asyncio.sleep(RETRY_S)
             else:
@@ -78,6 +88,22 @@ class Subject:
                         await self._changed.wait()
             except TimeoutError:
                 yield b": still here\n\n"
+
+
+async def _with_silences(documents: AsyncGenerator[T, None]) -> AsyncGenerator[T | None, None]:
+    """Iterates documents, and None where one is overdue: watching waits for a server without a word."""
+    while True:
+        following = asyncio.ensure_future(anext(documents))
+        try:
+            while not (await asyncio.wait({following}, timeout=SILENCE_S))[0]:
+                yield None
+            document = await following
+        except StopAsyncIteration:
+            return
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
+        yield document
 
 
 class Hub:

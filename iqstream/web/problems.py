@@ -6,7 +6,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
-from iqstream.runtime.errors import Failed, IqstreamError, Unreachable, UserError
+from iqstream.runtime.errors import Conflict, Failed, IqstreamError, NotFound, Unreachable, UserError, WrongSettings
+from iqstream.runtime.outages import NamelessOutage
 from iqstream.web.documents import Problem
 
 MEDIA_TYPE = "application/problem+json"
@@ -40,12 +41,17 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Refusal():
             return error.problem
-        case Unreachable():
+        case Unreachable() | WrongSettings():
             status = 503
-        case UserError():
-            status = 404 if str(error).startswith("there is no ") else 409
-        case Failed():
+        case NotFound():
+            status = 404
+        case Conflict() | Failed():
             status = 409
+        case UserError():
+            status = 422
+        case _ if isinstance(error, NamelessOutage):
+            told = f"a server went away in the middle ({type(error).__name__})"
+            return Problem(title=TITLES[503], status=503, detail=told)
         case _:
             return Problem(title=TITLES[500], status=500, detail="The server's log tells what happened.")
     assert isinstance(error, IqstreamError)  # noqa: S101  # the cases above

@@ -10,7 +10,7 @@ import msgspec
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.runtime.errors import UserError
+from iqstream.runtime.errors import NotFound, UserError
 from iqstream.submit.spec import make_spec
 from iqstream.web.problems import Refusal
 from schemas import DatasetSpec
@@ -55,7 +55,7 @@ class Submissions:
     async def _earlier(self, dataset_id: str) -> Dataset | None:
         try:
             return (await self._client.dataset(dataset_id)).dataset
-        except UserError:
+        except NotFound:
             return None
 
 

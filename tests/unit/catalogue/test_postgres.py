@@ -3,8 +3,8 @@
 import asyncpg
 import pytest
 
-from iqstream.catalogue.postgres import tables_needed
-from iqstream.runtime.errors import Unreachable
+from iqstream.catalogue.postgres import NoConnection, session_needed, tables_needed
+from iqstream.runtime.errors import Unreachable, WrongSettings
 
 
 @pytest.mark.parametrize(
@@ -17,4 +17,30 @@ from iqstream.runtime.errors import Unreachable
 def test_missing_tables_and_those_of_an_earlier_version_are_told_with_the_command_that_makes_them(error, said):
     expected = pytest.raises(Unreachable, match=rf"^PostgreSQL at h:5432 {said}: run `iqstream init`\.$")
     with expected, tables_needed("PostgreSQL at h:5432"):
+        raise error
+
+
+@pytest.mark.parametrize(
+    "error", [asyncpg.ConnectionDoesNotExistError("x"), asyncpg.AdminShutdownError("x"), ConnectionResetError()]
+)
+def test_a_connection_that_is_lost_in_the_middle_is_an_outage_that_names_the_server(error):
+    with (
+        pytest.raises(Unreachable, match=r"^PostgreSQL at h:5432 went away in the middle"),
+        session_needed("PostgreSQL at h:5432"),
+    ):
+        raise error
+
+
+@pytest.mark.parametrize("error", [WrongSettings("rejected the login"), Unreachable("does not answer")])
+def test_a_connection_that_a_pool_could_not_make_is_told_as_the_first_one_is(error):
+    with pytest.raises(type(error), match=str(error)), session_needed("PostgreSQL at h:5432"):
+        raise NoConnection(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [asyncpg.exceptions.DataError("no column takes it"), asyncpg.UniqueViolationError("x"), FileNotFoundError()],
+)
+def test_what_is_no_outage_is_not_told_as_one(error):
+    with pytest.raises(type(error)), session_needed("PostgreSQL at h:5432"):
         raise error

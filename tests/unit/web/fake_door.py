@@ -16,7 +16,7 @@ from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.listing import Listing
 from iqstream.lag.figures import ClusterLag, GroupLag
 from iqstream.replay.results import ReplayPlan
-from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.errors import Conflict, NotFound, Unreachable
 from iqstream.runtime.readable import Rows
 from iqstream.submit.extend import Extended
 from iqstream.upkeep.remove import Removed
@@ -38,6 +38,12 @@ class FakeDoor:
         self.fetched = 0
         self.away = False
 
+    async def __aenter__(self):
+        return self
+
+    async def __aexit__(self, *_):
+        return None
+
     def _answer(self):
         if self.away:
             raise Unreachable("PostgreSQL at 127.0.0.1:5432 does not answer; start the embedded servers: `iqstream up`")
@@ -47,7 +53,7 @@ class FakeDoor:
         for one in self.made.values():
             if name_or_id in {one.id, one.name}:
                 return one
-        raise UserError(f"there is no dataset {name_or_id!r}; `iqstream datasets list` shows what there is")
+        raise NotFound(f"there is no dataset {name_or_id!r}; `iqstream datasets list` shows what there is")
 
     def decide(self, dataset_id, samples):
         """Decides samples, every third accepted, and completes the dataset with its last one."""
@@ -81,7 +87,7 @@ class FakeDoor:
     async def submit(self, spec, *, reuse_name=False, description=""):
         self._answer()
         if not reuse_name and spec.name in {one.name for one in self.made.values()}:
-            raise UserError(f"the name {spec.name!r} is in use")
+            raise Conflict(f"the name {spec.name!r} is in use")
         self.submissions += 1
         self.made[spec.dataset_id] = Dataset(
             id=spec.dataset_id, version=1, name=spec.name, spec=spec, recorded=False, status="running",
@@ -95,19 +101,19 @@ class FakeDoor:
         return Resumed(dataset=self._find(name_or_id), shards=0)
 
     async def end(self, name_or_id):
-        raise UserError(f"dataset {self._find(name_or_id).name!r} was submitted whole: only one that grows is ended")
+        raise Conflict(f"dataset {self._find(name_or_id).name!r} was submitted whole: only one that grows is ended")
 
     async def cancel(self, name_or_id, *, version=None):
         found = self._find(name_or_id)
         if found.status != "running":
-            raise UserError(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
+            raise Conflict(f"dataset {found.name!r} is {found.status} already: there is nothing to cancel")
         self.made[found.id] = replace(found, status="cancelled")
         return found
 
     async def extend(self, name_or_id, *, to=None, by=None):
         found = self._find(name_or_id)
         if to <= found.requested:
-            raise UserError(f"dataset {found.name!r} has {found.requested} samples already")
+            raise Conflict(f"dataset {found.name!r} has {found.requested} samples already")
         self.made[found.id] = replace(found, requested=to)
         return Extended(dataset=self.made[found.id], samples_before=found.requested)
 
@@ -140,7 +146,7 @@ class FakeDoor:
         found = self._find(name_or_id)
         line = next((one for one in self.outcomes.get(found.id, ()) if one.sample_idx == sample_idx), None)
         if line is None:
-            raise UserError(f"sample {sample_idx} of dataset {found.name!r} version 1 is not decided yet")
+            raise NotFound(f"sample {sample_idx} of dataset {found.name!r} version 1 is not decided yet")
         outcome = StoredOutcome(
             sample_idx=sample_idx, outcome=line.verdict, reason=line.reason, generation=0,
             figures={"tx_latitude": line.latitude, "tx_longitude": line.longitude},
@@ -182,7 +188,7 @@ class FakeDoor:
         return Listing(lines=Rows())
 
     async def dead_letter(self, origin):
-        raise UserError(f"there is no dead letter {origin}")
+        raise NotFound(f"there is no dead letter {origin}")
 
     async def follow_lag(
         self, *, groups=(), topics=(), allowed_backlog=0, interval_s=2.0, on_outage=lambda problem: None

@@ -101,3 +101,14 @@ def test_a_dataset_that_is_not_there_is_an_answer_and_no_event(reader):
 def test_more_pages_than_can_be_served_are_refused(reader, monkeypatch, listeners):
     monkeypatch.setattr(Hub, "listeners", lambda hub: listeners)
     assert reader.get("/api/v1/datasets/events").status_code == 409
+
+
+async def test_a_source_that_waits_for_a_server_without_a_word_is_told_as_an_outage(monkeypatch):
+    monkeypatch.setattr(events, "SILENCE_S", 0.01)
+    hub, subject = Hub(), Counter()
+    async with aclosing(hub.listen("s", subject.read)) as one:
+        kind, problem = parsed(await anext(one))
+        assert (kind, problem["status"]) == ("problem", 503)
+        subject.said.put_nowait(1)
+        assert parsed(await anext(one)) == ("state", {"value": 1})
+    assert subject.begun == 1
