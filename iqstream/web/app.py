@@ -51,6 +51,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
                 yield
             finally:
                 reading.cancel()
+                await app.state.submissions.close()
                 await asyncio.gather(reading, return_exceptions=True)
 
     app = Starlette(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import Any
 from uuid import UUID, uuid5
 
@@ -10,13 +11,16 @@ import msgspec
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.client.asynchronous import AsyncClient
+from iqstream.client.results import Submission
 from iqstream.runtime.errors import NotFound, UserError
 from iqstream.submit.spec import make_spec
 from iqstream.web.problems import Refusal
 from schemas import DatasetSpec
 
+log = logging.getLogger(__name__)
 _KEYS = UUID("6f5d9f1c-6c1e-4a7c-9c0b-0f5f1c1d0e88")
 MAX_KEY_LENGTH = 200
+BEGUN_AFTER_S = 2.0
 
 
 class Submissions:
@@ -28,6 +32,7 @@ class Submissions:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
         self._one = asyncio.Lock()
+        self._under_way: set[asyncio.Task[Submission]] = set()
 
     async def submit(self, new: Any, key: str | None) -> tuple[Dataset, bool]:  # noqa: ANN401  # a NewDataset
         """Submits a `NewDataset`, or goes on with the dataset of the same key; returns it, and whether it is new.
@@ -46,11 +51,34 @@ class Submissions:
         async with self._one:
             earlier = None if key is None else await self._earlier(spec.dataset_id)
             if earlier is None:
-                await self._client.submit(spec, reuse_name=reuse_name, description=description)
-                return (await self._client.dataset(spec.dataset_id)).dataset, True
+                task = asyncio.create_task(self._client.submit(spec, reuse_name=reuse_name, description=description))
+                self._under_way.add(task)
+                task.add_done_callback(self._done)
+                return await self._begun(task, spec.dataset_id), True
         _require_same(earlier, spec, seed_given=new.seed is not None)
         await self._client.resume(spec.dataset_id) if earlier.status == "submitting" else None
         return (await self._client.dataset(spec.dataset_id)).dataset, False
+
+    def _done(self, task: asyncio.Task[Submission]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("a submission ended early: %s; `resume` submits the rest", error)
+
+    async def close(self) -> None:
+        """Leaves what is not submitted yet to `resume`."""
+        for task in self._under_way:
+            task.cancel()
+        await asyncio.gather(*self._under_way, return_exceptions=True)
+
+    async def _begun(self, task: asyncio.Task[Submission], dataset_id: str) -> Dataset:
+        """Returns a dataset that is submitted, or that has its row and is submitted on: a large one takes minutes."""
+        while True:
+            await asyncio.wait({task}, timeout=BEGUN_AFTER_S)
+            if task.done():
+                task.result()
+                return (await self._client.dataset(dataset_id)).dataset
+            if (found := await self._earlier(dataset_id)) is not None:
+                return found
 
     async def _earlier(self, dataset_id: str) -> Dataset | None:
         try:

@@ -1,5 +1,6 @@
 """A front door without servers: the calls that the dashboard makes, over datasets in memory."""
 
+import asyncio
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -37,6 +38,7 @@ class FakeDoor:
         self.submissions = 0
         self.fetched = 0
         self.away = False
+        self.lingers = False
 
     async def __aenter__(self):
         return self
@@ -95,6 +97,8 @@ class FakeDoor:
             failed=0, iq_samples=spec.iq_samples, iq_samples_saved=0, created_at=NOW, status_changed_at=NOW,
             completed_at=None, description=description,
         )  # fmt: skip
+        if self.lingers:
+            await asyncio.Event().wait()
         return Submission(spec=spec, same_recordings=Rows())
 
     async def resume(self, name_or_id):

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from jsonschema import Draft202012Validator
 
+from iqstream.web import submitting
 from iqstream.web.api import OPERATIONS
 from iqstream.web.openapi import openapi_document
 
@@ -156,3 +157,16 @@ def test_what_we_did_not_foresee_is_told_without_its_words(reader, door, monkeyp
         answer = reader.get(address)
         assert answer.status_code == 500
         assert "secret" not in answer.text
+
+
+def test_a_submission_that_takes_long_is_answered_once_the_dataset_is_there(writer, door, monkeypatch):
+    monkeypatch.setattr(submitting, "BEGUN_AFTER_S", 0.01)
+    door.lingers = True
+    answer = submit(writer, "k1")
+    assert answer.status_code == 201
+    assert submit(writer, "k1").json()["id"] == answer.json()["id"]
+
+
+def test_a_submission_that_fails_early_is_an_answer(writer, door):
+    door.away = True
+    assert submit(writer).status_code == 503

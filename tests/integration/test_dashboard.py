@@ -1,0 +1,165 @@
+"""The dashboard's HTTP API on real servers: from a submission to a picture of a recording, as a program asks."""
+
+import asyncio
+import json
+import time
+
+import asyncpg
+import httpx2
+import pytest
+
+from iqstream.runtime.kafka import transactional_producer
+from iqstream.runtime.topics import FRAMES
+from schemas import FEATURE_NAMES
+from tests.integration.dashboard_process import dashboard
+from tests.integration.pipeline import Pipeline
+
+pytestmark = pytest.mark.stack
+CAPTURE = {"capture_ms": 50, "chunk_ms": 10}
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.fixture(scope="module")
+def pipeline(settings, tmp_path_factory):
+    with Pipeline(settings, tmp_path_factory.mktemp("dashboard") / "log", workers=1).running() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def api(pipeline, tmp_path_factory):
+    with (
+        dashboard(pipeline, tmp_path_factory.mktemp("token")) as running,
+        httpx2.Client(
+            base_url=f"{running.address}/api/v1", headers={"authorization": f"Bearer {running.token}"}, timeout=60
+        ) as client,
+    ):
+        yield client
+
+
+def submit(api, name, samples, **fields):
+    answer = api.post("/datasets", json={"name": name, "samples": samples, "seed": 5, "capture": CAPTURE} | fields)
+    assert answer.status_code == 201, answer.text
+    return answer.json()["id"]
+
+
+def events(api, address):
+    """Iterates a stream's events as name and document, until it ends."""
+    with api.stream("GET", address) as stream:
+        name = None
+        for line in stream.iter_lines():
+            if line.startswith("event: "):
+                name = line.removeprefix("event: ")
+            elif line.startswith("data: "):
+                yield name, json.loads(line.removeprefix("data: "))
+
+
+@pytest.fixture(scope="module")
+def complete(api):
+    """The id of a dataset that was submitted and followed to its end, and the events on the way."""
+    made = submit(api, "By the API", 12, iq_samples=4)
+    return made, list(events(api, f"/datasets/{made}/events"))
+
+
+def test_a_dataset_is_followed_from_its_submission_to_its_end(api, complete):
+    made, told = complete
+    assert {name for name, _ in told} == {"state", "end"}
+    assert told[-1][0] == "end"
+    decided = [document["dataset"]["decided"] for name, document in told if name == "state"]
+    assert decided == sorted(decided)
+    assert decided[-1] == 12
+    shown = api.get(f"/datasets/{made}").json()
+    assert shown["dataset"]["status"] == "complete"
+    assert sum(one["samples"] for one in shown["outcomes"]) == 12
+    assert made in {one["id"] for one in api.get("/datasets?q=by the").json()["datasets"]}
+
+
+def test_samples_are_paged_and_one_is_shown_with_its_72_values(api, complete):
+    made, _ = complete
+    first = api.get(f"/datasets/{made}/samples?limit=7").json()
+    second = api.get(f"/datasets/{made}/samples?limit=7&after={first['next_after']}").json()
+    assert [one["sample_idx"] for one in first["samples"] + second["samples"]] == list(range(12))
+    assert second["next_after"] is None
+    accepted = api.get(f"/datasets/{made}/samples?outcome=accepted").json()["samples"]
+    shown = api.get(f"/datasets/{made}/samples/{accepted[0]['sample_idx']}").json()
+    values = shown["row"]["receiver_features"][0]
+    assert len(shown["row"]["receiver_features"]) == 7
+    assert all(set(values[name]) == {"mean", "std", "min", "max"} for name in FEATURE_NAMES)
+
+
+def test_a_waterfall_is_made_of_any_decided_sample_and_is_not_sent_twice(api, complete):
+    made, _ = complete
+    picture = api.get(f"/datasets/{made}/samples/0/receivers/torino/waterfall.png?start_ms=10&stop_ms=30&fft=256")
+    assert picture.status_code == 200, picture.text
+    assert picture.content.startswith(PNG)
+    again = api.get(str(picture.url), headers={"if-none-match": picture.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
+
+
+def test_what_is_not_there_and_what_is_not_possible_are_told_apart(api, complete):
+    made, _ = complete
+    assert api.get("/datasets/nothing").status_code == 404
+    assert api.get(f"/datasets/{made}?version=7").status_code == 404
+    assert api.get(f"/datasets/{made}/samples/12").status_code == 404
+    assert api.get("/dead-letters?stage=x").json()["total"] == 0
+    assert api.post(f"/datasets/{made}/cancel").status_code == 409
+    assert api.post(f"/datasets/{made}/end").status_code == 409
+    assert api.post(f"/datasets/{made}/extend", json={"samples": 12}).status_code == 409
+    taken = api.post("/datasets", json={"name": "By the API", "samples": 1})
+    assert (taken.status_code, taken.headers["content-type"]) == (409, "application/problem+json")
+    assert api.get(f"/datasets/{made}/replay-plan?samples=x").status_code == 422
+    assert api.get(f"/datasets/{made}/replay-plan?samples=5-99").status_code == 404
+    assert api.get(f"/datasets/{made}/replay-plan").json()["frames_kept"] == 7 * 12
+
+
+def test_a_dataset_under_way_is_cancelled_and_its_followers_are_told_the_end(api):
+    made = submit(api, "To be cancelled", 3000, iq_samples=0)
+    following = events(api, f"/datasets/{made}/events")
+    assert next(following)[1]["dataset"]["status"] in {"submitting", "running"}
+    assert api.post(f"/datasets/{made}/cancel").json()["status"] == "cancelled"
+    assert list(following)[-1][0] == "end"
+    assert api.delete(f"/datasets/{made}").status_code == 200
+
+
+def test_the_lag_and_its_history_are_those_of_the_three_stages(api):
+    deadline = time.monotonic() + 30
+    while (answer := api.get("/lag")).status_code == 503 and time.monotonic() < deadline:
+        time.sleep(0.2)  # the first reading is under way
+    assert {one["group"] for one in answer.json()["groups"]} == {
+        "iqstream-producer", "iqstream-extractor", "iqstream-sink",
+    }  # fmt: skip
+    assert len(api.get("/lag/history").json()) >= 1
+
+
+def test_a_record_that_is_no_message_is_listed_as_a_dead_letter(api, settings):
+    async def send():
+        sender = transactional_producer(settings, "dashboard-bad")
+        await sender.start()
+        async with sender.transaction():
+            stood = await (await sender.send(FRAMES, b"no frame"))
+        await sender.let_go()
+        return f"{stood.topic}:{stood.partition}:{stood.offset}"
+
+    origin = asyncio.run(send())
+    deadline = time.monotonic() + 30
+    while origin not in (found := {one["origin"]: one for one in api.get("/dead-letters").json()["dead_letters"]}):
+        assert time.monotonic() < deadline, found
+        time.sleep(0.2)
+    assert (found[origin]["stage"], found[origin]["size_bytes"]) == ("extractor", 8)
+
+
+def test_connections_that_the_database_ended_are_made_again(api, settings):
+    async def end_sessions():
+        connection = await asyncpg.connect(settings.postgres_dsn)
+        try:
+            return await connection.fetchval(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+            )
+        finally:
+            await connection.close()
+
+    assert api.get("/datasets").status_code == 200
+    assert asyncio.run(end_sessions()) >= 1
+    answers = [api.get("/datasets").status_code for _ in range(20)]
+    assert set(answers) <= {200, 503}
+    assert answers[-1] == 200
