@@ -37,7 +37,6 @@ from iqstream.client.results import DatasetReport, Resumed, Submission
 from iqstream.client.stored import StoredCalls
 from iqstream.client.upkeep import UpkeepCalls
 from iqstream.dataset_figures import dataset_figures
-from iqstream.reach import kept_pool
 from iqstream.runtime.errors import Conflict, UserError
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.settings import Settings, load_settings, only_embedded
@@ -81,19 +80,16 @@ def aconnect(
 class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, LagCalls, UpkeepCalls):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
 
-    def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
-        super().__init__(settings, tell=tell)
-        self._open = AsyncExitStack()
-
     async def __aenter__(self) -> Self:
-        self._kept = await self._open.enter_async_context(kept_pool(self.settings))
+        self._open = AsyncExitStack()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._kept = None
-        await self._open.aclose()
+        kept, self._open, self._kept = self._open, None, None
+        if kept is not None:
+            await kept.aclose()
 
     async def datasets(self, *, include_deleted: bool = False) -> Rows[Dataset]:
         """Returns all datasets in all versions, newest first.

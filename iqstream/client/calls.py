@@ -1,11 +1,12 @@
 """What the calls of the front door stand on: where the servers are, and whom to tell what was chosen."""
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from iqstream.catalogue.postgres import Pool
-from iqstream.reach import postgres_needed, postgres_pool
+from iqstream.reach import kept_pool, postgres_needed, postgres_pool
 from iqstream.runtime.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -17,8 +18,10 @@ class Calls:
     def __init__(self, settings: Settings, *, tell: Callable[[str], None] = log.info) -> None:
         self.settings = settings
         self._tell = tell
+        self._open: AsyncExitStack | None = None
+        """Closes what is kept from call to call, while the client is entered."""
         self._kept: Pool | None = None
-        """Connections for all calls, while the client is entered."""
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def _postgres(self) -> AsyncIterator[Pool]:
@@ -27,12 +30,15 @@ class Calls:
         Raises:
             Unreachable: PostgreSQL does not answer, or has none of our tables.
         """
-        if self._kept is None:
+        if self._open is None:
             async with postgres_pool(self.settings) as pool:
                 yield pool
-        else:
-            with postgres_needed(self.settings):
-                yield self._kept
+            return
+        async with self._opening:
+            if self._kept is None:
+                self._kept = await self._open.enter_async_context(kept_pool(self.settings))
+        with postgres_needed(self.settings):
+            yield self._kept
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(kafka={self.settings.kafka_bootstrap!r})"
