@@ -87,7 +87,7 @@ class Submissions:
             return None
 
 
-def checked_spec(fields: dict[str, object]) -> DatasetSpec:
+def checked_spec(fields: dict[str, Any]) -> DatasetSpec:
     """Returns the spec of some fields.
 
     Raises:

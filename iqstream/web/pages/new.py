@@ -13,12 +13,12 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from iqstream.runtime.errors import UserError
+from iqstream.submit.quantity import parse_quantity, to_float, unit_of
 from iqstream.web.forms import Field, fields_of, form_of, nested
 from iqstream.web.markup import Markup, el
 from iqstream.web.new_dataset import NewDataset
 from iqstream.web.page import page
 from iqstream.web.problems import Refusal
-from schemas.dataset import parse_frequency_hz
 
 _KEY = "key"
 _FIRST = ("name", "description", "samples", "frequency_hz", "seed", "iq_samples", "reuse_name")
@@ -55,13 +55,20 @@ async def submit_form(request: Request) -> Response:
 
 def _asked(form: Mapping[str, str]) -> Any:  # noqa: ANN401  # a NewDataset
     """Raises ValidationError where a field is wrong; names it."""
-    fields = nested(form)
-    if "frequency_hz" in fields:
-        try:
-            fields["frequency_hz"] = parse_frequency_hz(fields["frequency_hz"])
-        except ValueError as error:
-            raise msgspec.ValidationError(f"{error} - at `$.frequency_hz`") from None
-    return msgspec.convert(fields, NewDataset, strict=False)
+    numbers = {field.name for field in fields_of(NewDataset) if field.kind in {int, float}}
+    plain = {name: _number(name, value) if name in numbers else value for name, value in form.items()}
+    return msgspec.convert(nested(plain), NewDataset, strict=False)
+
+
+def _number(name: str, text: str) -> str:
+    """A number without its unit: `144 MHz` in Hz."""
+    if not text.strip():
+        return ""
+    try:
+        number = parse_quantity(text, unit_of(name))
+    except ValueError as error:
+        raise msgspec.ValidationError(f"{error} - at `$.{name}`") from None
+    return str(number.numerator) if number.denominator == 1 else repr(to_float(number))
 
 
 def _problems(message: str) -> dict[str, str]:
