@@ -243,7 +243,7 @@ async def replay_page(request: Request) -> Response:
     )
     found = plan.source
     command = f"iqstream replay --dataset {found.id}" + (f" --samples {query.samples}" if query.samples else "")
-    command += f" --as-version {query.as_version}" if query.as_version else ""
+    command += (f" --as-version {query.as_version}" if query.as_version else "") + " --execute"
     facts = [
         ("Samples", str(plan.samples)),
         ("Results", "in place of the old ones" if plan.as_version is None else f"as version {plan.as_version}"),

@@ -51,7 +51,7 @@ async def letters_page(request: Request) -> Response:
             empty="",
         ) if latest else None,
         el("p", el("a", "Next page", href=_address(**more)) if following < len(latest) else None),
-        el("p", "After a fix, ", el("code", "iqstream dead-letters retry"), " processes their samples again."),
+        el("p", "After a fix, ", el("code", "iqstream dead-letters retry --execute"), " processes their samples anew."),
     )  # fmt: skip
 
 
