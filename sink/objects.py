@@ -17,6 +17,7 @@ from minio.deleteobjects import DeleteObject
 from minio.error import InvalidResponseError, S3Error, ServerError
 
 from iqstream.runtime.errors import Failed, Unreachable, UserError
+from iqstream.runtime.other_server import Server, server_at
 from iqstream.runtime.settings import DEFAULT_BUCKET
 
 P = ParamSpec("P")
@@ -98,6 +99,7 @@ class ObjectStore:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="objects")
         self._http = http
         self._endpoint = endpoint
+        self._secure = secure
         self._bucket = bucket
         try:
             self._client = Minio(
@@ -205,6 +207,11 @@ class ObjectStore:
                 ) from None
             if isinstance(reason, urllib3.exceptions.ResponseError):
                 raise Unreachable(f"object store at {self._endpoint} is not available now: {reason}") from None
+            host, _, port = self._endpoint.rpartition(":")
+            found = await server_at(host.strip("[]"), int(port)) if host and port.isdecimal() else None
+            if found in {Server.POSTGRES, Server.KAFKA} or (found == Server.TLS and not self._secure):
+                setting = "IQSTREAM_S3_SECURE" if found == Server.TLS else "IQSTREAM_S3_ENDPOINT"
+                raise UserError(f"{found} answers at {self._endpoint}, no object store. Check {setting}.") from None
             raise Unreachable(
                 f"object store at {self._endpoint} does not answer ({type(error).__name__}). "
                 "Start it with `iqstream up`, or set IQSTREAM_S3_ENDPOINT."

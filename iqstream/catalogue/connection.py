@@ -20,6 +20,7 @@ import asyncpg
 
 from iqstream.runtime.errors import IqstreamError, Unreachable, WrongSettings
 from iqstream.runtime.logs import hide
+from iqstream.runtime.other_server import Server, server_at
 from iqstream.runtime.outages import DatabaseAway
 from iqstream.runtime.postgres_address import TLS_FILES, Host, PostgresAddress, parse_dsn
 
@@ -138,6 +139,17 @@ def no_connection(error: Exception, dsn: str) -> IqstreamError:
     return Unreachable(
         f"{where} does not answer ({type(error).__name__}: {reason}). Start it with `iqstream up`, or set {_SETTING}."
     )
+
+
+async def why_no_connection(error: Exception, dsn: str) -> IqstreamError:
+    """As `no_connection`; where that is an outage, looks who answers at the DSN's hosts: another server stays one."""
+    told = no_connection(error, dsn)
+    if isinstance(told, Unreachable):
+        for host in parse_dsn(dsn).hosts:
+            found = None if host.name.startswith("/") else await server_at(host.name, host.port)
+            if found not in {None, Server.POSTGRES}:
+                return WrongSettings(f"{found} answers at {host}, not PostgreSQL. Check {_SETTING}.")
+    return told
 
 
 def _user_of_this_process() -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
-from iqstream.catalogue.connection import NOT_CONNECTED, Session, connect, no_connection
+from iqstream.catalogue.connection import NOT_CONNECTED, Session, connect, why_no_connection
 from iqstream.runtime.errors import IqstreamError, Unreachable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
@@ -61,7 +61,7 @@ async def _connect(dsn: str, **arguments: Any) -> Session:  # noqa: ANN401  # th
     try:
         return await connect(dsn, **arguments)
     except NOT_CONNECTED as error:
-        raise NoConnection(no_connection(error, dsn)) from error
+        raise NoConnection(await why_no_connection(error, dsn)) from error
 
 
 @asynccontextmanager

@@ -7,12 +7,13 @@ from typing import Any
 from aiokafka.errors import IllegalSaslStateError, KafkaError, SaslAuthenticationFailed, UnsupportedSaslMechanismError
 
 from iqstream.runtime.aiokafka_internals import collect_hosts, connect_once
+from iqstream.runtime.other_server import Server, server_at
 
 ATTEMPT_TIMEOUT_S = 5.0
 
 
 async def refusal(bootstrap: str, security: dict[str, Any]) -> str | None:
-    """Tries each address once more; what is wrong with TLS or with who we are, None where it is something else.
+    """Tries each address once more; what is wrong with TLS, with who we are or where we are, None where nothing is.
 
     Args:
         bootstrap: `host:port`, comma-separated.
@@ -25,7 +26,22 @@ async def refusal(bootstrap: str, security: dict[str, Any]) -> str | None:
         except (OSError, TimeoutError, KafkaError) as error:
             if (reason := _in_words(error, security)) is not None:
                 return reason
+        if (reason := await _another_server(host, port, security)) is not None:
+            return reason
     return None
+
+
+async def _another_server(host: str, port: int, security: dict[str, Any]) -> str | None:
+    expected = Server.TLS if security.get("ssl_context") is not None else Server.KAFKA
+    match await server_at(host, port):
+        case None:
+            return None
+        case found if found == expected:
+            return None
+        case Server.TLS | Server.KAFKA as found:
+            return f"{found} answers at {host}:{port}; check IQSTREAM_KAFKA_SECURITY_PROTOCOL"
+        case found:
+            return f"{found} answers at {host}:{port}; check IQSTREAM_KAFKA_BOOTSTRAP"
 
 
 def _in_words(error: Exception, security: dict[str, Any]) -> str | None:  # noqa: PLR0911  # one line a class of errors
