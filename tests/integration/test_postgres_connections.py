@@ -93,7 +93,8 @@ async def test_a_pooler_in_session_mode_is_connected_through_and_the_timeout_hol
         for _use in range(2):  # the pool resets a connection between them
             shown = await pool.fetchval("SELECT setting FROM pg_settings WHERE name = $1", _TIMEOUT)
             assert int(shown) == IDLE_IN_TRANSACTION_MS
-        await WithdrawnDatasets(dsn_of(address, hosts=place)).followed().__aenter__()
+        async with WithdrawnDatasets(dsn_of(address, hosts=place)).followed():
+            pass
 
 
 _TIMEOUT = "idle_in_transaction_session_timeout"

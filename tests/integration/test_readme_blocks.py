@@ -67,7 +67,7 @@ def test_a_block_of_python_runs_as_it_stands(block):
 
 
 def test_no_option_is_promised_that_the_command_line_does_not_have():
-    """Options in the README's commands, and what it points at the help of `iqstream generate` for."""
+    """Options in the README's commands."""
     reference = Path("docs/reference/cli.md").read_text(encoding="utf-8")
     ours = [
         line
@@ -77,7 +77,3 @@ def test_no_option_is_promised_that_the_command_line_does_not_have():
     promised = {option for line in ours for option in re.findall(r"(?<=\s)--[a-z-]+", line)}
     assert len(promised) > 5
     assert {option for option in promised if not re.search(rf"^\s+.*{option}\b", reference, re.MULTILINE)} == set()
-    generate = reference.split("## `iqstream generate`")[1].split("\n## ")[0]
-    pointed_at = re.search(r"\| ([^|]*): `iqstream generate --help` \|", README)[1]
-    for word in pointed_at.split(", "):
-        assert f"--{word.removesuffix('s')}" in generate

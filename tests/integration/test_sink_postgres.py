@@ -888,7 +888,7 @@ async def test_of_submitters_of_one_name_at_once_one_wins(pool):
     results = await asyncio.gather(
         *(create_dataset(pool, make_spec(name=name)) for _ in range(5)), return_exceptions=True
     )
-    assert sorted(type(result).__name__ for result in results) == ["NoneType"] + ["UserError"] * 4
+    assert sorted(type(result).__name__ for result in results) == ["Conflict"] * 4 + ["NoneType"]
 
 
 async def test_a_dataset_comes_back_as_it_was_submitted(pool):
