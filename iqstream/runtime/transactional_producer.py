@@ -39,6 +39,8 @@ COMMIT_DEADLINE_S = 10.0
 """Below the transaction timeout: we give up before the broker does."""
 RETRY_S = 0.05
 LET_GO_AGAIN_S = 0.5
+COMMIT_AGAIN_ENDS_WITHIN_S = 3.0
+"""Less than the time in which a partition is to be given back."""
 _BUSY = frozenset({14, 51})
 """The coordinator is still loading, or still writes the markers of the transaction before."""
 _MOVED = frozenset({15, 16})
@@ -63,6 +65,8 @@ class TransactionalProducer(OpenProducer):
         self._outputs = outputs
         self._group = group
         self._connections: set[AIOKafkaConnection] = set()
+        self._again: asyncio.Future[None] | None = None
+        """The last commit that was said again."""
 
     async def start(self) -> None:
         """Fences the predecessor, ends its open transaction, and sees to it that what it committed can be read.
@@ -97,28 +101,39 @@ class TransactionalProducer(OpenProducer):
         """Commits an empty transaction to the group's offsets, and to all partitions where one stands open.
 
         Every earlier commit of this id can be read then; of one that was forgotten, as soon as the markers of this one
-        are written. Markers that are there already do no harm.
+        are written. Markers that are there already do no harm. Where the caller is cancelled it goes on until `let_go`:
+        an empty transaction that is begun and not committed is aborted by whoever starts next, and that abort takes
+        a forgotten commit back.
 
         Raises:
             KafkaError, TimeoutError: as `start`.
         """
         connections = set(self.connected())
+        self._again = asyncio.ensure_future(self._commit_empty())
         async with asyncio.timeout(COMMIT_DEADLINE_S):
-            if self._group is not None:
-                # Accepted once the markers of the transaction before are written, or forgotten.
-                await self._ask(AddOffsetsToTxnRequest(*self.identity(), self._group))
-            if partitions := await self._open_partitions():
-                await self._ask(AddPartitionsToTxnRequest(*self.identity(), _by_topic(partitions)))
-            if self._group is not None or partitions:
-                await self._ask(EndTxnRequest(*self.identity(), transaction_result=True))
+            await asyncio.shield(self._again)
         self._connections = connections | set(self.connected())
+
+    async def _commit_empty(self) -> None:
+        if self._group is not None:
+            # Accepted once the markers of the transaction before are written, or forgotten.
+            await self._ask(AddOffsetsToTxnRequest(*self.identity(), self._group))
+        if partitions := await self._open_partitions():
+            await self._ask(AddPartitionsToTxnRequest(*self.identity(), _by_topic(partitions)))
+        if self._group is not None or partitions:
+            await self._ask(EndTxnRequest(*self.identity(), transaction_result=True))
 
     async def let_go(self) -> None:
         """Ends it within seconds, also with its broker away, committing and aborting nothing.
 
-        What it has not sent is given up; what its tasks and connections still say is of no consequence.
+        What it has not sent is given up; what its tasks and connections still say is of no consequence. Only a commit
+        that is being said again is waited for, as long as that may help.
         """
         self.refuse_more()
+        if self._again is not None:
+            await asyncio.wait({self._again}, timeout=COMMIT_AGAIN_ENDS_WITHIN_S)
+            self._again.cancel()
+            await asyncio.gather(self._again, return_exceptions=True)
         await self._close_connections()  # whatever waits for an answer fails by that
         sender = self.sending
         while sender is not None and not sender.done():

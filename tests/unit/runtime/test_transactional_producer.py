@@ -207,3 +207,43 @@ async def test_letting_go_ends_a_sender_that_clings_and_says_nothing(producer, m
     await asyncio.sleep(0)
     await made.let_go()
     assert (made._sender.sender_task.done(), cancelled, made.said) == (True, 2, [])
+
+
+@pytest.mark.parametrize("step", ["AddOffsetsToTxn", "AddPartitionsToTxn", "EndTxn"])
+async def test_a_commit_that_is_being_said_again_is_said_to_its_end_where_its_caller_is_cancelled(producer, step):
+    """Whoever starts next would abort the empty transaction, and with it what the broker had forgotten."""
+    one = producer(stable={0: 3})
+    reached, goes_on, ask = asyncio.Event(), asyncio.Event(), one.ask_transaction_coordinator
+
+    async def slowly(request):
+        if type(request).__name__ == f"{step}Request":
+            reached.set()
+            await goes_on.wait()
+        return await ask(request)
+
+    one.ask_transaction_coordinator = slowly
+    caller = asyncio.create_task(one.commit_again())
+    await reached.wait()
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    assert caller.cancelled()
+    leaving = asyncio.create_task(one.let_go())
+    goes_on.set()
+    await leaving
+    assert one.said == ["AddOffsetsToTxn", "AddPartitionsToTxn", "EndTxn"]
+
+
+async def test_a_commit_that_cannot_be_said_again_holds_nobody_up(producer, monkeypatch):
+    monkeypatch.setattr(transactional_producer, "COMMIT_AGAIN_ENDS_WITHIN_S", 0.05)
+    one = producer()
+
+    async def never(_request):
+        await asyncio.Event().wait()
+
+    one.ask_transaction_coordinator = never
+    caller = asyncio.create_task(one.commit_again())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    async with asyncio.timeout(5):
+        await one.let_go()
