@@ -41,6 +41,10 @@ RETRY_S = 0.05
 LET_GO_AGAIN_S = 0.5
 COMMIT_AGAIN_ENDS_WITHIN_S = 3.0
 """Less than the time in which a partition is to be given back."""
+COMMIT_AGAIN_TRIED_FOR_S = 30.0
+"""Behind its caller's back. The coordinator gives such a transaction up after its timeout, some seconds earlier."""
+_unfinished: "dict[str, asyncio.Task[None]]" = {}
+"""By transactional id: commits that are still being said again by a producer of this process that has been let go."""
 _BUSY = frozenset({14, 51})
 """The coordinator is still loading, or still writes the markers of the transaction before."""
 _MOVED = frozenset({15, 16})
@@ -62,6 +66,7 @@ class TransactionalProducer(OpenProducer):
         """
         super().__init__(transactional_id=transactional_id, **client)
         self.fill_batches(lambda: Batch(BATCH_BYTES, transactional=True))
+        self._id = transactional_id
         self._outputs = outputs
         self._group = group
         self._connections: set[AIOKafkaConnection] = set()
@@ -75,6 +80,8 @@ class TransactionalProducer(OpenProducer):
             KafkaError: no broker answers, or it refuses.
             TimeoutError: the coordinator, or the leader of a partition of the outputs, does not get ready.
         """
+        if (unfinished := _unfinished.get(self._id)) is not None:
+            await asyncio.shield(unfinished)
         await super().start()
         await self.commit_again()
 
@@ -132,8 +139,24 @@ class TransactionalProducer(OpenProducer):
         self.refuse_more()
         if self._again is not None:
             await asyncio.wait({self._again}, timeout=COMMIT_AGAIN_ENDS_WITHIN_S)
-            self._again.cancel()
-            await asyncio.gather(self._again, return_exceptions=True)
+            if not self._again.done():
+                _unfinished[self._id] = asyncio.create_task(self._finish(self._again))
+                return
+            if not self._again.cancelled():
+                self._again.exception()  # whoever waited for it has been told
+        await self._leave()
+
+    async def _finish(self, again: asyncio.Future[None]) -> None:
+        """Sees a commit that is being said again to its end with the broker away, then goes; a successor waits."""
+        try:
+            await asyncio.wait({again}, timeout=COMMIT_AGAIN_TRIED_FOR_S)
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+            await self._leave()
+        finally:
+            _unfinished.pop(self._id, None)
+
+    async def _leave(self) -> None:
         await self._close_connections()  # whatever waits for an answer fails by that
         sender = self.sending
         while sender is not None and not sender.done():

@@ -56,6 +56,11 @@ class Scripted(TransactionalProducer):
         self.said.append("forget")
 
 
+@pytest.fixture(autouse=True)
+def nobody_before(monkeypatch):
+    monkeypatch.setattr(transactional_producer, "_unfinished", {})
+
+
 @pytest.fixture
 def producer(monkeypatch):
     """Makes producers of a cluster with these leaders, and offsets by partition: 4 where none is given."""
@@ -247,3 +252,35 @@ async def test_a_commit_that_cannot_be_said_again_holds_nobody_up(producer, monk
     await asyncio.gather(caller, return_exceptions=True)
     async with asyncio.timeout(5):
         await one.let_go()
+    assert transactional_producer._unfinished.keys() == {"id"}  # a successor in this process waits for it
+
+
+async def test_a_commit_that_is_being_said_again_goes_on_while_the_broker_is_away_and_a_successor_waits(
+    producer, monkeypatch
+):
+    monkeypatch.setattr(transactional_producer, "COMMIT_AGAIN_ENDS_WITHIN_S", 0.01)
+    back, one, successor = asyncio.Event(), producer(stable={0: 3}), producer(stable={0: 3})
+    ask = one.ask_transaction_coordinator
+
+    async def away(request):
+        await back.wait()
+        return await ask(request)
+
+    one.ask_transaction_coordinator = away
+    caller = asyncio.create_task(one.commit_again())
+    await asyncio.sleep(0)
+    caller.cancel()
+    await asyncio.gather(caller, return_exceptions=True)
+    await one.let_go()
+    monkeypatch.setattr(AIOKafkaProducer, "start", _started)
+    starting = asyncio.create_task(successor.start())
+    await asyncio.sleep(0.05)
+    assert successor.said == []
+    back.set()
+    await starting
+    assert one.said == successor.said == ["AddOffsetsToTxn", "AddPartitionsToTxn", "EndTxn"]
+    assert transactional_producer._unfinished == {}
+
+
+async def _started(_producer):
+    pass
