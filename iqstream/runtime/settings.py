@@ -12,7 +12,7 @@ from typing import Annotated, get_args, get_type_hints
 from iqstream.runtime import setting_values as value
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.postgres_address import parse_dsn
-from iqstream.runtime.text_files import NotText, read_text_file
+from iqstream.runtime.text_files import NotText, read_text_file, unread
 
 log = logging.getLogger(__name__)
 
@@ -224,14 +224,10 @@ def read_env_file(path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (OSError, NotText) as error:
-        raise UserError(f"settings file {path} {_unreadable(error)}") from None
+        raise UserError(f"settings file {path} {unread(error)}") from None
     lines = text.split("\n")  # not at the other characters that str.splitlines() takes for line ends
     pairs = (line.split("=", 1) for line in lines if "=" in line and not line.lstrip().startswith("#"))
     return {name.strip(): value.strip() for name, value in pairs}
-
-
-def _unreadable(error: OSError | NotText) -> str:
-    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
 
 
 def _misspelt(variables: Mapping[str, str]) -> list[tuple[str, str]]:
@@ -290,7 +286,7 @@ class _Reader:
         try:
             text = read_text_file(Path(path)).strip()
         except (OSError, NotText) as error:
-            self.problems.append(f"{variable}: {shown} {_unreadable(error)}")
+            self.problems.append(f"{variable}: {shown} {unread(error)}")
             return ""
         except ValueError:  # what Python says of a path that holds a null character
             self.problems.append(f"{variable} is not the path of a file")

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from iqstream.runtime.errors import UserError
+
 LIMIT_BYTES = 1024 * 1024
 
 
@@ -24,3 +26,20 @@ def read_text_file(path: Path) -> str:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise NotText(f"is not UTF-8 text: byte {error.start + 1} cannot be read") from None
+
+
+def unread(error: OSError | NotText) -> str:
+    """Returns why a file was not read, to go on behind its name."""
+    return f"cannot be read: {error.strerror}" if isinstance(error, OSError) else str(error)
+
+
+def text_of(what: str, path: Path) -> str:
+    """Returns the text of a file that a person named.
+
+    Raises:
+        UserError: it cannot be read, or is no text; says `what` it should be, and names it.
+    """
+    try:
+        return read_text_file(path)
+    except (OSError, NotText) as error:
+        raise UserError(f"{what} {path} {unread(error)}") from None

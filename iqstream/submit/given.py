@@ -13,7 +13,7 @@ import numpy as np
 import yaml
 
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.text_files import NotText, read_text_file
+from iqstream.runtime.text_files import text_of
 
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 MAX_DEPTH = 20
@@ -70,12 +70,7 @@ def in_file(path: Path) -> Given:
     Raises:
         UserError: it cannot be read, or is neither; names the line.
     """
-    try:
-        text = read_text_file(path)
-    except OSError as error:
-        raise UserError(f"spec file {path} cannot be read: {error.strerror}") from None
-    except NotText as error:
-        raise UserError(f"spec file {path} {error}") from None
+    text = text_of("spec file", path)
     found = _composed(text, str(path), lines=True)
     if found is None:
         raise UserError(f"spec file {path} says nothing: `iqstream spec` prints a complete one")

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 
 from iqstream.runtime.errors import UserError
-from iqstream.runtime.text_files import NotText, read_text_file
+from iqstream.runtime.text_files import text_of
 from schemas import Receiver
 
 REQUIRED = ("rx_id", "latitude", "longitude", "altitude_m")
@@ -20,12 +20,7 @@ def read_receivers(path: Path) -> tuple[Receiver, ...]:
     Raises:
         UserError: names the file, the line, the column and what is allowed there.
     """
-    try:
-        text = read_text_file(path)
-    except OSError as error:
-        raise UserError(f"receivers file {path} cannot be read: {error.strerror}") from None
-    except NotText as error:
-        raise UserError(f"receivers file {path} {error}") from None
+    text = text_of("receivers file", path)
     rows = csv.DictReader(text.splitlines())
     columns = [name.strip() for name in rows.fieldnames or []]
     wrong = [f"{name} is missing" for name in REQUIRED if name not in columns] + [
