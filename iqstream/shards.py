@@ -35,7 +35,7 @@ async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
         Unreachable: Kafka does not answer.
     """
     try:
-        return await stored_position(settings, submission_group(spec), SUBMISSION_PLACE)
+        return (await stored_position(settings, submission_group(spec), SUBMISSION_PLACE)).offset
     except (KafkaError, OSError, TimeoutError) as error:
         raise Unreachable(
             f"Kafka at {settings.kafka_bootstrap} does not say how much of {spec.name!r} is submitted: "

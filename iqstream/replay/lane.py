@@ -5,12 +5,12 @@ Runs in a process of its own. A lane holds the samples whose records go to one p
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 
 import msgspec
-from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from iqstream.catalogue.connection import connect
@@ -117,7 +117,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
             started_producer(job.settings, f"{group}-{job.lane}", outputs=(FEATURES, JOBS), group=group) as producer,
             FrameReader(lambda: reader_consumer(job.settings)) as reader,
         ):
-            published = await stored_position(job.settings, group, place)
+            published = await producer.standing_position(await stored_position(job.settings, group, place))
             pending = islice(_indices(job), published, None)
             while not stopped() and (batch := list(islice(pending, SAMPLES_PER_TRANSACTION))):
                 # 2. Everything is computed before the transaction is open: it stalls the readers of its partitions.
@@ -126,8 +126,10 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
                 for source in await read_sources(connection, job.source, batch):
                     records += await _records_of(job, reader, source, done)
                 # 3. Results and position, all or nothing.
+                async with transaction(producer):
+                    await send_all(producer, records)
+                    await producer.send_position(place, published + len(batch), since=published)
                 published += len(batch)
-                await _commit(producer, records, {place: published}, group)
                 result.add(done)
     finally:
         await _close(connection.close(timeout=2))
@@ -140,14 +142,6 @@ async def _close(closing: Awaitable[object]) -> None:
 
 def _indices(job: LaneJob) -> Iterator[int]:
     return (index for index in job.replay.samples if lane_of(job.replay, index) == job.lane)
-
-
-async def _commit(
-    producer: AIOKafkaProducer, records: Sequence[OutgoingRecord], position: dict[TopicPartition, int], group: str
-) -> None:
-    async with transaction(producer):
-        await send_all(producer, records)
-        await producer.send_offsets_to_transaction(position, group)
 
 
 async def _records_of(job: LaneJob, reader: FrameReader, source: Source, done: LaneResult) -> list[OutgoingRecord]:

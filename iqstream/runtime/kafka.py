@@ -13,7 +13,7 @@ from aiokafka.errors import KafkaError
 from iqstream.runtime.aiokafka_internals import AIOKafkaClient, move_much_at_once, read_answers_with
 from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
 from iqstream.runtime.fetched import FetchedRecords
-from iqstream.runtime.kafka_protocol import committed_offset
+from iqstream.runtime.kafka_protocol import CommittedOffset, committed_offset
 from iqstream.runtime.kafka_refusal import refusal
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.transactional_producer import COMMIT_DEADLINE_S, TransactionalProducer
@@ -138,7 +138,7 @@ async def started_reader(
         await consumer.stop()
 
 
-async def stored_position(settings: Settings, group: str, partition: TopicPartition) -> int:
+async def stored_position(settings: Settings, group: str, partition: TopicPartition) -> CommittedOffset:
     """How far a group that commits in transactions alone is on a partition; 0 where it has not begun.
 
     A broker that has just started is asked again: to take its silence for 0 would do everything twice. Only after
@@ -152,7 +152,7 @@ async def stored_position(settings: Settings, group: str, partition: TopicPartit
         reader.assign([partition])
         while True:
             try:
-                return await committed_offset(reader, partition) or 0
+                return await committed_offset(reader, partition) or CommittedOffset(0)
             except KafkaError as error:
                 if not error.retriable:
                     raise

@@ -4,6 +4,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from typing import NamedTuple
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -45,7 +46,7 @@ _CONSUMER = -1
 _UNSTABLE = 88
 """A transaction that moves the offset is about to be over."""
 _UNSTABLE_FOR_S = 0.02
-_ONE_BATCH = 1
+ONE_BATCH = 1
 """A limit of bytes: the first batch is given whole, however long it is."""
 _SOME_BATCHES_BYTES = 1024 * 1024
 _GIVEN_WITHIN_MS = 500
@@ -318,7 +319,7 @@ async def refused_reads(
         leader = leaders.get(place.topic, {}).get(place.partition, NO_LEADER)
         if leader == NO_LEADER:
             continue
-        answer = await _fetch(client, leader, place, offset, READ_COMMITTED, _ONE_BATCH)
+        answer = await fetch(client, leader, place, offset, READ_COMMITTED, ONE_BATCH)
         error = for_code(answer["error_code"])
         if answer["error_code"] and not (error.retriable and error.invalid_metadata):
             found[place] = error.__name__
@@ -340,15 +341,20 @@ async def unsettled_batches(
     leader = leaders.get(partition.topic, {}).get(partition.partition, NO_LEADER)
     if leader == NO_LEADER:
         return b""
-    answer = await _fetch(client, leader, partition, offset, READ_UNCOMMITTED, _SOME_BATCHES_BYTES)
+    answer = await fetch(client, leader, partition, offset, READ_UNCOMMITTED, _SOME_BATCHES_BYTES)
     if code := answer["error_code"]:
         raise for_code(code)(f"{partition.topic}, partition {partition.partition}, offset {offset}")
     return bytes(answer["message_set"] or b"")
 
 
-async def _fetch(
+async def fetch(
     client: AIOKafkaClient, leader: int, partition: TopicPartition, offset: int, isolation_level: int, limit_bytes: int
 ) -> Fields:
+    """The leader's answer for one partition from an offset on; it waits a moment for a first byte.
+
+    Raises:
+        KafkaError: the leader does not answer. What it refuses stands in the answer.
+    """
     wanted = [(partition.topic, [(partition.partition, offset, limit_bytes)])]
     request = FetchRequest(_GIVEN_WITHIN_MS, 1, limit_bytes, isolation_level, wanted)
     response = fields_of(await client.send(leader, request))
@@ -369,7 +375,14 @@ async def confirm_membership(consumer: AIOKafkaConsumer) -> None:
         raise for_code(code)(f"not a member of the current generation of {member.group}")
 
 
-async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> int | None:
+class CommittedOffset(NamedTuple):
+    """How far a group is on a partition, and what was said with it."""
+
+    offset: int
+    metadata: str = ""
+
+
+async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition) -> CommittedOffset | None:
     """How far the consumer's group is on a partition; None where it has no offset there.
 
     It waits while a commit is under way: its answer comes before its marker is written. The client's own call does not,
@@ -396,7 +409,8 @@ async def committed_offset(consumer: AIOKafkaConsumer, partition: TopicPartition
         if code == NotCoordinatorForGroupError.errno:
             forget_coordinator(consumer)
         raise for_code(code)(f"offset of {group} on {partition.topic}-{partition.partition}")
-    return next((answer["offset"] for answer in answers if answer["offset"] >= 0), None)
+    found = (CommittedOffset(answer["offset"], answer["metadata"] or "") for answer in answers if answer["offset"] >= 0)
+    return next(found, None)
 
 
 async def leave_group(client: AIOKafkaAdminClient, group: str, instance_ids: list[str]) -> None:

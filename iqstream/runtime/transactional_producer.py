@@ -29,9 +29,11 @@ from iqstream.runtime.kafka_protocol import (
     NO_LEADER,
     READ_COMMITTED,
     READ_UNCOMMITTED,
+    CommittedOffset,
     list_offsets,
     partition_leaders,
 )
+from iqstream.runtime.standing_position import metadata_of, standing_position
 
 BATCH_BYTES = 1024 * 1024
 """A frame fits, and fits Kafka's default limit."""
@@ -72,6 +74,8 @@ class TransactionalProducer(OpenProducer):
         self._connections: set[AIOKafkaConnection] = set()
         self._again: asyncio.Future[None] | None = None
         """The last commit that was said again."""
+        self._last_offsets: dict[TopicPartition, int] = {}
+        """Where the records of the transaction are."""
 
     async def start(self) -> None:
         """Fences the predecessor, ends its open transaction, and sees to it that what it committed can be read.
@@ -93,6 +97,36 @@ class TransactionalProducer(OpenProducer):
         """
         await self.settle()
         await super().begin_transaction()
+        self._last_offsets = {}
+
+    async def send(self, *record: Any, **more: Any) -> asyncio.Future[Any]:  # noqa: ANN401  # the client's arguments
+        """As the client's own."""
+        acknowledged: asyncio.Future[Any] = await super().send(*record, **more)
+        acknowledged.add_done_callback(self._note)
+        return acknowledged
+
+    def _note(self, acknowledged: asyncio.Future[Any]) -> None:
+        if not acknowledged.cancelled() and acknowledged.exception() is None:
+            sent = acknowledged.result()
+            if sent.offset >= 0:  # not one that the broker had already, and does not know where
+                self._last_offsets[sent.topic_partition] = sent.offset
+
+    async def send_position(self, place: TopicPartition, position: int, *, since: int) -> None:
+        """Moves the group's position from `since` on in the transaction, after all its records are acknowledged.
+
+        Raises:
+            KafkaError: the broker refuses.
+        """
+        metadata = metadata_of(since, self.identity()[1], self._last_offsets)
+        await self.send_offsets_to_transaction({place: (position, metadata)}, self._group)
+
+    async def standing_position(self, committed: CommittedOffset) -> int:
+        """The position to go on from, read after `start`: where the batch behind it was aborted, the one before it.
+
+        Raises:
+            KafkaError: no broker answers, or one refuses.
+        """
+        return await standing_position(self.client, committed)
 
     async def settle(self) -> None:
         """After an outage, commits the last transaction again. Not to be called within one.

@@ -130,10 +130,11 @@ class TransactionalTransform:
         await self._producer.start()
         # 3. Now nobody else can move it.
         self._topic_id = await topic_id_of(self._consumer, self._partition.topic)
-        offset = await committed_offset(self._consumer, self._partition)
-        if offset is None:
+        committed = await committed_offset(self._consumer, self._partition)
+        if committed is None:
             raise NoPosition(self._group, *self._partition)
-        self._position = offset
+        # 4. What it says to be done may have been aborted.
+        self._position = await self._producer.standing_position(committed)
         return self._position
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
@@ -207,7 +208,7 @@ class TransactionalTransform:
             # 1. Emit, and await every send: the client would commit although one had failed.
             await self._send(results)
             # 2. The input's position belongs to the same transaction.
-            await self._producer.send_offsets_to_transaction({self._partition: next_offset}, self._group)
+            await self._producer.send_position(self._partition, next_offset, since=self._position)
         self._position = next_offset
         self._memory.forget_before(next_offset)
 

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from itertools import islice
 
-from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.dataset_status import set_status
@@ -16,6 +15,7 @@ from iqstream.runtime.kafka import started_producer, stored_position, transactio
 from iqstream.runtime.records import send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
+from iqstream.runtime.transactional_producer import TransactionalProducer
 from iqstream.shards import SUBMISSION_PLACE, shard_record, shards, submission_group
 from iqstream.submit.publishable import check_publishable
 from schemas import DatasetSpec
@@ -70,7 +70,7 @@ async def publish_shards(settings: Settings, spec: DatasetSpec, *, known_samples
 class ShardPublisher:
     """Publishes a dataset's shards in order, each exactly once."""
 
-    def __init__(self, producer: AIOKafkaProducer, spec: DatasetSpec, samples: int) -> None:
+    def __init__(self, producer: TransactionalProducer, spec: DatasetSpec, samples: int) -> None:
         self._producer = producer
         self._spec = spec
         self.samples = samples
@@ -90,7 +90,7 @@ class ShardPublisher:
         async with transaction(self._producer):
             await send_all(self._producer, map(shard_record, batch))
             samples = batch[-1].sample_indices.stop
-            await self._producer.send_offsets_to_transaction({SUBMISSION_PLACE: samples}, submission_group(self._spec))
+            await self._producer.send_position(SUBMISSION_PLACE, samples, since=self.samples)
         self.samples = samples
         return len(batch)
 
@@ -112,5 +112,5 @@ async def shard_publisher(
     group = submission_group(spec)
     # Its start fences an earlier submitter of the same dataset and ends its transaction.
     async with started_producer(settings, group, outputs=(JOBS,), group=group) as producer:
-        position = await stored_position(settings, group, SUBMISSION_PLACE)
+        position = await producer.standing_position(await stored_position(settings, group, SUBMISSION_PLACE))
         yield ShardPublisher(producer, spec, max(position, known_samples))

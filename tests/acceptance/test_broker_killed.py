@@ -39,7 +39,8 @@ class Writer:
             producer = transactional_producer(self.settings, self.name, outputs=(TOPIC,), group=self.name)
             try:
                 await producer.start()
-                position = await stored_position(self.settings, self.name, self.place)
+                committed = await stored_position(self.settings, self.name, self.place)
+                position = await producer.standing_position(committed)
                 while not stop.is_set():
                     await self._write(producer, position)
                     position += 1
@@ -54,7 +55,7 @@ class Writer:
         async with transaction(producer):
             for partition in (number % PARTITIONS, (number + 5) % PARTITIONS):
                 await producer.send_and_wait(TOPIC, b"%s %d" % (self.name.encode(), number), partition=partition)
-            await producer.send_offsets_to_transaction({self.place: number + 1}, self.name)
+            await producer.send_position(self.place, number + 1, since=number)
 
 
 async def numbers_read(settings):
@@ -81,7 +82,7 @@ async def test_what_is_committed_while_the_broker_is_killed_stands_once_and_can_
                 await servers.start("kafka")
             stop.set()
         await settled(settings, TOPIC)
-        positions = {w.name: await stored_position(settings, w.name, w.place) for w in writers}
+        positions = {w.name: (await stored_position(settings, w.name, w.place)).offset for w in writers}
         read = await numbers_read(settings)
     assert read == {f"{name} {number}": 2 for name, position in positions.items() for number in range(position)}
     assert min(positions.values()) >= KILLS * BEFORE_KILL_EACH

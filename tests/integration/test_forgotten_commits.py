@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 from aiokafka import TopicPartition
+from aiokafka.admin import RecordsToDelete
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from iqstream.catalogue.dataset_status import set_status
@@ -19,7 +20,9 @@ from iqstream.runtime.kafka import (
     transaction,
     transactional_producer,
 )
+from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
+from iqstream.runtime.standing_position import metadata_of
 from iqstream.runtime.topics import JOBS
 from iqstream.submit import submission
 from tests.integration.lag_scene import Scene
@@ -71,9 +74,22 @@ async def commit_half_forgotten(scene, producer):
     producer._txn_manager._txn_partitions.add(TopicPartition(scene.topic, FORGOTTEN))
     await producer.send_and_wait(scene.topic, b"forgotten", partition=FORGOTTEN)
     producer._txn_manager._txn_consumer_group = scene.group
-    await producer.send_offsets_to_transaction({TopicPartition(scene.topic, TOLD): 7}, scene.group)
+    metadata = metadata_of(3, producer.identity()[1], producer._last_offsets)
+    await producer.send_offsets_to_transaction({TopicPartition(scene.topic, TOLD): (7, metadata)}, scene.group)
     await producer.commit_transaction()
     await markers_written(scene, TOLD)
+
+
+async def leave_open(scene, producer, *, told):
+    """A record to each partition and a position, of which the coordinator is told so much; it knows of no end."""
+    await producer.begin_transaction()
+    for partition in (TOLD, FORGOTTEN):
+        if partition not in told:
+            producer._txn_manager._txn_partitions.add(TopicPartition(scene.topic, partition))
+        await producer.send_and_wait(scene.topic, b"open", partition=partition)
+    if "position" not in told:
+        producer._txn_manager._txn_consumer_group = scene.group
+    await producer.send_position(TopicPartition(scene.topic, TOLD), 7, since=3)
 
 
 async def markers_written(scene, partition):
@@ -117,7 +133,7 @@ async def test_a_successor_makes_its_predecessors_records_and_position_stand(sce
         assert await unreadable(scene, FORGOTTEN) == 1
         assert not await positions(scene)
     async with a_producer(scene) as successor:
-        assert await position(scene) == 7
+        assert await successor.standing_position(await position(scene)) == 7
         await successor.commit_again()
         assert await unreadable(scene, FORGOTTEN) == 0
     await assert_read(scene, {b"told", b"forgotten"})
@@ -133,6 +149,39 @@ async def test_a_successor_aborts_what_was_open(scene):
     await assert_read(scene, set())
 
 
+@pytest.mark.parametrize("told", [{TOLD}, {FORGOTTEN}, {TOLD, FORGOTTEN}], ids=str)
+async def test_where_an_abort_was_forgotten_its_batch_is_done_again(scene, told):
+    """What is said again commits the position; its batch, or a part of it, was aborted."""
+    async with a_producer(scene) as producer:
+        await leave_open(scene, producer, told=told)
+    async with a_producer(scene) as successor:
+        assert (await position(scene)).offset == 7
+        assert await successor.standing_position(await position(scene)) == 3
+    for partition in (TOLD, FORGOTTEN):
+        await markers_written(scene, partition)
+
+
+async def test_records_that_retention_removed_are_not_made_again(scene):
+    async with a_producer(scene) as producer:
+        async with transaction(producer):
+            await producer.send_and_wait(scene.topic, b"removed", partition=TOLD)
+            await producer.send_position(TopicPartition(scene.topic, TOLD), 7, since=3)
+        told = await position(scene)
+        await markers_written(scene, TOLD)
+        async with admin_client(scene.settings) as admin:
+            await admin.delete_records({TopicPartition(scene.topic, TOLD): RecordsToDelete(before_offset=2)})
+        assert await producer.standing_position(told) == 7
+
+
+@pytest.mark.parametrize("offset", [1, 100], ids=["another's record", "behind the end"])
+async def test_records_that_are_not_there_are_made_again(scene, offset):
+    """The log was cut off, or the topic made anew."""
+    await scene.send_plain(4, partition=TOLD)
+    async with a_producer(scene) as producer:
+        metadata = metadata_of(3, producer.identity()[1], {TopicPartition(scene.topic, TOLD): offset})
+        assert await producer.standing_position(CommittedOffset(7, metadata)) == 3
+
+
 @pytest.mark.parametrize("goes_on", ["rests", "begins another transaction"])
 async def test_after_an_outage_a_producer_makes_its_own_commit_stand(scene, goes_on):
     async with a_producer(scene) as producer:
@@ -146,7 +195,7 @@ async def test_after_an_outage_a_producer_makes_its_own_commit_stand(scene, goes
         else:
             await producer.begin_transaction()
         await markers_written(scene, FORGOTTEN)
-        assert await position(scene) == 7
+        assert await producer.standing_position(await position(scene)) == 7
     await assert_read(scene, {b"told", b"forgotten"})
 
 

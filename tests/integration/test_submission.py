@@ -6,6 +6,7 @@ from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import find_dataset, get_dataset
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.submit import submission
 from iqstream.submit.extend import extend_dataset
 from tests.integration.pipeline import small_spec, submitted_shards, submitted_shards_of
@@ -60,7 +61,7 @@ async def test_an_extension_cut_off_is_resumed_and_one_of_a_forgotten_submission
         await submission.submit(settings, pool, spec)
 
         async def forgotten(*_):
-            return 0
+            return CommittedOffset(0)
 
         def away(*_):
             raise ConnectionResetError("cut off")

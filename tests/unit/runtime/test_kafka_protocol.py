@@ -78,11 +78,14 @@ async def test_who_is_no_member_any_more_is_told(error):
         await protocol.confirm_membership(Member(heartbeat(error.errno)))
 
 
-def offsets(offset, *, error=0, of_group=0):
-    return protocol.OffsetFetchResponseV7(0, [("t", [(2, offset, -1, "", error, {})], {})], of_group, {})
+def offsets(offset, *, error=0, of_group=0, said=""):
+    return protocol.OffsetFetchResponseV7(0, [("t", [(2, offset, -1, said, error, {})], {})], of_group, {})
 
 
-@pytest.mark.parametrize(("answer", "expected"), [(offsets(17), 17), (offsets(0), 0), (offsets(-1), None)])
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [(offsets(17, said="so"), (17, "so")), (offsets(0, said=None), (0, "")), (offsets(-1), None)],
+)
 async def test_an_offset_is_where_the_group_is_and_none_where_it_has_none(answer, expected):
     assert await protocol.committed_offset(Member(answer), PLACE) == expected
 
@@ -90,7 +93,7 @@ async def test_an_offset_is_where_the_group_is_and_none_where_it_has_none(answer
 async def test_it_waits_for_a_commit_that_is_under_way(monkeypatch):
     monkeypatch.setattr(protocol, "_UNSTABLE_FOR_S", 0.0)
     member = Member(offsets(-1, error=88), offsets(-1, of_group=88), offsets(21))
-    assert await protocol.committed_offset(member, PLACE) == 21
+    assert await protocol.committed_offset(member, PLACE) == (21, "")
     assert member.lookups == 3
     assert all(request.require_stable for _node, request in member._client.asked)
 

@@ -12,6 +12,7 @@ from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
 from iqstream.runtime import transactions
 from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.invalid_share import InvalidShare
+from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.topics import DEAD_LETTERS
 from iqstream.runtime.transactions import BatchRefused, PartitionMemory, SamplesFailed, TransactionalTransform
@@ -25,8 +26,9 @@ TOPIC_ID = UUID(int=7)
 class Producer:
     """Notes what is asked of it; a send, or a step, may fail."""
 
-    def __init__(self, said, *, refuses=(), unsent=(), fails=None):
+    def __init__(self, said, *, refuses=(), unsent=(), fails=None, aborted=0):
         self.said, self.refuses, self.unsent, self.fails = said, refuses, unsent, fails or {}
+        self.aborted, self.since = aborted, 0
 
     async def _step(self, name):
         self.said.append(name)
@@ -41,6 +43,7 @@ class Producer:
 
     async def commit_transaction(self):
         await self._step("commit")
+        self.since = self.position
 
     async def settle(self):
         await self._step("settle")
@@ -48,9 +51,15 @@ class Producer:
     async def let_go(self):
         await self._step("let go")
 
-    async def send_offsets_to_transaction(self, offsets, group):
-        assert group == GROUP
-        await self._step(f"position {offsets[PLACE]}")
+    async def send_position(self, place, position, *, since):
+        assert place == PLACE
+        assert since == self.since
+        await self._step(f"position {position}")
+        self.position = position
+
+    async def standing_position(self, committed):
+        self.since = committed.offset - self.aborted
+        return self.since
 
     async def send(self, topic, value, *, key, headers):
         if value in self.refuses:
@@ -110,7 +119,7 @@ def own(said, monkeypatch):
         async def committed_offset(_consumer, partition):
             assert partition == PLACE
             said.append("where")
-            return offset
+            return None if offset is None else CommittedOffset(offset)
 
         for function in (confirm_membership, topic_id_of, committed_offset):
             monkeypatch.setattr(transactions, function.__name__, function)
@@ -138,6 +147,13 @@ def batch(*values, first=5):
 async def test_an_owner_is_a_member_first_then_fences_then_asks_where_to_go_on(own, said):
     assert await own().take_over() == 5
     assert said == ["member", "start", "where"]
+
+
+async def test_an_owner_does_an_aborted_batch_again(own, said):
+    owner = own(aborted=2)
+    assert await owner.take_over() == 3
+    await owner.handle(batch(b"a", first=3))
+    assert said[-2:] == ["position 4", "commit"]
 
 
 async def test_a_zombie_fences_nobody(own, said):
