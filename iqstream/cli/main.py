@@ -68,6 +68,15 @@ def main() -> None:
     """Runs the command line; ends the process."""
     open_standard_streams()
     _configure_logs()
+    try:
+        _run()
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):  # what comes now ends a process that is done, without a word
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.SIG_DFL)
+
+
+def _run() -> None:
     interrupted_by = signal.SIGINT
 
     def interrupt(_number: int, _frame: object) -> None:
@@ -83,7 +92,7 @@ def main() -> None:
             iqstream(standalone_mode=False)
         finally:
             sys.stdout.flush()
-    except click.exceptions.Abort:
+    except (click.exceptions.Abort, KeyboardInterrupt):  # click's own, and one that comes behind its end
         say("Interrupted.", err=True)
         sys.exit(128 + interrupted_by)
     except click.ClickException as error:
