@@ -12,6 +12,7 @@ from iqstream.bench.server_faults import (
     refused_record,
     silent_connections,
     slow_connections,
+    stop_server,
 )
 from iqstream.bench.worker_faults import freeze_worker, kill_stage, kill_worker, restart_stage, scale_stage
 from iqstream.runtime.stages import STAGES
@@ -46,6 +47,9 @@ KINDS: Mapping[str, Kind] = {
     "broker killed": Kind(weight=7, hold_s=(0, 3), inject=partial(kill_server, "kafka")),
     "database killed": Kind(weight=7, hold_s=(0, 4), inject=partial(kill_server, "postgres")),
     "object store killed": Kind(weight=7, hold_s=(0, 4), inject=partial(kill_server, "s3")),
+    "broker stopped": Kind(weight=4, hold_s=(0, 4), inject=partial(stop_server, "kafka")),
+    "database stopped": Kind(weight=2, hold_s=(0, 4), inject=partial(stop_server, "postgres")),
+    "object store stopped": Kind(weight=1, hold_s=(0, 4), inject=partial(stop_server, "s3")),
     "broker refuses connections": Kind(weight=2, hold_s=(1, 5), inject=partial(refuse_connections, "kafka")),
     "database refuses connections": Kind(weight=2, hold_s=(1, 5), inject=partial(refuse_connections, "postgres")),
     "object store refuses connections": Kind(weight=2, hold_s=(1, 5), inject=partial(refuse_connections, "s3")),

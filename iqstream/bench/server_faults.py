@@ -31,13 +31,23 @@ async def kill_server(name: ServerName, ground: Ground, fault: Fault) -> Recover
     return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
 
 
+async def stop_server(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
+    """A server ended in good order, as for an upgrade, and its restart on its data after a while."""
+    began_s = now_s()
+    await ground.servers.stop(name)
+    await asyncio.sleep(fault.hold_s)
+    await ground.servers.start(name)
+    return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
+
+
 async def fill_disk(name: ServerName, ground: Ground, fault: Fault) -> Recovery:
     """No file of the server can grow, as on a full disk; then there is room again, and it is restarted."""
     began_s = now_s()
     await asyncio.to_thread(ground.servers.limit_files, name, FULL_BYTES)
     await asyncio.sleep(fault.hold_s)
     await asyncio.to_thread(ground.servers.limit_files, name, None)
-    await ground.servers.restart(name)
+    await ground.servers.stop(name)
+    await ground.servers.start(name)
     return await _server_gone_on(name, ground, fault, down_s=now_s() - began_s)
 
 

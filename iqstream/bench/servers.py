@@ -121,10 +121,9 @@ class BenchServers:
                 continue
         psutil.wait_procs(family, timeout=10)
 
-    async def restart(self, name: ServerName) -> None:
-        """Ends a server in good order if it still runs, and brings it up again."""
+    async def stop(self, name: ServerName) -> None:
+        """Ends a server in good order, if it still runs."""
         await asyncio.to_thread(self._servers[name].stop)
-        await self.start(name)
 
     def limit_files(self, name: ServerName, limit_bytes: int | None) -> None:
         """No file of the server may grow beyond the limit, as on a full disk; None lifts that."""

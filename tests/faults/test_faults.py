@@ -18,6 +18,7 @@ ONE_OF_EACH = (
     "producer scaled up and down",
     "extractor restarted",
     "broker killed",
+    "broker stopped",
     "database killed",
     "object store killed",
     "database refuses connections",
