@@ -100,7 +100,7 @@ class SinkPartition:
         topic_id: UUID,
         pool: Pool,
         confirm_membership: Callable[[], Awaitable[None]],
-        publish_offset: Callable[[int], Awaitable[None]],
+        publish_offset: Callable[[int], None],
         chosen: asyncio.Event,
         invalid_share: InvalidShare,
         metrics: Metrics,
@@ -116,7 +116,7 @@ class SinkPartition:
             pool: connections to PostgreSQL.
             confirm_membership: raises unless this worker is a member of the group's current generation: a
                 worker that was thawed after its time must not fence the rightful owner.
-            publish_offset: tells Kafka, for whoever watches lag; does not raise for Kafka's troubles.
+            publish_offset: told the stored position, for whoever watches lag; does not raise.
             chosen: set whenever samples were chosen whose IQ is to be saved.
             invalid_share: of the worker: stops it when most of what it reads is invalid.
             metrics: of the worker.
@@ -159,7 +159,7 @@ class SinkPartition:
             topic_id=self._topic_id,
         )
         self._stored_offset = self._claim.next_offset
-        await self._publish_offset(self._stored_offset)
+        self._publish_offset(self._stored_offset)
         return self._stored_offset
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
@@ -219,7 +219,7 @@ class SinkPartition:
             announce(dataset)
         self._forget_closed()
         self._count_dropped()
-        await self._publish_offset(restart_offset)
+        self._publish_offset(restart_offset)
         if arrived:
             self._metrics.put("iqstream_compute_seconds", read.cpu_s + judged.cpu_s)
             self._metrics.put("iqstream_queue_seconds", read.queue_s + judged.queue_s)

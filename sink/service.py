@@ -1,14 +1,13 @@
 """The sink's service: records of `iq.features` become rows, and the first accepted samples' IQ objects."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from uuid import UUID
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka import TopicPartition
 
 from iqstream.catalogue.postgres import Pool, create_pool
 from iqstream.runtime.errors import Failed
@@ -33,6 +32,7 @@ from iqstream.runtime.worker import Worker
 from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
+from sink.offset_copies import OffsetCopies
 from sink.partition import SinkPartition
 from sink.recordings import Synthesize
 from sink.saver import SAVES_AT_ONCE, Saver
@@ -41,8 +41,9 @@ log = logging.getLogger(__name__)
 
 RECORDS_PER_BATCH = 210
 """30 samples of 7 receivers: a transaction of some ten milliseconds."""
+GATHER_BYTES, GATHER_MS = 64 * 1024, 200
+"""Records of four samples, of all partitions: each answer wakes all of them."""
 CONNECTIONS = 6 + SAVES_AT_ONCE
-PUBLISH_DEADLINE_S = 5.0
 COPY_EVERY_S = 5.0
 RETRY_EVERY_S = 1.0
 
@@ -76,7 +77,14 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
         resources.callback(store.close)
         frames = await resources.enter_async_context(FrameReader(lambda: reader_consumer(settings)))
         saver = Saver(pool=pool, store=store, frames=frames, synthesize=synthesize, wake=chosen)
-        consumer = member_consumer(settings, group=SINK.group, instance_id=worker.instance_id(SINK.group))
+        consumer = member_consumer(
+            settings,
+            group=SINK.group,
+            instance_id=worker.instance_id(SINK.group),
+            gather_bytes=GATHER_BYTES,
+            gather_ms=GATHER_MS,
+        )
+        copies = OffsetCopies(consumer)
 
         def own(partition: TopicPartition) -> SinkPartition:
             return SinkPartition(
@@ -86,7 +94,7 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
                 topic_id=topic_id,
                 pool=pool,
                 confirm_membership=lambda: confirm_membership(consumer),
-                publish_offset=lambda offset: _publish(consumer, partition, offset),
+                publish_offset=partial(copies.note, partition),
                 chosen=chosen,
                 invalid_share=invalid_share,
                 metrics=worker.metrics,
@@ -98,7 +106,7 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
             own=own,
             batch_records=RECORDS_PER_BATCH,
             metrics=worker.metrics,
-            beside=lambda: watch_topics(settings, (FEATURES, DEAD_LETTERS)),
+            beside=lambda: _run_together(watch_topics(settings, (FEATURES, DEAD_LETTERS)), copies.keep_up()),
         )
         await _run_together(
             shell.run(worker.stop),
@@ -153,13 +161,6 @@ async def _copy_dead_letters(worker: Worker, pool: Pool) -> None:
         while await copy_dead_letters(pool, send):
             pass
         await asyncio.sleep(COPY_EVERY_S)
-
-
-async def _publish(consumer: AIOKafkaConsumer, partition: TopicPartition, offset: int) -> None:
-    """Tells Kafka how far PostgreSQL is. Only for those who watch: a rebalance under way may refuse it."""
-    with contextlib.suppress(KafkaError, TimeoutError):
-        async with asyncio.timeout(PUBLISH_DEADLINE_S):
-            await consumer.commit({partition: offset})
 
 
 async def _identity(settings: Settings) -> tuple[str, UUID]:

@@ -4,13 +4,14 @@ Everything happens in the caller's transaction: a savepoint is what a refusal is
 """
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from iqstream.catalogue.iq_saves import choose_iq, read_decided_from, store_choice
 from iqstream.catalogue.ledger import Line, move_counters, raise_generations, write_outcomes
 from iqstream.catalogue.locked import Completed, DatasetState, complete_if_done
-from iqstream.catalogue.postgres import Connection
+from iqstream.catalogue.postgres import Connection, savepoint
 from iqstream.catalogue.refusals import is_refusal
 from iqstream.catalogue.rows import delete_rows, write_rows
 from iqstream.runtime.stages import SINK
@@ -30,11 +31,18 @@ class Stored:
     """What stands once the caller's transaction is committed."""
 
     changes: list[Change] = field(default_factory=list)
+    decided: Counter[DatasetKey] = field(default_factory=Counter)
+    """Samples that were not before, by dataset."""
     refused: dict[SampleKey, Exception] = field(default_factory=dict)
     """Samples that could not be stored as they were judged: they have failed instead."""
     chosen: int = 0
     """Samples whose IQ is now to be saved."""
     completed: list[Completed] = field(default_factory=list)
+
+    def add(self, ledger: Ledger) -> None:
+        """Its decisions are written."""
+        self.changes += ledger.changes()
+        self.decided.update({dataset: counts.total() for dataset, counts in ledger.count_changes().items()})
 
 
 async def store(
@@ -51,10 +59,11 @@ async def store(
         rows: of accepted samples.
         datasets: of the samples.
     """
-    stored = Stored(changes=ledger.changes())
+    stored = Stored()
     try:
-        async with connection.transaction():
+        async with savepoint(connection):
             await _write(connection, ledger, rows)
+            stored.add(ledger)
             for dataset in _moved(stored.changes, datasets):
                 await _follow(connection, dataset, stored)
     except Exception as error:
@@ -77,20 +86,20 @@ async def _store_one_by_one(
     for sample, part in ledger.by_sample():
         refused = await _refusal(connection, part, rows)
         if refused is None:
-            stored.changes += part.changes()
+            stored.add(part)
             continue
         stored.refused[sample] = refused
         for change in part.changes():
             for outcome in refusals(change.outcome.joined, refused, stage=SINK.name):
                 instead = part.instead(outcome)
                 if await _refusal(connection, instead, rows) is None:
-                    stored.changes += instead.changes()
+                    stored.add(instead)
                     break
             else:
                 log.error("sample %d of dataset %s cannot be recorded as failed either: %s: %s", sample.sample_idx,
                           sample.dataset_id, type(refused).__name__, refused)  # fmt: skip
     for dataset in _moved(stored.changes, datasets):
-        followed = Stored()
+        followed = Stored(decided=stored.decided)
         try:
             async with connection.transaction():
                 await _follow(connection, dataset, followed)
@@ -146,6 +155,8 @@ def _moved(changes: Sequence[Change], datasets: Mapping[DatasetKey, DatasetState
 async def _follow(connection: Connection, dataset: DatasetState, stored: Stored) -> None:
     """With new decisions, whose IQ is kept is surer, and the dataset may be complete."""
     stored.chosen += await _choose(connection, dataset)
+    if dataset.undecided > stored.decided[dataset.key]:
+        return
     done = await complete_if_done(connection, dataset.key)
     if done is not None:
         stored.completed.append(done)

@@ -54,6 +54,8 @@ class DeadLetterRow(NewDeadLetter):
 
 async def write_dead_letters(connection: Connection, letters: Sequence[NewDeadLetter]) -> None:
     """Keeps records that could not be processed, each once however often it is read. Within a transaction."""
+    if not letters:
+        return
     await connection.executemany(
         QUERIES["write_dead_letter"],
         [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from iqstream.catalogue.postgres import QUERIES, Connection
+from iqstream.catalogue.postgres import QUERIES, Connection, savepoint
 from iqstream.catalogue.sample_ranges import SampleRanges
 from schemas import DatasetKey
 
@@ -28,6 +28,8 @@ class DatasetState:
     recorded: bool
     samples: SampleRanges
     """What this version holds."""
+    undecided: int
+    """How many of them."""
     iq_samples: int
     iq_chosen: int
     iq_frontier: int
@@ -61,9 +63,8 @@ async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) ->
     ids, versions = zip(*sorted(keys), strict=True)
     while True:
         try:
-            async with connection.transaction():  # a savepoint
-                await connection.execute(QUERIES["limit_lock_wait"], str(LOCK_TIMEOUT_MS))
-                rows = await connection.fetch(QUERIES["lock_datasets"], ids, versions)
+            async with savepoint(connection):
+                rows = await connection.fetch(QUERIES["lock_datasets"], ids, versions, str(LOCK_TIMEOUT_MS))
         except asyncpg.LockNotAvailableError:
             continue
         break
@@ -75,6 +76,7 @@ async def lock_datasets(connection: Connection, keys: Collection[DatasetKey]) ->
             status=row["status"],
             recorded=row["recorded"],
             samples=SampleRanges.from_sql(row["samples"]),
+            undecided=row["undecided"],
             iq_samples=row["iq_samples"],
             iq_chosen=row["iq_chosen"],
             iq_frontier=row["iq_frontier"],

@@ -24,15 +24,13 @@ UPDATE heimdall.stream_offsets
 SET next_offset = 0, topic_id = $3, owner_epoch = owner_epoch + 1, updated_at = now()
 WHERE "group" = $1 AND topic = $2 AND topic_id <> $3;
 
--- name: limit_lock_wait
-SELECT set_config('lock_timeout', $1, true);
-
 -- name: lock_datasets
-SELECT d.id::text, d.version, d.status, d.recorded, d.samples, d.iq_samples, d.iq_chosen, d.iq_frontier
-FROM heimdall.datasets d
+SELECT d.id::text, d.version, d.status, d.recorded, d.samples, d.iq_samples, d.iq_chosen, d.iq_frontier,
+    d.requested - d.accepted - d.rejected - d.failed AS undecided
+FROM heimdall.datasets d, (SELECT set_config('lock_timeout', $3, true)) AS set_before_any_row_is_locked
 WHERE (d.id, d.version) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))
 ORDER BY d.id, d.version
-FOR NO KEY UPDATE;
+FOR NO KEY UPDATE OF d;
 
 -- name: read_spec
 SELECT spec FROM heimdall.datasets WHERE id = $1 AND version = $2;

@@ -73,8 +73,13 @@ def _tls(settings: Settings) -> ssl.SSLContext:
     return context
 
 
-def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOKafkaConsumer:
-    """A static member of a stage's group: reads committed records only, never commits or jumps by itself."""
+def member_consumer(
+    settings: Settings, *, group: str, instance_id: str, gather_bytes: int = 1, gather_ms: int = 500
+) -> AIOKafkaConsumer:
+    """A static member of a stage's group: reads committed records only, never commits or jumps by itself.
+
+    A broker answers as soon as it has `gather_bytes`, and after `gather_ms` with what there is.
+    """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
         group_id=group,
@@ -88,6 +93,8 @@ def member_consumer(settings: Settings, *, group: str, instance_id: str) -> AIOK
         heartbeat_interval_ms=1_000,
         max_poll_interval_ms=LONGEST_WITHOUT_POLL_MS,
         request_timeout_ms=REQUEST_TIMEOUT_MS,
+        fetch_min_bytes=gather_bytes,
+        fetch_max_wait_ms=gather_ms,
         max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
         **security(settings),
     )

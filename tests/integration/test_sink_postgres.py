@@ -87,9 +87,6 @@ class Sink:
     async def owner(self, partition=0, **changes):
         """A new owner that has taken the partition over; `.start` is where it reads from."""
 
-        async def publish(offset):
-            self.published.append(offset)
-
         owner = SinkPartition(
             **{
                 "partition": TopicPartition(TOPIC, partition),
@@ -98,7 +95,7 @@ class Sink:
                 "topic_id": TOPIC_ID,
                 "pool": self.pool,
                 "confirm_membership": nothing,
-                "publish_offset": publish,
+                "publish_offset": self.published.append,
                 "chosen": self.chosen,
                 "invalid_share": InvalidShare(1.0),
                 "metrics": Metrics("sink"),

@@ -116,7 +116,7 @@ async def decide(pool, spec, records_by_sample, order):
         topic_id=TOPIC_ID,
         pool=pool,
         confirm_membership=nothing,
-        publish_offset=nothing,
+        publish_offset=lambda _offset: None,
         chosen=asyncio.Event(),
         invalid_share=InvalidShare(1.0),
         metrics=Metrics("sink"),
