@@ -21,6 +21,7 @@ def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
         sample_idx=frame.sample_idx,
         generation=frame.generation,
         receivers_expected=frame.receivers_expected,
+        pairs_expected=frame.pairs_expected,
         receiver=frame.receiver,
         captured_at_ns=frame.captured_at_ns,
         center_frequency_hz=frame.center_frequency_hz,

@@ -19,7 +19,7 @@ from producer.shard_records import ShardRecords
 from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, Extract, Lineage
+from schemas import Capture, DatasetSpec, Extract, Lineage, MeasurePairs
 
 SHARDS_PER_TRANSACTION = 1
 """A shard is a few samples: 14 frames or 56 records of features by default, the size of a good transaction."""
@@ -54,12 +54,13 @@ def rehearse(extract: Extract) -> None:
         extract(frame, Lineage(topic=JOBS, partition=0, offset=0, crc32=None))
 
 
-async def serve(worker: Worker, extract: Extract) -> None:
+async def serve(worker: Worker, extract: Extract, measure_pairs: MeasurePairs) -> None:
     """Runs one producer worker until it is told to stop.
 
     Args:
         worker: the process.
         extract: computes the features of a recording whose frame is not published.
+        measure_pairs: likewise the time differences of a sample, for datasets that ask for them.
     """
     settings, metrics = worker.settings, worker.metrics
     async with AsyncExitStack() as resources:
@@ -74,7 +75,7 @@ async def serve(worker: Worker, extract: Extract) -> None:
             metrics=metrics,
         )
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
-        transform = ShardRecords(withdrawn, tiles_in(settings.terrain_dir), extract)
+        transform = ShardRecords(withdrawn, tiles_in(settings.terrain_dir), extract, measure_pairs)
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="synthesis"))
         consumer = member_consumer(settings, group=PRODUCER.group, instance_id=worker.instance_id(PRODUCER.group))
         shell = StageShell(

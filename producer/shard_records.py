@@ -19,6 +19,8 @@ from schemas import (
     GenerationShard,
     IQFrame,
     Lineage,
+    MeasurePairs,
+    PairRecord,
     SchemaError,
     decode,
     encode,
@@ -35,10 +37,13 @@ class ShardRecords:
 
     stage = PRODUCER.name
 
-    def __init__(self, withdrawn: Container[tuple[str, int]], tiles: Tiles, extract: Extract) -> None:
+    def __init__(
+        self, withdrawn: Container[tuple[str, int]], tiles: Tiles, extract: Extract, measure_pairs: MeasurePairs
+    ) -> None:
         self._withdrawn = withdrawn
         self._tiles = tiles
         self._extract = extract
+        self._measure_pairs = measure_pairs
 
     def apply(self, record: ConsumerRecord) -> Sequence[OutgoingRecord] | None:
         """The records of a shard's samples; None for a dataset that was cancelled or deleted.
@@ -80,8 +85,11 @@ class ShardRecords:
 
     def _messages(
         self, record: ConsumerRecord, shard: GenerationShard, sample_idx: int
-    ) -> Iterator["IQFrame | FeatureRecord | _Failed"]:
-        """What is published of one sample. A sample that cannot be made fails alone; so does a recording."""
+    ) -> Iterator["IQFrame | FeatureRecord | PairRecord | _Failed"]:
+        """What is published of one sample. A sample that cannot be made fails alone; so does a recording.
+
+        A sample with a failed recording waits for nothing more, so its pairs are not measured.
+        """
 
         def failed(error: Exception, rx_id: str | None = None) -> _Failed:
             failure = failure_of_sample(record, shard, sample_idx, rx_id=rx_id, stage=self.stage, error=error)
@@ -94,15 +102,26 @@ class ShardRecords:
         except Exception as error:  # noqa: BLE001  # one bad sample must not take its neighbours with it
             yield failed(error)
             return
-        for made in frames:
-            frame = msgspec.structs.replace(made, generation=shard.generation) if shard.generation else made
-            if shard.spec.publish == "frames":
-                yield frame
-                continue
+        if shard.generation or shard.spec.pairs:
+            frames = tuple(
+                msgspec.structs.replace(frame, generation=shard.generation, pairs_expected=shard.spec.pairs)
+                for frame in frames
+            )
+        if shard.spec.publish == "frames":
+            yield from frames
+            return
+        whole = True
+        for frame in frames:
             try:
                 yield self._extract(frame, _lineage(record, frame))
             except Exception as error:  # noqa: BLE001  # as above: one bad recording
+                whole = False
                 yield failed(error, frame.receiver.rx_id)
+        if shard.spec.pairs and whole:
+            try:
+                yield self._measure_pairs(frames, msgspec.structs.replace(_lineage(record, frames[-1]), crc32=None))
+            except Exception as error:  # noqa: BLE001  # as above
+                yield failed(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +137,7 @@ def _lineage(record: ConsumerRecord, frame: IQFrame) -> Lineage:
     return Lineage(topic=record.topic, partition=record.partition, offset=record.offset, crc32=frame_crc32(frame))
 
 
-def _outgoing(message: IQFrame | FeatureRecord | FailureRecord) -> OutgoingRecord:
+def _outgoing(message: IQFrame | FeatureRecord | PairRecord | FailureRecord) -> OutgoingRecord:
     """A message as a record: all of a sample on the partition of its key."""
     return OutgoingRecord(
         topic=FRAMES if isinstance(message, IQFrame) else FEATURES,

@@ -18,7 +18,8 @@ from schemas.failures import failure_of_frame, failure_of_sample, failures_of_sh
 from schemas.feature_record import Extract, FailureRecord, FeatureRecord, FrequencyClasses, Lineage
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
-from schemas.measurement_row import MeasurementRow
+from schemas.measurement_row import MeasurementRow, PairRow
+from schemas.pair_measurement import PAIR_QUANTITIES, MeasurePairs, PairMeasurement, PairRecord
 from schemas.sample import VERDICTS, DatasetKey, SampleKey, Verdict
 from schemas.subject import Subject, subject_of
 from schemas.terrain import Terrain, TerrainTile
@@ -26,6 +27,7 @@ from schemas.terrain import Terrain, TerrainTile
 __all__ = [
     "FEATURE_NAMES",
     "FEATURE_TABLE",
+    "PAIR_QUANTITIES",
     "SPEC_VERSION",
     "STATISTICS",
     "VERDICTS",
@@ -45,7 +47,11 @@ __all__ = [
     "Lineage",
     "LinkTruth",
     "Malformed",
+    "MeasurePairs",
     "MeasurementRow",
+    "PairMeasurement",
+    "PairRecord",
+    "PairRow",
     "Propagation",
     "Receiver",
     "ReceiverTruth",

@@ -44,7 +44,7 @@ Modulations = Literal[Modulation, "mixed"]
 MODULATIONS: tuple[Modulations, ...] = get_args(Modulations)
 Publish = Literal["frames", "features"]
 """What the producer sends of a recording: the frame, whose features the extractor computes, or the features at once."""
-_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "publish"})
+_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "publish", "pairs"})
 """Fields that say which dataset this is, how much of it is wanted and by which way, not what sample i holds."""
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
 SampleIndex = Annotated[int, Meta(ge=0, lt=MAX_SAMPLES)]
@@ -240,8 +240,8 @@ class Limits(Checked, frozen=True, kw_only=True):
 class DatasetSpec(Checked, frozen=True, kw_only=True):
     """A dataset in full: sample i of a dataset is a function of its spec and i, and of nothing else.
 
-    `dataset_id`, `dataset_version`, `name`, `samples`, `iq_samples` and `publish` say which dataset this is, how much
-    of it is wanted and by which way; they do not change what sample i holds.
+    `dataset_id`, `dataset_version`, `name`, `samples`, `iq_samples`, `publish` and `pairs` say which dataset this is,
+    how much of it is wanted and by which way; they do not change what sample i holds.
     """
 
     dataset_id: DatasetId
@@ -262,6 +262,8 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     """The IQ of so many samples is kept, the first ones that are accepted."""
     publish: Publish = "frames"
     """What producers publish; features: they compute the features themselves, the same rows at less cost."""
+    pairs: bool = False
+    """Whether the time differences between receivers are measured, too; needs publish: features."""
     datatype: Literal["auto", "cf32_le"] = "auto"
     """Numbers of the recordings in Kafka; auto: 8-bit integers where the noise is far above a step, else 16-bit."""
     receivers: Annotated[tuple[Receiver, ...], Meta(min_length=2, max_length=MAX_RECEIVERS)] = ITALY_NORTH_WEST
@@ -280,6 +282,11 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
         if twice:
             raise ValueError(f"receivers: rx_id {', '.join(twice)} is duplicated")
+        if self.pairs and self.publish != "features":
+            raise ValueError(
+                "pairs: time differences are measured where all recordings of a sample are at hand, which is in the "
+                "producer: set publish to features as well (iqstream generate --features-only)"
+            )
         for one, other in combinations(self.receivers, 2):
             if (one.latitude, one.longitude) == (other.latitude, other.longitude):
                 require_one_ground(one, other)

@@ -16,8 +16,9 @@ from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
 from schemas.feature_record import FailureRecord, FeatureRecord
 from schemas.features import FEATURES_OF_VERSION
 from schemas.iq_frame import MAX_IQ_BYTES, IQFrame
+from schemas.pair_measurement import PairRecord
 
-Message: TypeAlias = DatasetSpec | GenerationShard | IQFrame | FeatureRecord | FailureRecord
+Message: TypeAlias = DatasetSpec | GenerationShard | IQFrame | FeatureRecord | FailureRecord | PairRecord
 M = TypeVar("M", bound=msgspec.Struct)
 
 MAX_HEADER_BYTES = 256 * 1024
@@ -35,8 +36,11 @@ _READERS: Mapping[tuple[str, int], type[Message]] = {
     ("iq_frame", 1): IQFrame,
     **{("feature_record", version): FeatureRecord for version in FEATURES_OF_VERSION},
     ("failure_record", 1): FailureRecord,
+    ("pair_record", 1): PairRecord,
 }
 _SCHEMAS: Mapping[type[msgspec.Struct], str] = {kind: schema for (schema, _), kind in _READERS.items()}
+_ONLY_IF_TRUE = "pairs_expected"
+"""Most messages never need this field: they do not hold it, and their bytes are those from before it was added."""
 _ERROR_END_CHARACTERS = 200
 _BIN_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
@@ -50,6 +54,8 @@ def encode(message: Message) -> bytes:
     schema, version = _name(message)
     body = msgspec.to_builtins(message, builtin_types=(memoryview,))
     checked = msgspec.to_builtins(_converted(body, type(message)), builtin_types=(memoryview,))
+    if not checked.get(_ONLY_IF_TRUE, True):
+        del checked[_ONLY_IF_TRUE]
     return bytes(msgpack.packb({"schema": schema, "version": version, **checked}))
 
 
@@ -195,7 +201,7 @@ def headers(message: Message) -> list[tuple[str, bytes]]:
     if isinstance(message, GenerationShard):
         named |= {"dataset_version": message.spec.dataset_version, "samples": message.count}
         named |= {"generation": message.generation}
-    elif isinstance(message, FeatureRecord | FailureRecord | IQFrame):
+    elif isinstance(message, FeatureRecord | FailureRecord | PairRecord | IQFrame):
         named |= {"dataset_version": message.dataset_version, "generation": message.generation}
     if isinstance(message, FeatureRecord | IQFrame):
         named |= {"rx_id": message.receiver.rx_id}

@@ -137,6 +137,8 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     sample_idx: SampleIndex
     generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
     receivers_expected: Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
+    pairs_expected: bool = False
+    """The sample's time differences are measured, too."""
     receiver: Receiver
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive

@@ -23,3 +23,15 @@ class MeasurementRow:
     mean_snr_db: float
     num_receivers_detected: int
     gdop: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairRow:
+    """The columns of `heimdall.pair_measurements` by their names: the time differences of an accepted sample."""
+
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    pairs: tuple[str, ...]
+    """A JSON object of each pair that was measured."""
+    extractor_version: str

@@ -1,23 +1,55 @@
 """What is measured between two receivers of one sample, each quantity with its unit and definition."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Annotated, TypeAlias
 
 import msgspec
+from msgspec import Meta
+
+from schemas.dataset import MAX_RECEIVERS, DatasetId, Finite, Name, NonNegative, ReceiverId, SampleIndex, Share
+from schemas.feature_record import Lineage
+from schemas.iq_frame import IQFrame
+
+MAX_PAIRS = MAX_RECEIVERS * (MAX_RECEIVERS - 1) // 2
 
 
 class PairMeasurement(msgspec.Struct, frozen=True, kw_only=True):
     """One pair; the quantities are those of PAIR_TABLE. Where nothing is `found` the difference is 0."""
 
-    receiver_a: str
-    receiver_b: str
-    time_difference_us: float
-    standard_deviation_us: float
-    coherence: float
-    peak_to_sidelobe_db: float
-    frequency_difference_hz: float
-    bandwidth_hz: float
+    receiver_a: ReceiverId
+    receiver_b: ReceiverId
+    time_difference_us: Finite
+    standard_deviation_us: NonNegative
+    coherence: Share
+    peak_to_sidelobe_db: Finite
+    frequency_difference_hz: Finite
+    bandwidth_hz: NonNegative
     found: bool
+
+
+class PairRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Every pair of receivers that was measured of one sample; none where it has one recording."""
+
+    dataset_id: DatasetId
+    dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]
+    sample_idx: SampleIndex
+    generation: Annotated[int, Meta(ge=0, le=2**31 - 1)] = 0
+    pairs: Annotated[tuple[PairMeasurement, ...], Meta(max_length=MAX_PAIRS)]
+    extractor_version: Name
+    lineage: Lineage
+    """The record with which the last of the recordings came; they have checksums of their own."""
+
+    def __post_init__(self) -> None:
+        named = [frozenset((pair.receiver_a, pair.receiver_b)) for pair in self.pairs]
+        if len(set(named)) < len(named):
+            raise ValueError("pairs: two receivers are compared twice")
+        if any(len(pair) < 2 for pair in named):
+            raise ValueError("pairs: a receiver is compared with itself")
+
+
+MeasurePairs: TypeAlias = Callable[[Sequence[IQFrame], Lineage], PairRecord]
+"""A sample's recordings to its record: `extractor.pairs.record.pair_record`, for those who may not import it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,3 +116,4 @@ _TABLE: tuple[PairQuantity, ...] = (
 )
 PAIR_TABLE: Mapping[str, PairQuantity] = {quantity.name: quantity for quantity in _TABLE}
 """The quantities by their names, in the order of PairMeasurement."""
+PAIR_QUANTITIES = tuple(PAIR_TABLE)

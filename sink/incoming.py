@@ -7,7 +7,16 @@ from aiokafka import ConsumerRecord
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.fetched import UnreadableRecord
 from iqstream.runtime.stages import SINK
-from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode, failure_of_frame, subject_of
+from schemas import (
+    DatasetSpec,
+    FailureRecord,
+    FeatureRecord,
+    PairRecord,
+    SchemaError,
+    decode,
+    failure_of_frame,
+    subject_of,
+)
 from sink.join import Observation
 
 
@@ -41,7 +50,7 @@ def read_record(source: ConsumerRecord) -> Incoming | DeadLetter:
         message = decode(source.value or b"")
     except SchemaError as error:
         return DeadLetter(source, error, _claimed_failure(source, error))
-    if not isinstance(message, FeatureRecord | FailureRecord):
+    if not isinstance(message, FeatureRecord | FailureRecord | PairRecord):
         return DeadLetter(source, Misfit(f"{type(message).__name__} has no business on {source.topic}"))
     return Incoming(source, message)
 
@@ -64,7 +73,15 @@ def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRan
         )
     if isinstance(message, FailureRecord):
         return
-    if message.receiver.rx_id not in {receiver.rx_id for receiver in spec.receivers}:
+    network = {receiver.rx_id for receiver in spec.receivers}
+    if isinstance(message, PairRecord):
+        if not spec.pairs:
+            raise Misfit("the dataset asks for no time differences (pairs: false)")
+        strangers = {rx_id for pair in message.pairs for rx_id in (pair.receiver_a, pair.receiver_b)} - network
+        if strangers:
+            raise Misfit(f"receivers {', '.join(sorted(strangers))} are not of the dataset's network")
+        return
+    if message.receiver.rx_id not in network:
         raise Misfit(f"receiver {message.receiver.rx_id} is not of the dataset's network")
     if message.receivers_expected > len(spec.receivers):
         raise Misfit(f"expects {message.receivers_expected} receivers, the network has {len(spec.receivers)}")

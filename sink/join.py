@@ -5,13 +5,13 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from schemas import DatasetKey, FailureRecord, FeatureRecord, SampleKey
+from schemas import DatasetKey, FailureRecord, FeatureRecord, PairRecord, SampleKey
 
 MAX_OPEN_RECORDS = 8192
 """About 32 MB. Samples stand close together on a partition, so thousands of open ones mean lost records."""
 
 
-Observation: TypeAlias = FeatureRecord | FailureRecord
+Observation: TypeAlias = FeatureRecord | FailureRecord | PairRecord
 
 
 def sample_of(record: Observation) -> SampleKey:
@@ -31,6 +31,13 @@ class JoinedSample:
     """Receivers that said nothing, neither features nor failure, as far as is known."""
     live: bool
     """A recording of the real world, which may lack receivers; otherwise every one is needed."""
+    pairs: PairRecord | None = None
+    """The time differences; None where the dataset asks for none, or they never came."""
+
+    @property
+    def pairs_missing(self) -> bool:
+        """Whether time differences were to come and did not."""
+        return self.pairs is None and any(record.pairs_expected for record in self.records)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,16 +48,20 @@ class _OpenSample:
     live: bool
     records: dict[str, FeatureRecord] = field(default_factory=dict)
     failures: dict[str, FailureRecord] = field(default_factory=dict)
+    pairs: PairRecord | None = None
 
     def take(self, record: Observation) -> bool:
-        """Keeps the record; False if its receiver has spoken before."""
+        """Keeps the record; False if its receiver has spoken before, or the pairs were there."""
+        if isinstance(record, PairRecord):
+            self.pairs = self.pairs or record
+            return self.pairs is record
         if isinstance(record, FeatureRecord):
             return self.records.setdefault(record.receiver.rx_id, record) is record
         return self.failures.setdefault(record.rx_id or "", record) is record
 
     @property
     def size(self) -> int:
-        return len(self.records) + len(self.failures)
+        return len(self.records) + len(self.failures) + (self.pairs is not None)
 
     @property
     def missing(self) -> int:
@@ -61,7 +72,11 @@ class _OpenSample:
     def complete(self) -> bool:
         if self.failures and (not self.live or "" in self.failures):
             return True
-        return bool(self.records) and self.missing == 0
+        return bool(self.records) and self.missing == 0 and (self.pairs is not None or not self.pairs_expected)
+
+    @property
+    def pairs_expected(self) -> bool:
+        return any(record.pairs_expected for record in self.records.values())
 
     @property
     def captured_at_ns(self) -> int | None:
@@ -75,15 +90,17 @@ class _OpenSample:
             failures=tuple(self.failures[rx_id] for rx_id in sorted(self.failures)),
             missing=self.missing,
             live=self.live,
+            pairs=self.pairs,
         )
 
 
 class Join:
     """The open samples of one partition, oldest first. Records must come in the order of their offsets.
 
-    A sample is open from its first record until all receivers it expects have spoken; a synthetic one is
-    decided by its first failure. After a restart at `restart_offset` the records of samples that were
-    decided meanwhile come again: the caller's ledger says so with each record, and they are dropped.
+    A sample is open from its first record until all receivers it expects have spoken, and its pair record is there
+    if it expects one; a synthetic one is decided by its first failure. After a restart at `restart_offset` the
+    records of samples that were decided meanwhile come again: the caller's ledger says so with each record, and they
+    are dropped.
     """
 
     def __init__(self, max_open_records: int = MAX_OPEN_RECORDS) -> None:

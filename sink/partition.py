@@ -10,10 +10,10 @@ the next owner reads the same records again.
 - Fencing: `take_over` raises the partition's owner epoch, but only as a member of the group's current generation, or
   a thawed worker would fence its successor. `store_offset` fails unless the epoch is still ours, and rolls the batch
   back.
-- Restart: a sample is open until all its receivers are there. The stored position is the offset of the oldest open
-  sample's first record, so no open sample is lost with the process. Records of decided samples behind it are read
-  again; the ledger (`heimdall.sample_outcomes`) recognises them, and they change nothing. Only a higher replay
-  generation does.
+- Restart: a sample is open until all its receivers are there, and its pair record if they expect one. The stored
+  position is the offset of the oldest open sample's first record, so no open sample is lost with the process. Records
+  of decided samples behind it are read again; the ledger (`heimdall.sample_outcomes`) recognises them, and they change
+  nothing. Only a higher replay generation does.
 
 The order within the transaction (`_commit`):
 
@@ -49,13 +49,13 @@ from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.stages import SINK
-from schemas import DatasetKey, DatasetSpec, MeasurementRow, SampleKey
+from schemas import DatasetKey, DatasetSpec, SampleKey
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
 from sink.join import Join, JoinedSample, Observation, sample_of
 from sink.ledger import Ledger
-from sink.rows import measurement_row
+from sink.rows import measurement_row, pair_row
 from sink.saver import announce
-from sink.storing import Stored, store
+from sink.storing import Rows, Stored, store
 from sink.verdict import judge, refusals, storable
 
 log = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class _Dataset:
 class _Batch:
     """What becomes of some records."""
 
-    rows: dict[SampleKey, MeasurementRow] = field(default_factory=dict)
+    rows: dict[SampleKey, Rows] = field(default_factory=dict)
     """Of accepted samples, by sample."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     skipped: int = 0
@@ -286,7 +286,9 @@ class SinkPartition:
         try:
             outcome = judge(joined, known.spec.limits)
             if outcome.verdict == "accepted":
-                batch.rows[outcome.sample] = measurement_row(known.spec, known.content_sha256, outcome)
+                batch.rows[outcome.sample] = Rows(
+                    features=measurement_row(known.spec, known.content_sha256, outcome), pairs=pair_row(outcome)
+                )
         except Exception as error:  # noqa: BLE001  # one bad sample must not stop a partition
             outcome = next(refusals(joined, error, stage=SINK.name))
             batch.dead_letters += self._letters(joined.key, error)

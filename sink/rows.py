@@ -1,4 +1,4 @@
-"""An accepted sample as a row of `heimdall.measurement_features`."""
+"""An accepted sample as a row of `heimdall.measurement_features`, and one of `heimdall.pair_measurements`."""
 
 import json
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from schemas import STATISTICS, DatasetSpec, FeatureRecord, MeasurementRow, Truth
+from schemas import STATISTICS, DatasetSpec, FeatureRecord, MeasurementRow, PairRow, Truth
 from sink.verdict import Outcome, lineage
 
 
@@ -43,6 +43,20 @@ def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) ->
         mean_snr_db=quality.mean_snr_db,
         num_receivers_detected=len(quality.detected),
         gdop=quality.gdop,
+    )
+
+
+def pair_row(outcome: Outcome) -> PairRow | None:
+    """The time differences of an accepted sample; None where its dataset asks for none."""
+    record = outcome.joined.pairs
+    if record is None:
+        return None
+    return PairRow(
+        dataset_id=outcome.sample.dataset_id,
+        dataset_version=outcome.sample.dataset_version,
+        sample_idx=outcome.sample.sample_idx,
+        pairs=tuple(json_text(msgspec.structs.asdict(pair)) for pair in record.pairs),
+        extractor_version=record.extractor_version,
     )
 
 

@@ -13,9 +13,9 @@ from iqstream.catalogue.ledger import Line, move_counters, raise_generations, wr
 from iqstream.catalogue.locked import Completed, DatasetState, complete_if_done
 from iqstream.catalogue.postgres import Connection, savepoint
 from iqstream.catalogue.refusals import is_refusal
-from iqstream.catalogue.rows import delete_rows, write_rows
+from iqstream.catalogue.rows import delete_rows, write_pair_rows, write_rows
 from iqstream.runtime.stages import SINK
-from schemas import DatasetKey, MeasurementRow, SampleKey
+from schemas import DatasetKey, MeasurementRow, PairRow, SampleKey
 from sink.iq_choice import choose
 from sink.ledger import Change, Ledger
 from sink.rows import json_text
@@ -24,6 +24,15 @@ from sink.verdict import figures, lineage, refusals
 log = logging.getLogger(__name__)
 
 _CHOICE_STEP = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """What is stored of an accepted sample."""
+
+    features: MeasurementRow
+    pairs: PairRow | None
+    """None: its dataset asks for no time differences."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +57,7 @@ class Stored:
 async def store(
     connection: Connection,
     ledger: Ledger,
-    rows: Mapping[SampleKey, MeasurementRow],
+    rows: Mapping[SampleKey, Rows],
     datasets: Mapping[DatasetKey, DatasetState],
 ) -> Stored:
     """Writes outcomes, counters and rows, and what follows for the datasets; these are locked.
@@ -79,7 +88,7 @@ async def store(
 async def _store_one_by_one(
     connection: Connection,
     ledger: Ledger,
-    rows: Mapping[SampleKey, MeasurementRow],
+    rows: Mapping[SampleKey, Rows],
     datasets: Mapping[DatasetKey, DatasetState],
 ) -> Stored:
     stored = Stored()
@@ -113,7 +122,7 @@ async def _store_one_by_one(
     return stored
 
 
-async def _refusal(connection: Connection, part: Ledger, rows: Mapping[SampleKey, MeasurementRow]) -> Exception | None:
+async def _refusal(connection: Connection, part: Ledger, rows: Mapping[SampleKey, Rows]) -> Exception | None:
     """Writes one sample; why it is refused, or None where it stands."""
     try:
         async with connection.transaction():
@@ -125,14 +134,16 @@ async def _refusal(connection: Connection, part: Ledger, rows: Mapping[SampleKey
     return None
 
 
-async def _write(connection: Connection, ledger: Ledger, rows: Mapping[SampleKey, MeasurementRow]) -> None:
+async def _write(connection: Connection, ledger: Ledger, rows: Mapping[SampleKey, Rows]) -> None:
     """Writes decisions, moves the counters by what they change, and writes or deletes the rows."""
     changes = ledger.changes()
     await write_outcomes(connection, [_line(change) for change in changes])
     await raise_generations(connection, ledger.raised_generations())
     await delete_rows(connection, [change.outcome.sample for change in changes if change.row == "delete"])
     await move_counters(connection, ledger.count_changes())
-    await write_rows(connection, [rows[change.outcome.sample] for change in changes if change.row == "write"])
+    written = [rows[change.outcome.sample] for change in changes if change.row == "write"]
+    await write_rows(connection, [row.features for row in written])
+    await write_pair_rows(connection, [row.pairs for row in written if row.pairs is not None])
 
 
 def _line(change: Change) -> Line:

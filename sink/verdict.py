@@ -36,10 +36,10 @@ class Outcome:
 def judge(joined: JoinedSample, limits: QualityLimits) -> Outcome:
     """The outcome of a sample that waits for nothing more.
 
-    A synthetic sample with a failed or missing receiver is failed; a live one is judged by the recordings
-    that there are.
+    A synthetic sample with a failed or missing receiver, or without the time differences that it was to have, is
+    failed; a live one is judged by the recordings that there are.
     """
-    if not joined.records or (not joined.live and (joined.failures or joined.missing)):
+    if not joined.records or (not joined.live and (joined.failures or joined.missing or joined.pairs_missing)):
         reason = joined.failures[0].error if joined.failures else INCOMPLETE
         return Outcome(joined=joined, verdict="failed", reason=reason, quality=None)
     result = assess(joined.records, limits)
@@ -56,7 +56,8 @@ def refusals(joined: JoinedSample, error: Exception, *, stage: str) -> Iterator[
         error: why not.
         stage: which says so.
     """
-    observed: tuple[Observation, ...] = (*joined.records, *joined.failures)
+    pairs = () if joined.pairs is None else (joined.pairs,)
+    observed: tuple[Observation, ...] = (*joined.records, *joined.failures, *pairs)
     failure = FailureRecord(
         dataset_id=joined.key.dataset_id,
         dataset_version=joined.key.dataset_version,
@@ -70,7 +71,7 @@ def refusals(joined: JoinedSample, error: Exception, *, stage: str) -> Iterator[
     )
     for known in (
         replace(joined, failures=(*joined.failures, failure)),
-        replace(joined, records=(), failures=(failure,), missing=0),
+        replace(joined, records=(), failures=(failure,), missing=0, pairs=None),
     ):
         yield Outcome(joined=known, verdict="failed", reason=failure.error, quality=None)
 
@@ -101,6 +102,8 @@ def figures(outcome: Outcome) -> dict[str, Any]:
         }
     if joined.missing:
         measured["missing_receivers"] = joined.missing
+    if joined.pairs_missing:
+        measured["missing_pairs"] = True
     if joined.failures:
         measured["failures"] = [
             {

@@ -25,6 +25,8 @@ from schemas import (
     Limits,
     Lineage,
     LinkTruth,
+    PairMeasurement,
+    PairRecord,
     Propagation,
     Receiver,
     Scenario,
@@ -152,6 +154,27 @@ FAILURE = FailureRecord(
     message="generation_shard: Expected `int` >= 1 - at `$.count`",
     lineage=Lineage(topic="iq.jobs", partition=0, offset=0, crc32=None),
 )
+PAIRS = PairRecord(
+    dataset_id=DATASET_ID,
+    dataset_version=2,
+    sample_idx=17,
+    generation=1,
+    pairs=(
+        PairMeasurement(
+            receiver_a="milano-baggio",
+            receiver_b="torino",
+            time_difference_us=-312.25,
+            standard_deviation_us=0.5,
+            coherence=0.875,
+            peak_to_sidelobe_db=2.5,
+            frequency_difference_hz=-41.5,
+            bandwidth_hz=12_500.0,
+            found=True,
+        ),
+    ),
+    extractor_version="1.0.0",
+    lineage=LINEAGE,
+)
 
 GOLDEN: Mapping[str, Message] = {
     "dataset_spec-1": SPEC,
@@ -159,10 +182,13 @@ GOLDEN: Mapping[str, Message] = {
     "iq_frame-1-ci8": FRAME_CI8,
     "iq_frame-1-ci16_le": FRAME_CI16,
     "iq_frame-1-cf32_le-recording": RECORDING_CF32,
+    "iq_frame-1-pairs-expected": msgspec.structs.replace(FRAME_CI8, pairs_expected=True),
     "feature_record-1": FEATURES,
+    "feature_record-1-pairs-expected": msgspec.structs.replace(FEATURES, pairs_expected=True),
     "feature_record-1-recording": msgspec.structs.replace(FEATURES, truth=None),
     "failure_record-1-sample": FAILURE,
     "failure_record-1-receiver": msgspec.structs.replace(FAILURE, rx_id="torino", lineage=LINEAGE),
+    "pair_record-1": PAIRS,
 }
 """What this code writes and reads, by file name."""
 

@@ -1,6 +1,7 @@
 """Feature and failure records of small datasets, as the sink's tests need them."""
 
 import math
+from itertools import combinations
 from uuid import uuid4
 
 import msgspec
@@ -16,6 +17,8 @@ from schemas import (
     IQFrame,
     Lineage,
     LinkTruth,
+    PairMeasurement,
+    PairRecord,
     Receiver,
     TransmitterTruth,
     Truth,
@@ -70,6 +73,7 @@ def feature_record(spec, sample_idx, receiver=0, *, generation=0, snr_db=20.0, t
         sample_idx=sample_idx,
         generation=generation,
         receivers_expected=len(spec.receivers),
+        pairs_expected=spec.pairs,
         receiver=station,
         captured_at_ns=1_000_000_000 * (sample_idx + 1),
         center_frequency_hz=144e6,
@@ -100,6 +104,34 @@ def failure_record(spec, sample_idx, receiver=0, *, generation=0) -> FailureReco
         message="truncated",
         lineage=Lineage(topic="iq.frames", partition=0, offset=sample_idx, crc32=None),
     )
+
+
+def pair_record(spec, sample_idx, *, generation=0, **fields) -> PairRecord:
+    """What is said of every pair of receivers: a difference of 10 us times the distance of their numbers."""
+    pairs = tuple(
+        PairMeasurement(
+            receiver_a=a.rx_id,
+            receiver_b=b.rx_id,
+            time_difference_us=10.0 * (at_b - at_a),
+            standard_deviation_us=0.5,
+            coherence=0.75,
+            peak_to_sidelobe_db=3.0,
+            frequency_difference_hz=-20.0,
+            bandwidth_hz=10_000.0,
+            found=True,
+        )
+        for (at_a, a), (at_b, b) in combinations(enumerate(spec.receivers), 2)
+    )
+    record = PairRecord(
+        dataset_id=spec.dataset_id,
+        dataset_version=spec.dataset_version,
+        sample_idx=sample_idx,
+        generation=generation,
+        pairs=pairs,
+        extractor_version="1",
+        lineage=Lineage(topic="iq.jobs", partition=0, offset=sample_idx, crc32=None),
+    )
+    return msgspec.structs.replace(record, **fields)
 
 
 def whole_sample(spec, sample_idx, **fields) -> list[FeatureRecord]:

@@ -17,6 +17,8 @@ from schemas import (
     Limits,
     Lineage,
     LinkTruth,
+    PairMeasurement,
+    PairRecord,
     Propagation,
     Receiver,
     ReceiverTruth,
@@ -305,6 +307,7 @@ def feature_records(draw: st.DrawFn) -> FeatureRecord:
         sample_idx=draw(sample_indices),
         generation=draw(_INT32),
         receivers_expected=draw(st.integers(1, MAX_RECEIVERS)),
+        pairs_expected=draw(st.booleans()),
         receiver=draw(receivers),
         captured_at_ns=draw(st.integers(0, 2**63 - 1)),
         center_frequency_hz=draw(positive),
@@ -335,9 +338,38 @@ failure_records = st.builds(
 )
 
 
+pair_records = st.builds(
+    PairRecord,
+    dataset_id=dataset_ids,
+    dataset_version=versions,
+    sample_idx=sample_indices,
+    generation=_INT32,
+    pairs=st.lists(
+        st.builds(
+            PairMeasurement,
+            receiver_a=receiver_ids.map(lambda rx_id: f"A{rx_id[:30]}"),
+            receiver_b=receiver_ids.map(lambda rx_id: f"B{rx_id[:30]}"),
+            time_difference_us=finite,
+            standard_deviation_us=finite.map(abs),
+            coherence=st.floats(0, 1),
+            peak_to_sidelobe_db=finite,
+            frequency_difference_hz=finite,
+            bandwidth_hz=finite.map(abs),
+            found=st.booleans(),
+        ),
+        unique_by=lambda pair: (pair.receiver_a, pair.receiver_b),
+        max_size=30,
+    ).map(tuple),
+    extractor_version=names,
+    lineage=lineages,
+)
+
+
 def messages() -> st.SearchStrategy[Message]:
     """Any message."""
-    return st.one_of(dataset_specs(), generation_shards(), iq_frames(), feature_records(), failure_records)
+    return st.one_of(
+        dataset_specs(), generation_shards(), iq_frames(), feature_records(), failure_records, pair_records
+    )
 
 
 def _ordered(draw: st.DrawFn, values: st.SearchStrategy[float]) -> tuple[float, float]:

@@ -71,6 +71,12 @@ SET receiver_features = excluded.receiver_features, tx_latitude = excluded.tx_la
     overall_confidence = excluded.overall_confidence, mean_snr_db = excluded.mean_snr_db,
     num_receivers_detected = excluded.num_receivers_detected, gdop = excluded.gdop;
 
+-- name: write_pair_row
+INSERT INTO heimdall.pair_measurements (dataset_id, dataset_version, sample_idx, pairs, extractor_version)
+VALUES ($1, $2, $3, $4::jsonb[], $5)
+ON CONFLICT (dataset_id, dataset_version, sample_idx) DO UPDATE
+SET pairs = excluded.pairs, extractor_version = excluded.extractor_version;
+
 -- name: delete_rows
 DELETE FROM heimdall.measurement_features
 WHERE (dataset_id, dataset_version, sample_idx) IN (SELECT * FROM unnest($1::uuid[], $2::int[], $3::int[]));

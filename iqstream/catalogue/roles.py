@@ -9,12 +9,13 @@ from iqstream.runtime.errors import UserError
 
 _SINK = (
     "SELECT ON heimdall.datasets, heimdall.sample_outcomes, heimdall.measurement_features, heimdall.iq_saves",
-    "SELECT ON heimdall.stream_offsets, heimdall.dead_letters",
+    "SELECT ON heimdall.pair_measurements, heimdall.stream_offsets, heimdall.dead_letters",
     # counters, the choice of IQ and completion: not what was asked for
     "UPDATE (accepted, rejected, failed, iq_frontier, iq_chosen) ON heimdall.datasets",
     "UPDATE (iq_samples_saved, iq_samples_lost, status, status_changed_at, completed_at) ON heimdall.datasets",
     "INSERT, UPDATE ON heimdall.sample_outcomes",
     "INSERT, UPDATE, DELETE ON heimdall.measurement_features, heimdall.iq_saves",
+    "INSERT, UPDATE ON heimdall.pair_measurements",
     # positions move; they are made and deleted by `iqstream init` and by people
     "UPDATE (next_offset, owner_epoch, updated_at) ON heimdall.stream_offsets",
     "INSERT, UPDATE (copied_at) ON heimdall.dead_letters",

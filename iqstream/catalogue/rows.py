@@ -7,9 +7,10 @@ from dataclasses import fields
 from operator import attrgetter
 
 from iqstream.catalogue.postgres import QUERIES, Connection
-from schemas import MeasurementRow, SampleKey
+from schemas import MeasurementRow, PairRow, SampleKey
 
 _columns_of = attrgetter(*(field.name for field in fields(MeasurementRow)))
+_pair_columns_of = attrgetter(*(field.name for field in fields(PairRow)))
 
 
 async def write_rows(connection: Connection, rows: Sequence[MeasurementRow]) -> None:
@@ -18,7 +19,13 @@ async def write_rows(connection: Connection, rows: Sequence[MeasurementRow]) -> 
         await connection.executemany(QUERIES["write_row"], [_columns_of(row) for row in rows])
 
 
+async def write_pair_rows(connection: Connection, rows: Sequence[PairRow]) -> None:
+    """Inserts time differences beside rows of features that are there, or rewrites them."""
+    if rows:
+        await connection.executemany(QUERIES["write_pair_row"], [_pair_columns_of(row) for row in rows])
+
+
 async def delete_rows(connection: Connection, samples: Sequence[SampleKey]) -> None:
-    """Deletes the rows of samples, where they have one."""
+    """Deletes the rows of samples, where they have one; their time differences go with them."""
     if samples:
         await connection.execute(QUERIES["delete_rows"], *zip(*samples, strict=True))

@@ -56,7 +56,9 @@ def features_page() -> str:
     )
     pairs = (
         "\n## Pairs of receivers\n\n`extractor.pairs.measure_pairs` measures these for each pair of receivers a and b "
-        "of one sample. How far they locate: [locating.md](locating.md).\n\n"
+        "of one sample. How far they locate: [locating.md](locating.md). Datasets with `pairs: true` have them for "
+        "every accepted sample, by name [in PostgreSQL](datasets.md) and in this order [in a stream](streaming.md), as "
+        '`x["pairs"]`.\n\n'
         "| quantity | definition | unit | source |\n|---|---|---|---|\n"
     )
     table = FEATURE_TABLE.values()

@@ -28,6 +28,8 @@ class Batch(NamedTuple):
     where a record was made before there was the feature; `receivers` float64 (n, r, 4): latitude, longitude (degrees),
     altitude of the ground, height of the antenna (m); `present` bool (n, r): there is a recording; `detected` bool
     (n, r): it holds the transmission. Receivers are ordered by id; rows that are not present are NaN.
+    Of a stream with `pairs`, also `pairs` float64 (n, p, 7): of each pair of receivers a and b PAIR_QUANTITIES, NaN
+    where a sample has fewer; and `pair_receivers` int64 (n, p, 2): the rows of a and b, -1 where it has fewer.
     y: float64 (n, 3): the transmitter's latitude, longitude, and altitude of the ground; NaN for real recordings.
     meta: see `meta_of`.
     """
@@ -82,6 +84,7 @@ def batch_of(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]]) -> Batch:
         for part, rows in parts
     ]
     x = {name: np.concatenate([array[at] for array in arrays]) for at, name in enumerate(X_KEYS)}
+    x |= _pairs(parts)
     y = np.concatenate([part.columns.position[rows] for part, rows in parts])
     return Batch(x, y, meta_of(parts, widest))
 
@@ -149,12 +152,24 @@ def batch_of_one(item: Batch) -> Batch:
     )
 
 
+def _pairs(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]]) -> X:
+    """The time differences, where they were asked for."""
+    known = [(part.columns.pairs, rows) for part, rows in parts if part.columns.pairs is not None]
+    most = max((pairs.values.shape[1] for pairs, _ in known), default=0)
+    if not known:
+        return {}
+    return {
+        "pairs": np.concatenate([_padded(pairs.values[rows], most, np.nan) for pairs, rows in known]),
+        "pair_receivers": np.concatenate([_padded(pairs.receivers[rows], most, -1) for pairs, rows in known]),
+    }
+
+
 def _figures(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]], name: str) -> npt.NDArray[Any]:
     return np.concatenate([getattr(part.verdicts, name)[rows] for part, rows in parts])
 
 
-def _padded(array: npt.NDArray[Any], receivers: int, fill: float) -> npt.NDArray[Any]:
-    missing = receivers - array.shape[1]
+def _padded(array: npt.NDArray[Any], width: int, fill: float) -> npt.NDArray[Any]:
+    missing = width - array.shape[1]
     if not missing:
         return array
     return np.pad(array, [(0, 0), (0, missing)] + [(0, 0)] * (array.ndim - 2), constant_values=fill)

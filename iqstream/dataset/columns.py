@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from iqstream.dataset.join import Joined
-from iqstream.dataset.recording import Place, transmitter_of, values_of
+from iqstream.dataset.recording import UNREADABLE, Place, pairs_of, transmitter_of, values_of
+from schemas import PAIR_QUANTITIES
 from schemas.feature_record import FEATURE_VALUES
 
 COORDINATES = 4
@@ -31,15 +32,38 @@ class Columns:
     """(n, 3): latitude, longitude, altitude_m of the ground at the transmitter; NaN where it is unknown."""
     inside: npt.NDArray[np.int8]
     """(n,): the transmitter stands within the network (1), outside (0), unknown (-1)."""
+    pairs: "PairColumns | None" = None
+    """None where they are not asked for."""
 
     def __len__(self) -> int:
         return len(self.samples)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PairColumns:
+    """Time differences of n samples, up to p pairs of receivers each."""
+
+    values: npt.NDArray[np.float64]
+    """(n, p, 7): PAIR_QUANTITIES; NaN where there is no pair."""
+    receivers: npt.NDArray[np.int64]
+    """(n, p, 2): rows of receiver a and b in the sample's other arrays; -1 where there is no pair."""
+
+    def only(self, kept: npt.NDArray[np.bool_]) -> "PairColumns":
+        """The pairs of which both receivers are kept, bool (n, r)."""
+        row = np.arange(len(kept))[:, None]
+        # the last column answers for -1
+        both = np.all([np.pad(kept, [(0, 0), (0, 1)])[row, self.receivers[:, :, at]] for at in (0, 1)], axis=0)
+        return PairColumns(
+            values=np.where(both[:, :, None], self.values, np.nan),
+            receivers=np.where(both[:, :, None], self.receivers, -1),
+        )
+
+
 class ColumnBuilder:
     """Turns samples into columns. Networks of receivers are kept, since most samples have the same."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, pairs: bool = False) -> None:
+        self._pairs = pairs
         self._networks: dict[tuple[Place, ...], int] = {}
         self._table: list[npt.NDArray[np.float64]] = []
 
@@ -57,17 +81,19 @@ class ColumnBuilder:
         receivers[present] = np.concatenate(
             [np.empty((0, COORDINATES)), *[self._coordinates(sample.places) for sample in samples]]
         )
+        pairs, compared = _pair_columns(samples) if self._pairs else (None, np.ones(len(samples), bool))
         transmitters = [transmitter_of(sample.recordings[0]) for sample in samples]
         return Columns(
             samples=tuple(samples),
             features=features,
             receivers=receivers,
             present=present,
-            readable=np.all(readable, axis=1),
+            readable=np.all(readable, axis=1) & compared,
             position=np.array(
                 [UNKNOWN_POSITION if t is None else (t.latitude, t.longitude, t.altitude_m) for t in transmitters]
             ).reshape(-1, 3),
             inside=np.array([-1 if t is None else t.inside_network for t in transmitters], np.int8),
+            pairs=pairs,
         )
 
     def _coordinates(self, places: tuple[Place, ...]) -> npt.NDArray[np.float64]:
@@ -79,3 +105,29 @@ class ColumnBuilder:
             index = self._networks[places] = len(self._table)
             self._table.append(np.array([place.coordinates for place in places]).reshape(-1, COORDINATES))
         return self._table[index]
+
+
+def _pair_columns(samples: Sequence[Joined]) -> tuple[PairColumns, npt.NDArray[np.bool_]]:
+    """The time differences, and of which samples they can be read, bool (n,).
+
+    Pairs with a receiver of which there is no recording are left out.
+    """
+    rows: list[list[tuple[float, ...]]] = []
+    ends: list[list[tuple[int, int]]] = []
+    readable = np.ones(len(samples), bool)
+    for number, sample in enumerate(samples):
+        at = {place.rx_id: row for row, place in enumerate(sample.places)}
+        try:
+            pairs = () if sample.pairs is None else pairs_of(sample.pairs)
+        except UNREADABLE:
+            readable[number], pairs = False, ()
+        known = [pair for pair in pairs if pair.receiver_a in at and pair.receiver_b in at]
+        rows.append([tuple(float(getattr(pair, name)) for name in PAIR_QUANTITIES) for pair in known])
+        ends.append([(at[pair.receiver_a], at[pair.receiver_b]) for pair in known])
+    counts = np.array([len(row) for row in rows], np.intp)
+    there = np.arange(int(counts.max(initial=0))) < counts[:, None]
+    values = np.full((*there.shape, len(PAIR_QUANTITIES)), np.nan)
+    values[there] = np.array([pair for row in rows for pair in row]).reshape(-1, len(PAIR_QUANTITIES))
+    receivers = np.full((*there.shape, 2), -1, np.int64)
+    receivers[there] = np.array([end for row in ends for end in row], np.int64).reshape(-1, 2)
+    return PairColumns(values=values, receivers=receivers), readable

@@ -10,7 +10,17 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from iqstream.dataset.record_batches import Records
-from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, Message, Place, Places, Recording, read_message
+from iqstream.dataset.recording import (
+    NO_TRUTH,
+    UNREADABLE,
+    Failure,
+    Message,
+    Place,
+    Places,
+    Recording,
+    TimeDifferences,
+    read_message,
+)
 from schemas import DatasetKey, SampleKey
 from schemas.dataset import MAX_RECEIVERS
 
@@ -31,10 +41,14 @@ class Joined(NamedTuple):
     places: tuple[Place, ...]
     values: tuple[bytes, ...]
     """The records as they came."""
+    pairs: bytes | None = None
+    """The pair record; None where the dataset asks for none."""
 
 
 class _Open:
-    __slots__ = ("expected", "failed", "first_offset", "hopeless", "key", "live", "recordings")
+    __slots__ = (
+        "expected", "failed", "first_offset", "hopeless", "key", "live", "pairs", "pairs_expected", "recordings",
+    )  # fmt: skip
 
     def __init__(self, key: SampleKey, first_offset: int) -> None:
         self.key = key
@@ -47,6 +61,15 @@ class _Open:
         """A recording of the real world, which may lack receivers."""
         self.expected = MAX_RECEIVERS + 1
         """Receivers; unknown before the first recording."""
+        self.pairs: bytes | None = None
+        """The pair record."""
+        self.pairs_expected = False
+        """It is no sample without time differences; unknown before the first recording."""
+
+    @property
+    def was_begun(self) -> bool:
+        """Something of it was there beside time differences, which may come again when their sample is through."""
+        return bool(self.recordings or self.failed or self.hopeless)
 
     @property
     def lost(self) -> bool:
@@ -107,11 +130,12 @@ class PartitionJoin:
             elif message.generation != counts:
                 continue
             if place is None:
-                _fail(sample, message)
+                _note(sample, message, value)
             else:
                 recordings = sample.recordings
                 if not recordings:
                     sample.expected = message.receivers_expected
+                    sample.pairs_expected = message.pairs_expected
                     sample.live = bytes(message.truth) == NO_TRUTH
                 recordings[place] = (message, value)
                 if sample.live:
@@ -120,7 +144,9 @@ class PartitionJoin:
                     if sample.key not in self._open:  # a straggler: its own sample was overdue
                         sample = None
                         continue
-            if len(sample.recordings) + len(sample.failed) >= sample.expected:
+            if len(sample.recordings) + len(sample.failed) >= sample.expected and (
+                not sample.pairs_expected or sample.pairs or sample.lost
+            ):
                 self._close(sample, offset, done)
                 sample = None
         return done
@@ -131,7 +157,7 @@ class PartitionJoin:
         for key in [key for key in self._open if key in self._live]:
             self._close(self._open[key], end - 1, done)
         for sample in self._open.values():
-            self.left_out["failed" if sample.lost else "incomplete"] += 1
+            self._leave_out(sample)
         return done
 
     def restart_offset(self, next_offset: int) -> int:
@@ -159,14 +185,15 @@ class PartitionJoin:
             self.left_out["incomplete"] += 1
         else:
             places, order = self._ordered(tuple(sample.recordings))
-            pairs = list(sample.recordings.values())
+            known = list(sample.recordings.values())
             done.append(
                 Joined(
                     sample.key,
                     offset,
-                    tuple([pairs[at][0] for at in order]),
+                    tuple([known[at][0] for at in order]),
                     places,
-                    tuple([pairs[at][1] for at in order]),
+                    tuple([known[at][1] for at in order]),
+                    sample.pairs,
                 )
             )
 
@@ -187,12 +214,18 @@ class PartitionJoin:
                 return
             del self._open[sample.key]
             self._live.discard(sample.key)
+            self._leave_out(sample)
+
+    def _leave_out(self, sample: _Open) -> None:
+        if sample.was_begun:
             self.left_out["failed" if sample.lost else "incomplete"] += 1
 
 
-def _fail(sample: _Open, failure: Message) -> None:
-    rx_id = failure.rx_id if isinstance(failure, Failure) else None
-    if rx_id is None:
-        sample.hopeless = True
+def _note(sample: _Open, message: Message, value: bytes) -> None:
+    """What is no recording: time differences, of which the first count, or a failure."""
+    if isinstance(message, TimeDifferences):
+        sample.pairs = sample.pairs or value
+    elif isinstance(message, Failure) and message.rx_id is not None:
+        sample.failed.add(message.rx_id)
     else:
-        sample.failed.add(rx_id)
+        sample.hopeless = True

@@ -32,10 +32,11 @@ class Choice:
 class Judging:
     """Judges as the sink does, by the limits of each sample's dataset."""
 
-    def __init__(self, specs: Specs, choice: Choice) -> None:
+    def __init__(self, specs: Specs, choice: Choice, *, pairs: bool = False) -> None:
+        """With `pairs` the columns hold time differences."""
         self._specs = specs
         self._choice = choice
-        self._builder = ColumnBuilder()
+        self._builder = ColumnBuilder(pairs=pairs)
         self._receivers: dict[DatasetKey, frozenset[str]] = {}
 
     async def learn(self, samples: Sequence[Joined]) -> None:
@@ -92,6 +93,7 @@ class Judging:
                 features=np.where(hidden, np.nan, columns.features),
                 receivers=np.where(hidden, np.nan, columns.receivers),
                 present=kept,
+                pairs=None if columns.pairs is None else columns.pairs.only(kept),
             ),
             replace(verdicts, detected=verdicts.detected & kept),
         )

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas import Lineage, Receiver, Truth
+from schemas import Lineage, PairMeasurement, PairRecord, Receiver, Truth
 from schemas.feature_record import FEATURE_VALUES
 from schemas.features import FEATURES_OF_VERSION, STATISTICS
 
@@ -37,6 +37,7 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="
     sample_idx: int
     generation: int = 0
     receivers_expected: int
+    pairs_expected: bool = False
     receiver: msgspec.Raw
     captured_at_ns: int
     values: msgspec.Raw
@@ -52,6 +53,16 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="sc
     sample_idx: int
     generation: int = 0
     rx_id: str | None
+
+
+class TimeDifferences(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="pair_record"):
+    """A pair record, version 1, without its pairs: they are read with `pairs_of`."""
+
+    version: Literal[1]
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    generation: int = 0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,16 +89,17 @@ class _Position(msgspec.Struct, frozen=True, gc=False):
     transmitter: _Transmitter
 
 
-Message: TypeAlias = Recording | Failure
+Message: TypeAlias = Recording | Failure | TimeDifferences
 NO_TRUTH = b"\xc0"
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading something else than a message of ours may raise."""
-read_message = msgspec.msgpack.Decoder(Recording | Failure).decode
+read_message = msgspec.msgpack.Decoder(Recording | Failure | TimeDifferences).decode
 """The message in a record's value. Raises one of UNREADABLE for anything else."""
 _read_receiver = msgspec.msgpack.Decoder(Receiver).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
 _read_origin = msgspec.msgpack.Decoder(_Origin).decode
+_read_pairs = msgspec.msgpack.Decoder(PairRecord).decode
 _read_truth = msgspec.msgpack.Decoder(Truth | None).decode
 
 
@@ -119,6 +131,11 @@ def truth_of(recording: Recording) -> Truth | None:
     """Everything that the generator put in; None for a real recording."""
     truth: Truth | None = _read_truth(recording.truth)
     return truth
+
+
+def pairs_of(value: bytes) -> tuple[PairMeasurement, ...]:
+    """What a pair record says of each pair. Raises one of UNREADABLE where it is none of ours."""
+    return _read_pairs(value).pairs
 
 
 def lineage_of(value: bytes) -> Lineage:

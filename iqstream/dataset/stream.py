@@ -63,6 +63,7 @@ class FeatureStream:
         split: Split | None = None,
         split_by: SplitBy = "random",
         include_rejected: bool = False,
+        pairs: bool = False,
         shuffle: bool = False,
         seed: int = 0,
         window: int = WINDOW_RECORDS,
@@ -83,6 +84,7 @@ class FeatureStream:
             split: `train`, `validation` or `test`; None: all samples.
             split_by: `random` by sample, `spatial` by blocks of 5 km, `receiver-holdout` by receiver.
             include_rejected: also the samples that miss the limits of their dataset.
+            pairs: x holds the time differences, too, for datasets whose spec has `pairs: true`.
             shuffle: a seeded order within windows of `window` offsets of each partition, a new one every epoch.
             seed: of the order.
             window: offsets; memory grows with it, times partitions.
@@ -121,6 +123,7 @@ class FeatureStream:
         self._start = start
         self._end = end
         self._choice = Choice(split=split, split_by=split_by, include_rejected=include_rejected)
+        self._pairs = pairs
         self._shuffle = shuffle
         self._seed = seed
         self._window = window if shuffle or end is not None else None
@@ -365,8 +368,9 @@ class FeatureStream:
                 for p, position in mine.items()
             }
             specs = Specs(pool, self._limits)
+            await self._check_pairs(specs, key)
             batcher = Batcher(self.batch_size or self._at_a_time, self._stripe() if self.even else None)
-            read = emissions(runs(log, readers, mine), Judging(specs, self._choice), batcher)
+            read = emissions(runs(log, readers, mine), Judging(specs, self._choice, pairs=self._pairs), batcher)
             async with aclosing(self._completed(read, specs)) as completed:
                 async for emission in completed:
                     yield emission
@@ -420,6 +424,18 @@ class FeatureStream:
         key = await resolve(pool, self._dataset, self._version)
         self._version = key.dataset_version
         return key
+
+    async def _check_pairs(self, specs: Specs, key: DatasetKey | None) -> None:
+        """Raises UserError where time differences are wanted of a dataset that has none."""
+        if not self._pairs or key is None:
+            return
+        await specs.learn({key})
+        dataset = specs.dataset(key)
+        if dataset is not None and not dataset.spec.pairs:
+            raise UserError(
+                f"pairs: dataset {dataset.name!r} holds no time differences; one that is made with pairs: true in its "
+                "spec does"
+            )
 
     async def _located(self, log: Log) -> Positions:
         """The positions as they are, or at their start. An epoch with an end keeps the partitions that it began with.

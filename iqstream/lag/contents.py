@@ -6,7 +6,7 @@ from typing import Self
 from aiokafka import ConsumerRecord
 
 from iqstream.runtime.stages import GROUP_OF_TOPIC
-from schemas import FailureRecord, FeatureRecord, GenerationShard, IQFrame, SchemaError, decode
+from schemas import FailureRecord, FeatureRecord, GenerationShard, IQFrame, PairRecord, SchemaError, decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,6 @@ def contents_of(record: "ConsumerRecord[bytes, bytes]") -> Contents | None:
         return Contents(samples=float(message.count), recordings=recordings, iq_s=recordings * seconds)
     if isinstance(message, IQFrame | FeatureRecord):
         return Contents(samples=1 / message.receivers_expected, recordings=1, iq_s=message.duration_ms / 1000)
-    if isinstance(message, FailureRecord):
-        return NOTHING if message.rx_id is not None else None
+    if isinstance(message, PairRecord) or (isinstance(message, FailureRecord) and message.rx_id is not None):
+        return NOTHING
     return None

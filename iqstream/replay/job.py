@@ -25,7 +25,7 @@ from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.offsets import Ends, committed_offsets, partition_ends, partition_leaders
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import FEATURES, FRAMES
-from schemas import Extract
+from schemas import Extract, MeasurePairs
 from sink.recordings import Synthesize
 
 REFRESH_S = 0.5
@@ -41,6 +41,7 @@ async def run_replay(
     source: Dataset,
     *,
     extract: Extract,
+    measure_pairs: MeasurePairs,
     synthesize: Synthesize,
     workers: int,
     show: Show,
@@ -55,6 +56,7 @@ async def run_replay(
         replay: as the register has it.
         source: the dataset whose frames are wanted, in `replay.source_version`.
         extract: makes a frame's features; a function of a module.
+        measure_pairs: makes a sample's time differences; likewise.
         synthesize: makes a sample again whose frames have expired; likewise.
         workers: processes at most.
         show: is given the progress twice a second.
@@ -67,7 +69,15 @@ async def run_replay(
         progress = _Progress(admin, pool, replay, show)
         lanes = sorted({lane_of(replay, index) for index in replay.samples})
         jobs = [
-            LaneJob(settings=settings, replay=replay, source=source, lane=lane, extract=extract, synthesize=synthesize)
+            LaneJob(
+                settings=settings,
+                replay=replay,
+                source=source,
+                lane=lane,
+                extract=extract,
+                measure_pairs=measure_pairs,
+                synthesize=synthesize,
+            )
             for lane in lanes
         ]
         publishing = asyncio.create_task(_run_lanes(jobs, workers))

@@ -33,6 +33,8 @@ from schemas import (
     GenerationShard,
     IQFrame,
     Lineage,
+    MeasurePairs,
+    PairRecord,
     encode,
     headers,
     sample_key,
@@ -49,13 +51,14 @@ RETRY_S = 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LaneJob:
-    """What a lane's process is given; `extract` and `synthesize` are functions of modules, so that they travel."""
+    """What a lane's process is given; the three that are called are functions of modules, so that they travel."""
 
     settings: Settings
     replay: Replay
     source: Dataset
     lane: int
     extract: Extract
+    measure_pairs: MeasurePairs
     synthesize: Synthesize
 
 
@@ -167,23 +170,50 @@ async def _records_of(job: LaneJob, reader: FrameReader, source: Source, done: L
 def _extract_all(
     job: LaneJob, source: RecordedSample, frames: Mapping[str, IQFrame], done: LaneResult
 ) -> list[OutgoingRecord]:
-    records = []
+    records: list[OutgoingRecord] = []
+    failed = False
     for rx_id in sorted(frames):
         lineage = msgspec.convert(source.lineage[rx_id], Lineage)
         try:
             features = job.extract(frames[rx_id], lineage)
         except Exception as error:  # noqa: BLE001  # one bad frame must not stop a replay
             done.counts["frames_failed"] += 1
+            failed = True
             records.append(_failure(job, source.key.sample_idx, rx_id, error, lineage))
             continue
         records.append(
             _outgoing(
                 msgspec.structs.replace(
-                    features, dataset_version=job.replay.dataset_version, generation=job.replay.generation
+                    features,
+                    dataset_version=job.replay.dataset_version,
+                    generation=job.replay.generation,
+                    pairs_expected=source.spec.pairs,
                 )
             )
         )
+    if source.spec.pairs and not failed:
+        records.append(_pairs(job, source, frames))
     return records
+
+
+def _pairs(job: LaneJob, source: RecordedSample, frames: Mapping[str, IQFrame]) -> OutgoingRecord:
+    """The time differences of a sample whose every recording is there, or why there are none."""
+    last = max(frames)
+    lineage = msgspec.structs.replace(msgspec.convert(source.lineage[last], Lineage), crc32=None)
+    try:
+        return _outgoing(
+            job.measure_pairs(
+                [  # some may be of an earlier replay, others synthesised
+                    msgspec.structs.replace(
+                        frame, dataset_version=job.replay.dataset_version, generation=job.replay.generation
+                    )
+                    for frame in frames.values()
+                ],
+                lineage,
+            )
+        )
+    except Exception as error:  # noqa: BLE001  # as above
+        return _failure(job, source.key.sample_idx, None, error, lineage)
 
 
 def _failure(job: LaneJob, sample_idx: int, rx_id: str | None, error: Exception, lineage: Lineage) -> OutgoingRecord:
@@ -202,7 +232,7 @@ def _failure(job: LaneJob, sample_idx: int, rx_id: str | None, error: Exception,
     )
 
 
-def _outgoing(message: FeatureRecord | FailureRecord) -> OutgoingRecord:
+def _outgoing(message: FeatureRecord | PairRecord | FailureRecord) -> OutgoingRecord:
     key = sample_key(message.dataset_id, message.sample_idx)
     return OutgoingRecord(topic=FEATURES, key=key, value=encode(message), headers=headers(message))
 

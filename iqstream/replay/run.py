@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeAlias
 
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.catalogue.datasets import Dataset, default_version, find_dataset
 from iqstream.catalogue.postgres import Pool
@@ -90,6 +91,7 @@ async def run_begun(settings: Settings, pool: Pool, begun: ReplayBegun, *, worke
         begun.replay,
         begun.source,
         extract=feature_record,
+        measure_pairs=pair_record,
         synthesize=partial(synthesize_sample, tiles=tiles_in(settings.terrain_dir)),
         workers=workers,
         show=on_progress,

@@ -4,11 +4,14 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import msgspec
+
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.catalogue.stored import COLUMNS, StoredOutcome, StoredRow
-from schemas import DatasetSpec, IQFrame, Lineage, SampleKey
+from schemas import DatasetSpec, IQFrame, Lineage, PairRecord, SampleKey
 from sink.join import JoinedSample
-from sink.rows import measurement_row
+from sink.rows import measurement_row, pair_row
 from sink.verdict import Outcome, figures, judge
 
 
@@ -24,8 +27,17 @@ def recomputed(spec: DatasetSpec, stored: StoredOutcome, frames: Mapping[str, IQ
             failures=(),
             missing=int(stored.figures.get("missing_receivers", 0)),
             live=recorded,
+            pairs=_pairs(stored, frames) if spec.pairs else None,
         ),
         spec.limits,
+    )
+
+
+def _pairs(stored: StoredOutcome, frames: Mapping[str, IQFrame]) -> PairRecord:
+    """The time differences of recordings of which some may be of an earlier generation."""
+    lineage = Lineage(**stored.lineage[max(frames)])
+    return pair_record(
+        [msgspec.structs.replace(frame, generation=stored.generation) for frame in frames.values()], lineage
     )
 
 
@@ -47,6 +59,9 @@ def differences(
     expected["extraction_metadata"] = json.loads(again.extraction_metadata)
     for name in COLUMNS:
         yield from _differing(name, row.columns[name], expected[name])
+    pairs = pair_row(made)
+    if pairs is not None:
+        yield from _differing("pairs", row.pairs, [json.loads(text) for text in pairs.pairs])
 
 
 def _differing(name: str, stored: Any, made: Any) -> Iterator[str]:  # noqa: ANN401  # JSON values
@@ -56,10 +71,17 @@ def _differing(name: str, stored: Any, made: Any) -> Iterator[str]:  # noqa: ANN
             yield from _differing(f"{name}.{key}", stored.get(key), made.get(key))
     elif isinstance(stored, list) and isinstance(made, list) and len(stored) == len(made):
         for index, (one, other) in enumerate(zip(stored, made, strict=True)):
-            label = other.get("rx_id", index) if isinstance(other, dict) else index
+            label = _label(other, index)
             yield from _differing(f"{name}[{label}]", one, other)
     elif stored != made:
         yield f"{name} is {stored}, made again {made}"
+
+
+def _label(entry: Any, index: int) -> str | int:  # noqa: ANN401  # a JSON value
+    """What people call an entry of a list: a receiver, a pair of them, or its place."""
+    if isinstance(entry, dict) and "receiver_a" in entry:
+        return f"{entry['receiver_a']}, {entry['receiver_b']}"
+    return entry.get("rx_id", index) if isinstance(entry, dict) else index
 
 
 def _verdict(outcome: str, reason: str | None) -> str:

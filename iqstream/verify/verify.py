@@ -101,6 +101,9 @@ class Verifier:
             yield f"sample {index}: made by spec {line.spec_sha256}, not {self._content_sha256}"
         if line.outcome is not None and not line.same_lineage:
             yield f"sample {index}: the row's lineage is not that of its outcome"
+        if line.has_pairs != self._spec.pairs:
+            wanted = "none are asked for" if line.has_pairs else "they are asked for and missing"
+            yield f"sample {index}: time differences: {wanted}"
 
     async def _object_names(self, found: "_Found") -> Check:
         stored = set(await self._store.list_samples(self._dataset.id))

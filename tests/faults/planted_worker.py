@@ -17,6 +17,7 @@ import iqstream.catalogue.postgres
 import producer.service
 import sink.partition
 import sink.service
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.runtime import inbox, transactions
 from iqstream.runtime.worker import run_worker
@@ -153,7 +154,7 @@ def _it_is_us() -> bool:
 
 
 SERVE = {
-    "producer": partial(producer.service.serve, extract=feature_record),
+    "producer": partial(producer.service.serve, extract=feature_record, measure_pairs=pair_record),
     "extractor": extractor.service.serve,
     "sink": partial(sink.service.serve, synthesize=synthesize_sample),
 }

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 from aiokafka.admin import RecordsToDelete
 
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.replays import Replay, begin_replay, replayable
@@ -45,6 +46,7 @@ async def replay(settings, spec, *, samples=None, version=None, as_version=None,
             begun,
             source,
             extract=extract,
+            measure_pairs=pair_record,
             synthesize=synthesize_sample,
             workers=2,
             show=lambda _progress: None,

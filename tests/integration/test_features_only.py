@@ -5,19 +5,23 @@ import json
 from functools import partial
 from uuid import UUID
 
+import msgspec
 import numpy as np
 import psutil
 import pytest
 
+from extractor.pairs.record import pair_record
+from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.new_datasets import create_dataset
-from iqstream.dataset import IQStream
+from iqstream.dataset import FeatureStream, IQStream
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.topics import FRAMES, JOBS
 from iqstream.verify.verify import Verifier
 from producer.synthesize import synthesize_sample
+from schemas import PAIR_QUANTITIES, Lineage
 from sink.frames import FrameReader
 from tests.integration.pipeline import (
     Pipeline,
@@ -75,6 +79,24 @@ async def tables(settings, spec):
     return kept, lineages
 
 
+async def checks_of(settings, spec):
+    """What a verification finds that makes every sample again."""
+    store = object_store(settings)
+    try:
+        async with postgres_pool(settings) as pool, FrameReader(lambda: reader_consumer(settings)) as frames:
+            verifier = Verifier(
+                pool=pool, store=store, frames=frames, synthesize=synthesize_sample,
+                dataset=await find_dataset(pool, spec.dataset_id),
+            )  # fmt: skip
+            return [check async for check in verifier.checks(SAMPLES)]
+    finally:
+        store.close()
+
+
+async def problems_of(settings, spec):
+    return [problem for check in await checks_of(settings, spec) for problem in check.problems]
+
+
 async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(settings, pipeline, made):
     spec, before, after = made
     assert before == after
@@ -128,37 +150,91 @@ async def test_it_is_verified_and_replayed_from_its_spec_alone(settings, made):
     assert (replayed.result.counts["frames_read"], replayed.result.missing) == (0, [])
     assert replayed.result.counts["frames_synthesized"] == SAMPLES * len(spec.receivers)
     assert await stored(settings, spec) == undamaged
-    store = object_store(settings)
-    try:
-        async with postgres_pool(settings) as pool, FrameReader(lambda: reader_consumer(settings)) as frames:
-            verifier = Verifier(
-                pool=pool, store=store, frames=frames, synthesize=synthesize_sample,
-                dataset=await find_dataset(pool, spec.dataset_id),
-            )  # fmt: skip
-            checks = [check async for check in verifier.checks(SAMPLES)]
-    finally:
-        store.close()
+    checks = await checks_of(settings, spec)
     assert [problem for check in checks for problem in check.problems] == []
     assert checks[-1].checked == SAMPLES
 
 
-async def test_kill_9_of_a_producer_and_a_sink_worker_without_a_standby_changes_nothing(settings, pipeline, made):
+@pytest.fixture(scope="module")
+def disturbed(settings, pipeline):
+    """A complete dataset with time differences; a worker of each stage was killed while it was made."""
+    spec = small(publish="features", pairs=True)
+
+    async def make():
+        await submit_dataset(settings, spec)
+        for number, stage in enumerate(("producer", "sink")):
+            decided = (number + 1) * SAMPLES // 4
+            await wait_for_dataset(
+                settings, spec, lambda row, n=decided: row["accepted"] + row["rejected"] + row["failed"] >= n
+            )
+            pipeline.kill_worker(stage)
+        await wait_for_dataset(settings, spec, is_complete)
+
+    asyncio.run(make())
+    return spec
+
+
+async def test_kill_9_of_a_producer_and_a_sink_worker_without_a_standby_changes_nothing_nor_do_time_differences(
+    settings, pipeline, made, disturbed
+):
     undisturbed, *_ = made
-    disturbed = small(publish="features")
-    await submit_dataset(settings, disturbed)
-    for number, stage in enumerate(("producer", "sink")):
-        decided = (number + 1) * SAMPLES // 4
-        await wait_for_dataset(
-            settings, disturbed, lambda row, n=decided: row["accepted"] + row["rejected"] + row["failed"] >= n
-        )
-        pipeline.kill_worker(stage)
-    await wait_for_dataset(settings, disturbed, is_complete)
     services = [psutil.Process(service.pid) for service in pipeline.services.values()]
     assert not [
         name for service in services for child in service.children() if (name := child.name()).endswith("-next")
     ]
     (rows, _), (undisturbed_rows, _) = await tables(settings, disturbed), await tables(settings, undisturbed)
     assert rows == undisturbed_rows
+
+
+async def stored_pairs(settings, spec):
+    """By sample, what PostgreSQL holds of each pair."""
+    query = "SELECT sample_idx, pairs FROM heimdall.pair_measurements WHERE dataset_id = $1 ORDER BY sample_idx"
+    rows = await fetch(settings, query, UUID(spec.dataset_id))
+    return {row["sample_idx"]: [json.loads(text) for text in row["pairs"]] for row in rows}
+
+
+def test_the_time_differences_of_every_accepted_sample_are_stored_and_streamed_once(settings, disturbed):
+    stored_by_sample = asyncio.run(stored_pairs(settings, disturbed))
+    streamed = {
+        meta["sample_idx"]: x for x, _, meta in FeatureStream(disturbed.dataset_id, pairs=True, settings=settings)
+    }
+    assert stored_by_sample.keys() == streamed.keys() != set()
+    lineage = Lineage(topic=JOBS, partition=0, offset=0, crc32=None)
+    for index, pairs in stored_by_sample.items():
+        frames = synthesize_sample(disturbed, index).frames
+        assert pairs == [msgspec.structs.asdict(pair) for pair in pair_record(frames, lineage).pairs]
+        values = [[float(pair[name]) for name in PAIR_QUANTITIES] for pair in pairs]
+        assert streamed[index]["pairs"].tolist() == values
+    assert any(pair["found"] for pairs in stored_by_sample.values() for pair in pairs)
+
+
+async def test_time_differences_are_verified_and_replayed_and_go_with_their_dataset(settings, disturbed):
+    undamaged = await stored_pairs(settings, disturbed)
+    first, second, *_ = undamaged
+    damaged = "UPDATE heimdall.pair_measurements SET pairs = pairs[2:] WHERE dataset_id = $1 AND sample_idx = $2"
+    missing = "DELETE FROM heimdall.pair_measurements WHERE dataset_id = $1 AND sample_idx = $2"
+    await fetch(settings, damaged, UUID(disturbed.dataset_id), first)
+    await fetch(settings, missing, UUID(disturbed.dataset_id), second)
+    problems = await problems_of(settings, disturbed)
+    assert any(one.startswith(f"sample {first} pairs is ") for one in problems)
+    assert f"sample {second}: time differences: they are asked for and missing" in problems
+    await replay(settings, disturbed, samples=f"{first},{second}")
+    assert await stored_pairs(settings, disturbed) == undamaged
+    assert await problems_of(settings, disturbed) == []
+    (streamed,) = [
+        x for x, _, meta in FeatureStream(disturbed.dataset_id, pairs=True, settings=settings)
+        if meta["sample_idx"] == first
+    ]  # fmt: skip
+    assert len(streamed["pairs"]) == len(undamaged[first])
+    async with postgres_pool(settings) as pool:
+        await delete_dataset(pool, disturbed.dataset_id)
+    assert await stored_pairs(settings, disturbed) == {}
+
+
+def test_time_differences_of_a_dataset_without_any_are_refused_by_name(settings, made):
+    spec, *_ = made
+    with pytest.raises(UserError, match=f"pairs: dataset '{spec.name}' holds no time differences"):
+        next(iter(FeatureStream(spec.dataset_id, pairs=True, settings=settings)))
 
 
 async def test_real_recordings_cannot_be_published_as_features(settings):

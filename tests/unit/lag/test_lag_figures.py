@@ -13,9 +13,10 @@ from iqstream.lag.retention import Retention, risk
 from iqstream.lag.trend import Followed, first_unread_ms, times_to_ask, trend
 from iqstream.lag.value import ReadOn, topic_values
 from iqstream.lag.velocity import Velocity, seconds_to_close, together, velocity
-from iqstream.runtime.topics import FRAMES, JOBS
+from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
 from schemas import GenerationShard, encode
 from tests.integration.pipeline import small_spec
+from tests.sink_samples import make_spec, pair_record
 from tests.strategies import SEEDED
 
 HERE = TopicPartition("t", 0)
@@ -35,6 +36,12 @@ def test_a_shard_is_its_samples_its_recordings_and_their_length():
     value = encode(GenerationShard(spec=spec, first_idx=0, count=3))
     record = ConsumerRecord(JOBS, 0, 0, 0, 0, None, value, None, 0, 0, ())
     assert contents_of(record) == Contents(samples=3.0, recordings=21, iq_s=pytest.approx(21 * 0.05))
+
+
+def test_time_differences_are_no_recording_beside_those_that_they_are_of():
+    spec = make_spec(publish="features", pairs=True)
+    record = ConsumerRecord(FEATURES, 0, 0, 0, 0, None, encode(pair_record(spec, 0)), None, 0, 0, ())
+    assert contents_of(record) == NOTHING
 
 
 @pytest.mark.parametrize("value", [None, b"", b"\x93\x01\x02\x03"])

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
@@ -20,6 +21,7 @@ from schemas import (
     GenerationShard,
     IQFrame,
     Lineage,
+    PairRecord,
     decode,
     encode,
     frame_crc32,
@@ -43,8 +45,8 @@ def received(spec, *, first_idx=4, count=3, generation=0, value=None):
     )
 
 
-def transform(*, withdrawn=(), extract=feature_record):
-    return ShardRecords(withdrawn, NO_TILES, extract)
+def transform(*, withdrawn=(), extract=feature_record, measure_pairs=pair_record):
+    return ShardRecords(withdrawn, NO_TILES, extract, measure_pairs)
 
 
 def test_features_at_once_are_those_of_the_frames_that_would_have_been_published():
@@ -91,6 +93,36 @@ def test_a_recording_that_cannot_be_extracted_fails_alone():
     assert [(one.sample_idx, one.rx_id) for one in messages if isinstance(one, FailureRecord)] == [(6, "torino")]
     assert sum(isinstance(one, FeatureRecord) for one in messages) == 3 * 7 - 1
     assert (list(failed.value.errors), failed.value.every) == ([6], False)
+
+
+def test_time_differences_follow_the_features_of_their_sample_which_say_so_and_are_else_the_same():
+    spec = variant(publish="features", pairs=True)
+    plain = [decode(one.value) for one in transform().apply(received(FEATURES_ONLY, generation=2))]
+    made = transform().apply(received(spec, generation=2))
+    messages = [decode(one.value) for one in made]
+    features = [one for one in messages if isinstance(one, FeatureRecord)]
+    assert [msgspec.structs.replace(one, pairs_expected=False) for one in features] == plain
+    assert all(one.pairs_expected for one in features)
+    assert [isinstance(one, PairRecord) for one in messages] == ([False] * 7 + [True]) * 3
+    for at, index in enumerate((4, 5, 6)):
+        frames = [msgspec.structs.replace(one, generation=2) for one in synthesize_sample(spec, index).frames]
+        lineage = Lineage(topic=JOBS, partition=3, offset=11, crc32=None)
+        assert messages[8 * at + 7] == pair_record(frames, lineage)
+    assert {one.key for one in made} == {key_of(spec.dataset_id, index) for index in (4, 5, 6)}
+
+
+def test_a_sample_whose_time_differences_cannot_be_measured_fails_and_no_other():
+    def fails_at_5(frames, lineage):
+        if frames[0].sample_idx == 5:
+            raise ValueError("nothing overlaps")
+        return pair_record(frames, lineage)
+
+    with pytest.raises(SamplesFailed) as failed:
+        transform(measure_pairs=fails_at_5).apply(received(variant(publish="features", pairs=True)))
+    messages = [decode(one.value) for one in failed.value.records]
+    assert [(one.sample_idx, one.rx_id) for one in messages if isinstance(one, FailureRecord)] == [(5, None)]
+    assert [one.sample_idx for one in messages if isinstance(one, PairRecord)] == [4, 6]
+    assert (list(failed.value.errors), failed.value.every) == ([5], False)
 
 
 def test_a_shard_of_which_nothing_can_be_made_is_invalid_and_each_of_its_samples_fails():

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import sink.__main__
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.topics import JOBS
@@ -143,14 +144,14 @@ def test_producers_and_savers_work_over_the_tiles_of_their_setting(directory, mo
     spec = variant(terrain=read_terrain(directory, ITALY_NORTH_WEST))
     shard = GenerationShard(spec=spec, first_idx=3, count=1)
     record = SimpleNamespace(topic=JOBS, partition=0, offset=0, value=encode(shard))
-    sent = ShardRecords(set(), tiles_in(str(directory)), feature_record).apply(record)
+    sent = ShardRecords(set(), tiles_in(str(directory)), feature_record, pair_record).apply(record)
     given = {}
     monkeypatch.setattr(sink.__main__, "serve", lambda worker, synthesize: given.update(synthesize=synthesize))
     sink.__main__.serve_with_synthesis(SimpleNamespace(settings=SimpleNamespace(terrain_dir=str(directory))))
     again = given["synthesize"](spec, 3)
     assert [one.value for one in sent] == [encode(frame) for frame in again.frames]
     with pytest.raises(SamplesFailed) as failed:
-        ShardRecords(set(), tiles_in(""), feature_record).apply(record)
+        ShardRecords(set(), tiles_in(""), feature_record, pair_record).apply(record)
     assert isinstance(failed.value.errors[3], MissingTile)
     assert "no tiles are given here" in str(failed.value.errors[3])
 

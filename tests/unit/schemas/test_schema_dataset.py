@@ -22,6 +22,7 @@ IDENTITY = {
     "samples": 7,
     "iq_samples": 1,
     "publish": "features",
+    "pairs": True,
 }
 OTHER_WORDS = {
     "either": "upper",
@@ -75,6 +76,12 @@ def changed_fields(path: Path, value: Any) -> dict[str, Any]:
     return fields
 
 
+def with_another(field: str) -> DatasetSpec:
+    """The golden spec with another identity; time differences are made of features alone."""
+    tied = {"publish": "features"} if field == "pairs" else {}
+    return msgspec.convert(changed_fields((field,), IDENTITY[field]) | tied, DatasetSpec)
+
+
 def another(value: Any) -> Any:
     """A valid value that is not this one."""
     if isinstance(value, str):
@@ -98,16 +105,21 @@ def test_the_digest_changes_with_the_terrains_source() -> None:
 
 @pytest.mark.parametrize("field", IDENTITY)
 def test_the_digest_ignores_identity_and_size(field: str) -> None:
-    spec = changed((field,), IDENTITY[field])
+    spec = with_another(field)
     assert spec != SPEC
     assert spec.content_sha256() == SPEC.content_sha256()
 
 
 @pytest.mark.parametrize("field", [*IDENTITY, "limits"])
 def test_datasets_of_the_same_recordings_are_split_alike(field: str) -> None:
-    spec = changed((field,), {"min_snr_db": 12.0} if field == "limits" else IDENTITY[field])
+    spec = changed((field,), {"min_snr_db": 12.0}) if field == "limits" else with_another(field)
     assert spec != SPEC
     assert spec.split_salt() == SPEC.split_salt()
+
+
+def test_time_differences_are_refused_where_nobody_would_measure_them() -> None:
+    with pytest.raises(ValueError, match=r"pairs: .* set publish to features"):
+        msgspec.convert(changed_fields(("pairs",), value=True), DatasetSpec)
 
 
 @pytest.mark.parametrize("path", [("seed",), ("frequency_hz",), ("generator_version",), ("receivers", 0, "latitude")])

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from iqstream.catalogue.sample_ranges import SampleRanges
 from schemas import encode, headers, sample_key
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
-from tests.sink_samples import failure_record, feature_record, kafka_record, make_spec
+from tests.sink_samples import failure_record, feature_record, kafka_record, make_spec, pair_record
 from tests.strategies import SEEDED
 
 
@@ -28,9 +28,9 @@ def test_messages_of_other_topics_are_dead_letters():
     assert isinstance(read_record(kafka_record(0, encode(make_spec()))), DeadLetter)
 
 
-def test_feature_and_failure_records_are_understood():
+def test_records_of_features_failures_and_pairs_are_understood():
     spec = make_spec()
-    for message in (feature_record(spec, 0), failure_record(spec, 0)):
+    for message in (feature_record(spec, 0), failure_record(spec, 0), pair_record(spec, 0)):
         read = read_record(kafka_record(0, message))
         assert isinstance(read, Incoming)
         assert read.message == message
@@ -69,6 +69,20 @@ def test_a_record_that_contradicts_its_dataset_is_refused(change):
     check_fit(feature_record(spec, 9), spec, held)
     with pytest.raises(Misfit):
         check_fit(msgspec.structs.replace(feature_record(spec, 9), **change), spec, held)
+
+
+def test_time_differences_that_contradict_their_dataset_are_refused():
+    spec, more = (make_spec(receivers=count, publish="features", pairs=True) for count in (3, 4))
+    plain = msgspec.structs.replace(spec, pairs=False)
+    held = SampleRanges.parse("0-9")
+    check_fit(pair_record(spec, 9), spec, held)
+    for contradicting, why in (
+        (pair_record(plain, 9), "asks for no time differences"),
+        (pair_record(spec, 10), "sample 10 is not one"),
+        (pair_record(msgspec.structs.replace(more, dataset_id=spec.dataset_id), 9), "receivers rx3 are not"),
+    ):
+        with pytest.raises(Misfit, match=why):
+            check_fit(contradicting, plain if "asks" in why else spec, held)
 
 
 def test_a_record_of_no_dataset_is_refused():

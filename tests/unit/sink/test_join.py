@@ -4,9 +4,9 @@ import hypothesis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from schemas import DatasetKey, FeatureRecord
+from schemas import DatasetKey, FeatureRecord, PairRecord
 from sink.join import Join, sample_of
-from tests.sink_samples import failure_record, feature_record, make_spec, whole_sample
+from tests.sink_samples import failure_record, feature_record, make_spec, pair_record, whole_sample
 from tests.strategies import SEEDED
 
 RECEIVERS = 3
@@ -22,11 +22,14 @@ def feed(join, records, first_offset=0, *, decided=None, live=False):
 
 
 class JoinAgainstModel(RuleBasedStateMachine):
-    """Records in any order, repeated, failed, replayed, with restarts; every sample decided once a generation."""
+    """Records in any order, repeated, failed, replayed, with restarts; every sample decided once a generation.
+
+    Time differences may come before the recordings or after them, and again.
+    """
 
     def __init__(self):
         super().__init__()
-        self.spec = make_spec(samples=SAMPLES, receivers=RECEIVERS)
+        self.spec = make_spec(samples=SAMPLES, receivers=RECEIVERS, publish="features", pairs=True)
         self.log = []
         """The partition: all records ever written."""
         self.read = 0
@@ -44,6 +47,10 @@ class JoinAgainstModel(RuleBasedStateMachine):
     def write(self, sample, receiver, generation, failed):
         make = failure_record if failed else feature_record
         self.log.append(make(self.spec, sample, receiver, generation=generation))
+
+    @rule(sample=st.integers(0, SAMPLES - 1), generation=st.integers(0, 2))
+    def write_pairs(self, sample, generation):
+        self.log.append(pair_record(self.spec, sample, generation=generation))
 
     @precondition(lambda self: self.read < len(self.log))
     @rule(count=st.integers(1, 12))
@@ -73,7 +80,7 @@ class JoinAgainstModel(RuleBasedStateMachine):
     def what_is_decided_was_whole_or_failed(self):
         for sample in self.decided:
             assert len({record.receiver.rx_id for record in sample.records}) == len(sample.records)
-            assert sample.failures or (len(sample.records) == RECEIVERS and sample.missing == 0)
+            assert sample.failures or (len(sample.records) == RECEIVERS and sample.missing == 0 and sample.pairs)
             assert all(record.generation == sample.generation for record in sample.records)
 
     @invariant()
@@ -81,10 +88,11 @@ class JoinAgainstModel(RuleBasedStateMachine):
         """Of what was read: the highest generation that is complete is decided, or a higher one is."""
         heard = {}
         for record in self.log[: self.read]:
-            rx_id = record.receiver.rx_id if isinstance(record, FeatureRecord) else "failed"
-            heard.setdefault((sample_of(record), record.generation), set()).add(rx_id)
+            said = {FeatureRecord: lambda one: one.receiver.rx_id, PairRecord: lambda _: "pairs"}
+            spoken = said.get(type(record), lambda _: "failed")(record)
+            heard.setdefault((sample_of(record), record.generation), set()).add(spoken)
         for (key, generation), spoken in heard.items():
-            if "failed" in spoken or len(spoken) == RECEIVERS:
+            if "failed" in spoken or len(spoken) == RECEIVERS + 1:
                 assert self.ledger.get(key, -1) >= generation
 
     @invariant()
@@ -115,6 +123,12 @@ def test_a_repeated_receiver_is_dropped():
     (sample,) = feed(join, [feature_record(spec, 0, 1), feature_record(spec, 0, 2)], 2)
     assert sample.records[0] is first
     assert join.dropped["duplicate"] == 1
+
+
+def test_a_sample_that_expects_no_time_differences_does_not_wait_for_them():
+    spec = make_spec(receivers=3)
+    (sample,) = feed(Join(), whole_sample(spec, 0))
+    assert (sample.pairs, sample.pairs_missing) == (None, False)
 
 
 def test_a_failure_decides_a_synthetic_sample_at_once():
