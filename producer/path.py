@@ -20,7 +20,7 @@ from producer.reproducible import reproducible
 from producer.scenario import Scene, oscillator_offset_hz
 from producer.shadowing import draw_shadowing_db
 from producer.streams import Purpose, scalar_stream
-from producer.terrain import Ground, profile
+from producer.terrain import Ground, Profile, profile
 from producer.waveform import waveform_rate_hz
 from schemas import DatasetSpec, Receiver
 
@@ -115,16 +115,21 @@ def _terrain_loss(spec: DatasetSpec, scene: Scene, receiver: Receiver, ground: G
     if spec.terrain.source == "none":
         return None
     return terrain_loss(
-        profile(
-            ground,
-            (scene.latitude, scene.longitude, scene.altitude_m),
-            (receiver.latitude, receiver.longitude, receiver.altitude_m),
-            step_m=spec.terrain.profile_step_m,
-        ),
+        path_profile(spec, scene, receiver, ground),
         tx_height_m=scene.antenna_height_m,
         rx_height_m=receiver.antenna_height_m,
         frequency_hz=spec.frequency_hz,
         effective_earth_factor=spec.propagation.effective_earth_factor,
+    )
+
+
+def path_profile(spec: DatasetSpec, scene: Scene, receiver: Receiver, ground: Ground) -> Profile:
+    """Returns the ground between a transmitter and a receiver."""
+    return profile(
+        ground,
+        (scene.latitude, scene.longitude, scene.altitude_m),
+        (receiver.latitude, receiver.longitude, receiver.altitude_m),
+        step_m=spec.terrain.profile_step_m,
     )
 
 

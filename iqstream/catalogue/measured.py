@@ -44,3 +44,21 @@ async def stored_bytes(pool: Pool | Connection, dataset: DatasetKey) -> int:
             dataset.dataset_version,
         )
     )
+
+
+async def feature_values(
+    pool: Pool | Connection, dataset: DatasetKey, feature: str, statistic: str, *, samples: int
+) -> dict[str, list[float]]:
+    """By rx_id, one value of a feature from each of the first accepted samples of a version; so many at most."""
+    rows = await pool.fetch(
+        "SELECT one ->> 'rx_id' AS rx_id, array_agg((one -> $3 ->> $4)::float8) AS found FROM "
+        "(SELECT receiver_features FROM heimdall.measurement_features "
+        "WHERE dataset_id = $1 AND dataset_version = $2 ORDER BY sample_idx LIMIT $5) AS first, "
+        "unnest(receiver_features) AS one WHERE one -> $3 ->> $4 IS NOT NULL GROUP BY 1 ORDER BY 1",
+        UUID(dataset.dataset_id),
+        dataset.dataset_version,
+        feature,
+        statistic,
+        samples,
+    )
+    return {row["rx_id"]: row["found"] for row in rows}

@@ -15,7 +15,7 @@ from iqstream.dead_letters.letter import DeadLetter
 from iqstream.dead_letters.listing import Line, Listing, line_of
 from iqstream.dead_letters.purge import Removal
 from iqstream.runtime.readable import Rows
-from schemas import IQFrame, SampleKey, SchemaError, decode
+from schemas import SampleKey
 
 HEXDUMP_BYTES = 256
 _BYTES_PER_LINE = 16
@@ -89,24 +89,21 @@ def letter_lines(letter: DeadLetter, retries: Sequence[Retry]) -> list[str]:
     lines += [f"header   {name} = {_text(value) or ''}" for name, value in letter.headers]
     lines += [f"retried  {_time(retry.retried_at)} as {_retried([retry])}" for retry in retries]
     lines.append(f"value    {len(letter.value)} bytes")
-    return lines + (_decoded(letter.value) or hexdump(letter.value))
+    return lines + (_decoded(letter) or hexdump(letter.value))
 
 
 def _text(value: bytes | None) -> str | None:
     return None if value is None else value.decode(errors="backslashreplace")
 
 
-def _decoded(value: bytes) -> list[str] | None:
-    """The fields of a value that is a message of ours, its IQ as a number of bytes; None where it is none."""
-    try:
-        message = decode(value)
-    except SchemaError:
+def _decoded(letter: DeadLetter) -> list[str] | None:
+    """The fields of a value that is a message of ours; None where it is none."""
+    found = letter.fields()
+    if found is None:
         return None
-    plain = msgspec.to_builtins(message, builtin_types=(memoryview,))
-    if isinstance(message, IQFrame):
-        plain["iq"] = f"{len(message.iq)} bytes"
-    text = msgspec.json.format(msgspec.json.encode(plain), indent=2).decode()
-    return [f"  {type(message).__name__}", *(f"  {line}" for line in text.split("\n"))]
+    name, fields = found
+    text = msgspec.json.format(msgspec.json.encode(fields), indent=2).decode()
+    return [f"  {name}", *(f"  {line}" for line in text.split("\n"))]
 
 
 def hexdump(value: bytes) -> list[str]:

@@ -35,6 +35,7 @@ from iqstream.client.recordings import RecordingCalls
 from iqstream.client.replays import ReplayCalls
 from iqstream.client.results import DatasetReport, Resumed, Submission
 from iqstream.client.stored import StoredCalls
+from iqstream.client.truth import TruthCalls
 from iqstream.client.upkeep import UpkeepCalls
 from iqstream.dataset_figures import dataset_figures
 from iqstream.runtime.errors import Conflict, UserError
@@ -77,7 +78,7 @@ def aconnect(
     return AsyncClient(settings, tell=tell)
 
 
-class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, RecordingCalls, LagCalls, UpkeepCalls):
+class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, TruthCalls, RecordingCalls, LagCalls, UpkeepCalls):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
 
     async def __aenter__(self) -> Self:

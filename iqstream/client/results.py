@@ -1,7 +1,8 @@
 """What calls return that several rooms have a part in; frozen."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from iqstream.catalogue.datasets import Dataset, held_of
 from iqstream.catalogue.dead_letter_retries import Retry
@@ -57,6 +58,37 @@ class SampleReport(Readable):
     outcome: StoredOutcome
     row: StoredRow | None
     """Its features; None of a sample that was not accepted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class PathTruth(Readable):
+    """The path to one receiver as the generator drew it: `link` are fields of `LinkTruth`, before anything is heard."""
+
+    SHOWN: ClassVar = ("rx_id",)
+
+    rx_id: str
+    eirp_dbm: float
+    rx_antenna_gain_dbi: float
+    link: Mapping[str, Any]
+    distances_km: Sequence[float]
+    """From the transmitter to the receiver; empty where the dataset has no terrain."""
+    ground_m: Sequence[float]
+    """Height above the chord between both ends at sea level, with the bulge of the earth as the wave sees it."""
+    ray_m: tuple[float, float]
+    """Heights of both antennas above sea level."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class SampleTruth(Readable):
+    """What the generator put into a sample, drawn again from the spec without any IQ."""
+
+    SHOWN: ClassVar = ("dataset", "sample_idx")
+
+    dataset: Dataset
+    sample_idx: int
+    transmitter: Mapping[str, Any]
+    """Fields of `TransmitterTruth`."""
+    paths: Rows[PathTruth]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -10,16 +11,18 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.datasets import find_dataset
+from iqstream.catalogue.measured import feature_values
 from iqstream.catalogue.outcomes import outcomes_after
 from iqstream.client.calls import Calls, ignore
 from iqstream.client.results import SamplePage, SampleReport, Verification
 from iqstream.dataset.sample_iq import decided_sample
+from iqstream.dataset_distributions import SAMPLES, DistanceBand, Distribution, by_distance, distribution
 from iqstream.reach import object_store
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.readable import Rows
 from iqstream.verify.check import Check
-from schemas import DatasetKey, Verdict
+from schemas import FEATURE_NAMES, STATISTICS, DatasetKey, Verdict
 from sink.frames import FrameReader
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class StoredCalls(Calls):
-    """`samples`, `sample`, `verify`, `export`, `stream`."""
+    """`samples`, `sample`, `outcomes_by_distance`, `distribution`, `verify`, `export`, `stream`."""
 
     async def samples(
         self,
@@ -77,6 +80,48 @@ class StoredCalls(Calls):
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             outcome, row = await decided_sample(pool, found, sample_idx)
         return SampleReport(dataset=found, outcome=outcome, row=row)
+
+    async def outcomes_by_distance(self, name_or_id: str, *, version: int | None = None) -> Rows[DistanceBand]:
+        """Returns how samples ended by their transmitter's distance to the nearest receiver; of the first 2,000.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is no such dataset.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            first = await outcomes_after(pool, DatasetKey(found.id, found.version), after=-1, limit=SAMPLES)
+        return Rows(await asyncio.to_thread(by_distance, found.spec, first))
+
+    async def distribution(
+        self, name_or_id: str, feature: str, statistic: str = "mean", *, version: int | None = None
+    ) -> Distribution:
+        """Returns how a feature is distributed, receiver by receiver; of the first 2,000 accepted samples.
+
+        Args:
+            name_or_id: which dataset.
+            feature: one of `schemas.FEATURE_NAMES`.
+            statistic: of its values over the chunks: one of `schemas.STATISTICS`.
+            version: of the dataset; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is no such dataset, feature or statistic.
+            Unreachable: PostgreSQL does not answer.
+        """
+        for name, given, known in (
+            ("feature", feature, tuple(FEATURE_NAMES)), ("statistic", statistic, tuple(STATISTICS)),
+        ):  # fmt: skip
+            if given not in known:
+                raise UserError(f"{name}: {given!r} is none of {', '.join(known)}")
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            key = DatasetKey(found.id, found.version)
+            values = await feature_values(pool, key, feature, statistic, samples=SAMPLES)
+        return distribution(feature, statistic, values)
 
     async def verify(
         self,

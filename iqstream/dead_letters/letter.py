@@ -5,15 +5,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from uuid import UUID
+
+import msgspec
 
 from iqstream.catalogue.dead_letters import NOT_SAID, Origin
 from iqstream.runtime.errors import Conflict, NotFound, UserError
 from iqstream.runtime.readable import Readable
 from iqstream.runtime.records import FAILED_SAMPLES
 from iqstream.runtime.stages import STAGES
-from schemas import SampleKey, failure_of_frame, failures_of_shard, subject_of
+from schemas import IQFrame, SampleKey, SchemaError, decode, failure_of_frame, failures_of_shard, subject_of
 from sink.join import sample_of
 
 _ORIGIN = re.compile(
@@ -59,6 +61,17 @@ class DeadLetter(Readable):
     """Of a record of several samples, those that failed; None where all did."""
     value: bytes
     kept_at: datetime
+
+    def fields(self) -> tuple[str, Any] | None:
+        """The name of the message that the value is, and its fields as JSON values, IQ as its size; None: none."""
+        try:
+            message = decode(self.value)
+        except SchemaError:
+            return None
+        plain = msgspec.to_builtins(message, builtin_types=(memoryview,))
+        if isinstance(message, IQFrame):
+            plain["iq"] = f"{len(message.iq)} bytes"
+        return type(message).__name__, plain
 
     def samples(self) -> tuple[SampleKey, ...]:
         """The samples that failed with the record, as its key and headers say; none where it was a stranger's."""

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from iqstream.catalogue.datasets import Dataset
+from iqstream.dataset.drawn import drawing
 from iqstream.export.table import TRUTH_COLUMNS
-from iqstream.runtime.errors import UserError
 
 DrawTruth: TypeAlias = Callable[[int], Mapping[str, Mapping[str, Any]]]
 """Gives the values of `TRUTH_COLUMNS` by rx_id for a sample's index."""
@@ -23,34 +23,14 @@ def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
         UserError: real recordings have no truth, another release made the dataset, or a terrain tile is missing; the
             last is raised by what is returned, too.
     """
-    from producer.ground import ground_of  # brings the compiled kernels, which no other export needs
-    from producer.path import draw_paths
-    from producer.scenario import draw_scene
-    from producer.streams import Purpose, scalar_stream
-    from producer.tile_directory import tiles_in
-    from producer.tiles import MissingTile
-    from producer.truth import drawn_link, drawn_transmitter
-    from producer.version import GENERATOR_VERSION
+    from producer.truth import drawn_link, drawn_transmitter  # brings the compiled kernels
 
-    spec = dataset.spec
-    if dataset.recorded:
-        raise UserError(f"dataset {dataset.name!r} holds real recordings: their truth is not known")
-    if spec.generator_version != GENERATOR_VERSION:
-        raise UserError(
-            f"dataset {dataset.name!r} was made by generator {spec.generator_version!r}, and this is "
-            f"{GENERATOR_VERSION!r}: only the release that made it can draw its truth"
-        )
-    tiles = tiles_in(terrain_dir)
+    draws = drawing(dataset, terrain_dir)
 
     def draw(sample_idx: int) -> dict[str, dict[str, Any]]:
-        try:
-            ground = ground_of(spec, tiles)
-            scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO), ground)
-            paths = draw_paths(spec, sample_idx, scene, ground)
-        except MissingTile as error:
-            raise UserError(f"the truth of dataset {dataset.name!r} cannot be drawn: {error}") from None
-        transmitter = drawn_transmitter(spec, scene)
-        return {path.receiver.rx_id: _columns(transmitter, drawn_link(path)) for path in paths}
+        drawn = draws(sample_idx)
+        transmitter = drawn_transmitter(dataset.spec, drawn.scene)
+        return {path.receiver.rx_id: _columns(transmitter, drawn_link(path)) for path in drawn.paths}
 
     draw(next(iter(dataset.samples), 0))
     return draw

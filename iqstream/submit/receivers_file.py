@@ -20,35 +20,43 @@ def read_receivers(path: Path) -> tuple[Receiver, ...]:
     Raises:
         UserError: names the file, the line, the column and what is allowed there.
     """
-    text = text_of("receivers file", path)
+    return parse_receivers(text_of("receivers file", path), str(path))
+
+
+def parse_receivers(text: str, where: str) -> tuple[Receiver, ...]:
+    """Returns the receivers of CSV text, in its order; `where` is what errors name it by.
+
+    Raises:
+        UserError: names the text, the line, the column and what is allowed there.
+    """
     rows = csv.DictReader(text.splitlines())
     columns = [name.strip() for name in rows.fieldnames or []]
     wrong = [f"{name} is missing" for name in REQUIRED if name not in columns] + [
         f"{name} is unknown" for name in columns if name not in {*REQUIRED, *OPTIONAL}
     ]
     if wrong:
-        raise UserError(f"{path}, line 1: columns: {', '.join(wrong)}. Example:\n{EXAMPLE}")
+        raise UserError(f"{where}, line 1: columns: {', '.join(wrong)}. Example:\n{EXAMPLE}")
     rows.fieldnames = columns
-    receivers = [_receiver(path, rows.line_num, row) for row in rows]
+    receivers = [_receiver(where, rows.line_num, row) for row in rows]
     if len(receivers) < 2:
-        raise UserError(f"{path}: {len(receivers)} receivers; a network has at least 2")
+        raise UserError(f"{where}: {len(receivers)} receivers; a network has at least 2")
     first_line: dict[str, int] = {}
     for line, receiver in enumerate(receivers, start=2):
         if receiver.rx_id in first_line:
             raise UserError(
-                f"{path}, line {line}: rx_id {receiver.rx_id!r} is on line {first_line[receiver.rx_id]} too"
+                f"{where}, line {line}: rx_id {receiver.rx_id!r} is on line {first_line[receiver.rx_id]} too"
             )
         first_line[receiver.rx_id] = line
     return tuple(receivers)
 
 
-def _receiver(path: Path, line: int, row: dict[str | None, str | None]) -> Receiver:
+def _receiver(where: str, line: int, row: dict[str | None, str | None]) -> Receiver:
     if None in row or any(value is None for value in row.values()):
-        raise UserError(f"{path}, line {line}: the number of values differs from the number of columns")
+        raise UserError(f"{where}, line {line}: the number of values differs from the number of columns")
     values = {str(name): (text or "").strip() for name, text in row.items()}
     values = {name: text for name, text in values.items() if text or name in REQUIRED}
     try:
         return msgspec.convert(values, Receiver, strict=False)
     except msgspec.ValidationError as error:
         shown = ", ".join(f"{name}={text}" for name, text in values.items())
-        raise UserError(f"{path}, line {line}: {error} ({shown})") from None
+        raise UserError(f"{where}, line {line}: {error} ({shown})") from None

@@ -1,5 +1,6 @@
 """Exported recordings: valid by the specification, bit for bit what was recorded, with the whole truth."""
 
+import io
 import json
 from datetime import UTC, datetime
 
@@ -13,6 +14,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.dataset.sample_iq import SampleIQ
 from iqstream.export.iq import IQFolder
+from iqstream.export.one import npy_part, sigmf_archive
 from iqstream.recordings.given import Given
 from iqstream.recordings.open import open_recordings
 from iqstream.recordings.windows import windows_of
@@ -72,6 +74,31 @@ def test_sigmf_is_valid_and_read_back_by_our_reader_is_the_same_recording(tmp_pa
         values = extract_features(again.samples(), recording.sample_rate_hz, chunk_s)
         np.testing.assert_array_equal(values, extract_features(frame.samples(), frame.sample_rate_hz, chunk_s))
         assert values.size == 72
+
+
+def test_one_recording_as_an_archive_is_read_back_by_our_reader_as_the_same_recording(tmp_path):
+    frame = ONE.frames["torino"]
+    (tmp_path / "one.sigmf").write_bytes(sigmf_archive(ONE, "torino"))
+    opened = open_recordings([tmp_path])
+    assert not opened.failures
+    (recording,) = opened.recordings
+    assert (recording.rx_name, recording.started_at_ns) == ("torino", frame.captured_at_ns)
+    np.testing.assert_array_equal(recording.read(0, recording.samples), frame.samples())
+
+
+def test_a_part_of_a_recording_is_its_samples_from_and_to_the_times_that_were_asked_for():
+    frame = ONE.frames["torino"]
+
+    def part(start_ms, stop_ms):
+        return np.load(io.BytesIO(npy_part(frame, start_ms=start_ms, stop_ms=stop_ms)), allow_pickle=False)
+
+    whole = frame.samples()
+    np.testing.assert_array_equal(part(0, None), whole)
+    np.testing.assert_array_equal(part(10, 20.5), whole[2000:4100])
+    assert part(10, 20).dtype == np.complex64
+    for start_ms, stop_ms in ((20, 10), (10, 10), (60, None)):
+        with pytest.raises(ValueError, match="no sample"):
+            part(start_ms, stop_ms)
 
 
 @pytest.mark.parametrize("integers", [False, True])
