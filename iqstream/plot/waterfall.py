@@ -37,7 +37,7 @@ def waterfall_png(frame: IQFrame, *, start_ms: float, stop_ms: float | None, fft
 
 def _density_db(part: npt.NDArray[np.complex64], fft_length: int) -> npt.NDArray[np.float64]:
     """Power in dB of Hann windows, shape (frequencies, times), highest frequency first."""
-    step = max(fft_length // 2, -(-(len(part) - fft_length + 1) // MAX_COLUMNS))
+    step = max(fft_length // 8, -(-(len(part) - fft_length + 1) // MAX_COLUMNS))
     windows = np.lib.stride_tricks.sliding_window_view(part, fft_length)[::step]
     spectra = np.fft.fftshift(np.fft.fft(windows * np.hanning(fft_length), axis=1), axes=1)
     decibels: npt.NDArray[np.float64] = 10 * np.log10(np.maximum(np.abs(spectra) ** 2, 1e-30)).T[::-1]

@@ -3,60 +3,64 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
 import msgspec
-from starlette.datastructures import State
 from starlette.responses import Response
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.dead_letters.letter import DeadLetterFilter
 from iqstream.lag.document import lag_document
-from iqstream.plot.waterfall import waterfall_png
+from iqstream.web.api_again import (
+    list_dead_letters,
+    list_tasks,
+    plan_replay,
+    plan_retry,
+    replay,
+    retry,
+    show_dead_letter,
+    show_task,
+)
+from iqstream.web.api_samples import download_npy, download_sigmf, list_samples, show_sample, show_truth, waterfall
 from iqstream.web.documents import (
     Change,
     DatasetDetail,
     DatasetDocument,
     DatasetPage,
     DatasetQuery,
+    DeadLetterDetail,
     DeadLetterPage,
     Deleted,
+    DistanceBandDocument,
+    DistributionDocument,
+    DistributionQuery,
     Extension,
     LetterQuery,
+    PartQuery,
     ReplayPlanDocument,
     ReplayQuery,
+    RetryOrder,
+    RetryPlanDocument,
     SampleDetail,
     SamplePageDocument,
     SampleQuery,
+    SampleTruthDocument,
     VersionQuery,
     WaterfallQuery,
+    band_document,
     dataset_document,
     detail_document,
-    letter_document,
-    plan_document,
+    distribution_document,
     progress_document,
-    sample_detail,
-    sample_page_document,
 )
+from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.events import event_response
 from iqstream.web.new_dataset import NewDataset
 from iqstream.web.operations import Asked, Operation, json_response
-from iqstream.web.problems import Refusal
+from iqstream.web.tasks import TaskDocument, TaskPage
 
 LIST_INTERVAL_S = 2.0
-
-
-def _state(asked: Asked) -> State:
-    state: State = asked.request.app.state
-    return state
-
-
-def _client(asked: Asked) -> AsyncClient:
-    client: AsyncClient = _state(asked).client
-    return client
 
 
 def selected(datasets: Sequence[Dataset], query: DatasetQuery) -> list[Dataset]:
@@ -81,25 +85,40 @@ def selected(datasets: Sequence[Dataset], query: DatasetQuery) -> list[Dataset]:
 
 async def list_datasets(asked: Asked) -> DatasetPage:
     query: DatasetQuery = asked.query
-    found = selected(await _client(asked).datasets(), query)
+    found = selected(await asked.client.datasets(), query)
     page = found[query.offset : query.offset + query.limit]
     return DatasetPage(datasets=[dataset_document(one) for one in page], total=len(found))
 
 
 async def submit(asked: Asked) -> Response:
     key = asked.request.headers.get("idempotency-key")
-    dataset, is_new = await _state(asked).submissions.submit(asked.body, key)
+    dataset, is_new = await asked.state.submissions.submit(asked.body, key)
     response = json_response(dataset_document(dataset), status=201 if is_new else 200)
     response.headers["location"] = f"/api/v1/datasets/{dataset.id}"
     return response
 
 
+async def estimate(asked: Asked) -> EstimateDocument:
+    return estimate_document(await asked.state.estimates.of(asked.body))
+
+
+async def show_by_distance(asked: Asked) -> list[DistanceBandDocument]:
+    bands = await asked.client.outcomes_by_distance(asked.dataset, version=asked.query.version)
+    return [band_document(one) for one in bands]
+
+
+async def show_distribution(asked: Asked) -> DistributionDocument:
+    query: DistributionQuery = asked.query
+    found = await asked.client.distribution(asked.dataset, query.feature, query.statistic, version=query.version)
+    return distribution_document(found)
+
+
 async def show_dataset(asked: Asked) -> DatasetDetail:
-    return detail_document(await _client(asked).dataset(asked.dataset, version=asked.query.version))
+    return detail_document(await asked.client.dataset(asked.dataset, version=asked.query.version))
 
 
 async def change(asked: Asked) -> DatasetDocument:
-    client, changes = _client(asked), asked.body
+    client, changes = asked.client, asked.body
     found = (await client.dataset(asked.dataset)).dataset
     if changes.name is not None and changes.name != found.name:
         await client.rename(found.id, changes.name)
@@ -109,23 +128,23 @@ async def change(asked: Asked) -> DatasetDocument:
 
 
 async def cancel(asked: Asked) -> DatasetDocument:
-    return await _after(_client(asked), await _client(asked).cancel(asked.dataset, version=asked.query.version))
+    return await _after(asked.client, await asked.client.cancel(asked.dataset, version=asked.query.version))
 
 
 async def resume(asked: Asked) -> DatasetDocument:
-    return await _after(_client(asked), (await _client(asked).resume(asked.dataset)).dataset)
+    return await _after(asked.client, (await asked.client.resume(asked.dataset)).dataset)
 
 
 async def end(asked: Asked) -> DatasetDocument:
-    return dataset_document(await _client(asked).end(asked.dataset))
+    return dataset_document(await asked.client.end(asked.dataset))
 
 
 async def extend(asked: Asked) -> DatasetDocument:
-    return dataset_document((await _client(asked).extend(asked.dataset, to=asked.body.samples)).dataset)
+    return dataset_document((await asked.client.extend(asked.dataset, to=asked.body.samples)).dataset)
 
 
 async def delete(asked: Asked) -> Deleted:
-    removed = await _client(asked).delete(asked.dataset)
+    removed = await asked.client.delete(asked.dataset)
     return Deleted(rows=removed.rows, objects=removed.objects)
 
 
@@ -133,65 +152,16 @@ async def _after(client: AsyncClient, dataset: Dataset) -> DatasetDocument:
     return dataset_document((await client.dataset(dataset.id, version=dataset.version)).dataset)
 
 
-async def list_samples(asked: Asked) -> SamplePageDocument:
-    query: SampleQuery = asked.query
-    page = await _client(asked).samples(
-        asked.dataset, version=query.version, outcome=query.outcome or None, after=query.after, limit=query.limit
-    )
-    return sample_page_document(page)
-
-
-async def show_sample(asked: Asked) -> SampleDetail:
-    return sample_detail(await _client(asked).sample(asked.dataset, asked.sample, version=asked.query.version))
-
-
-async def waterfall(asked: Asked) -> Response:
-    query: WaterfallQuery = asked.query
-    rx_id = asked.request.path_params["receiver"]
-    found = await _state(asked).recordings.of(asked.dataset, query.version, asked.sample)
-    if rx_id not in found.frames:
-        raise Refusal(404, f"there is no recording of receiver {rx_id!r}: there are {', '.join(found.frames)}")
-    frame = found.frames[rx_id]
-    tag = f'"{hashlib.sha256(f"{found.crc32[rx_id]}:{query}".encode()).hexdigest()[:32]}"'
-    headers = {"etag": tag, "cache-control": "private, no-cache"}
-    if tag in asked.request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    try:
-        picture = await asyncio.to_thread(
-            waterfall_png, frame, start_ms=query.start_ms, stop_ms=query.stop_ms, fft_length=query.fft
-        )
-    except ValueError as error:
-        raise Refusal(422, str(error)) from None
-    return Response(picture, media_type="image/png", headers=headers)
-
-
 async def show_lag(asked: Asked) -> dict[str, Any]:
-    return lag_document(_state(asked).lag_history.latest())
+    return lag_document(asked.state.lag_history.latest())
 
 
 async def show_lag_history(asked: Asked) -> list[dict[str, Any]]:
-    return [lag_document(reading) for reading in _state(asked).lag_history.readings]
-
-
-async def plan_replay(asked: Asked) -> ReplayPlanDocument:
-    query: ReplayQuery = asked.query
-    return plan_document(
-        await _client(asked).plan_replay(
-            asked.dataset, version=query.version, samples=query.samples, as_version=query.as_version
-        )
-    )
-
-
-async def list_dead_letters(asked: Asked) -> DeadLetterPage:
-    query: LetterQuery = asked.query
-    listing = await _client(asked).dead_letters(DeadLetterFilter(stage=query.stage or None, error=query.error or None))
-    latest = listing.lines[::-1]
-    page = latest[query.offset : query.offset + query.limit]
-    return DeadLetterPage(dead_letters=[letter_document(line) for line in page], total=len(latest))
+    return [lag_document(reading) for reading in asked.state.lag_history.readings]
 
 
 async def follow_datasets(asked: Asked) -> Response:
-    client = _client(asked)
+    client = asked.client
 
     async def readings() -> AsyncGenerator[msgspec.Struct, None]:
         while True:
@@ -203,7 +173,7 @@ async def follow_datasets(asked: Asked) -> Response:
 
 
 async def follow_dataset(asked: Asked) -> Response:
-    client, version = _client(asked), asked.query.version
+    client, version = asked.client, asked.query.version
 
     async def readings() -> AsyncGenerator[msgspec.Struct, None]:
         async for event in client.watch(asked.dataset, version=version):
@@ -215,6 +185,7 @@ async def follow_dataset(asked: Asked) -> Response:
 
 _ONE = "/datasets/{dataset}"
 _SAMPLE = _ONE + "/samples/{sample:int}"
+_RECORDING = _SAMPLE + "/receivers/{receiver}"
 _EVENTS = "text/event-stream"
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
@@ -229,6 +200,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="follow_datasets", method="GET", path="/datasets/events", answer=follow_datasets, result=_EVENTS,
         summary="The newest datasets as events: `state` (a DatasetPage) now and at every change, `problem`",
+    ),
+    Operation(
+        name="estimate", method="POST", path="/datasets/estimate", answer=estimate, body=NewDataset,
+        result=EstimateDocument, summary="What a dataset will cost and give; nothing is submitted",
     ),
     Operation(
         name="show_dataset", method="GET", path=_ONE, summary="A dataset with settings, outcomes by reason and figures",
@@ -272,13 +247,39 @@ OPERATIONS: tuple[Operation, ...] = (
         answer=show_sample, query=VersionQuery, result=SampleDetail,
     ),
     Operation(
-        name="waterfall", method="GET", path=_SAMPLE + "/receivers/{receiver}/waterfall.png", answer=waterfall,
+        name="show_truth", method="GET", path=_SAMPLE + "/truth", answer=show_truth, query=VersionQuery,
+        result=SampleTruthDocument, summary="What the generator put in: transmitter, losses and ground of each path",
+    ),
+    Operation(
+        name="waterfall", method="GET", path=_RECORDING + "/waterfall.png", answer=waterfall,
         query=WaterfallQuery, result="image/png", headers=("If-None-Match",),
         summary="A part of a recording: time to the right, frequency upwards",
     ),
     Operation(
+        name="download_npy", method="GET", path=_RECORDING + "/iq.npy", answer=download_npy, query=PartQuery,
+        result="application/octet-stream", headers=("If-None-Match",),
+        summary="A part of a recording as .npy: complex64 in sqrt(mW)",
+    ),
+    Operation(
+        name="download_sigmf", method="GET", path=_RECORDING + "/iq.sigmf", answer=download_sigmf, query=VersionQuery,
+        result="application/x-tar", headers=("If-None-Match",), summary="A recording as a SigMF archive",
+    ),
+    Operation(
+        name="show_by_distance", method="GET", path=_ONE + "/outcomes-by-distance", answer=show_by_distance,
+        query=VersionQuery, result=list[DistanceBandDocument],
+        summary="How the first 2,000 samples ended, by the transmitter's distance to its nearest receiver",
+    ),
+    Operation(
+        name="show_distribution", method="GET", path=_ONE + "/distribution", answer=show_distribution,
+        query=DistributionQuery, result=DistributionDocument, summary="A feature's values by receiver",
+    ),
+    Operation(
         name="plan_replay", method="GET", path=_ONE + "/replay-plan", answer=plan_replay, query=ReplayQuery,
         result=ReplayPlanDocument, summary="What processing samples again would do; nothing is done",
+    ),
+    Operation(
+        name="replay", method="POST", path=_ONE + "/replay", answer=replay, body=ReplayQuery, result=TaskDocument,
+        status=202, summary="Process samples again, as a task in the background; one at a time",
     ),
     Operation(
         name="show_lag", method="GET", path="/lag", answer=show_lag, result=dict[str, Any],
@@ -291,6 +292,26 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="list_dead_letters", method="GET", path="/dead-letters", answer=list_dead_letters, query=LetterQuery,
         result=DeadLetterPage, summary="Records that could not be processed, the latest first",
+    ),
+    Operation(
+        name="plan_retry", method="POST", path="/dead-letters/retry-plan", answer=plan_retry, body=RetryOrder,
+        result=RetryPlanDocument, summary="Which samples a retry would process again; nothing is done",
+    ),
+    Operation(
+        name="retry", method="POST", path="/dead-letters/retry", answer=retry, body=RetryOrder, result=TaskDocument,
+        status=202, summary="Process the samples of dead letters again, as a task in the background; one at a time",
+    ),
+    Operation(
+        name="show_dead_letter", method="GET", path="/dead-letters/{origin}", answer=show_dead_letter,
+        result=DeadLetterDetail, summary="A dead letter with its headers and its fields",
+    ),
+    Operation(
+        name="list_tasks", method="GET", path="/tasks", answer=list_tasks, result=TaskPage,
+        summary="Replays and retries of this server, the latest first",
+    ),
+    Operation(
+        name="show_task", method="GET", path="/tasks/{number:int}", answer=show_task, result=TaskDocument,
+        summary="How far a replay or a retry is, and how it ended",
     ),
 )  # fmt: skip
 """Paths that name something come before those that take anything there."""

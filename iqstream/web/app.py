@@ -18,21 +18,29 @@ from starlette.types import ASGIApp
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.runtime.errors import IqstreamError
 from iqstream.web.api import OPERATIONS
+from iqstream.web.estimates import Estimates
 from iqstream.web.events import Hub
 from iqstream.web.lag_history import LagHistory
 from iqstream.web.openapi import openapi_document
 from iqstream.web.operations import PREFIX, json_response
-from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page, replay_page
+from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page
 from iqstream.web.pages.datasets import datasets_page
+from iqstream.web.pages.distributions import distributions_page
 from iqstream.web.pages.lag import lag_page
-from iqstream.web.pages.letters import letter_page, letters_page
-from iqstream.web.pages.new import new_page, submit_form
+from iqstream.web.pages.letters import letter_page, letters_page, retry_letters
+from iqstream.web.pages.new import estimate_form, new_page, submit_form
+from iqstream.web.pages.replay import replay_dataset, replay_page
 from iqstream.web.pages.sample import sample_page
 from iqstream.web.pages.signing import sign_in, sign_in_page, sign_out
+from iqstream.web.pages.tasks import tasks_page
 from iqstream.web.problems import Refusal, answer_error
 from iqstream.web.recordings import Recordings
 from iqstream.web.security import Access, Guard
 from iqstream.web.submitting import Submissions
+from iqstream.web.tasks import Tasks
+
+MADE_AT_ONCE = 1
+"""Pictures and files of recordings: their cost is bounded."""
 
 
 def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
@@ -52,6 +60,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
             finally:
                 reading.cancel()
                 await app.state.submissions.close()
+                await app.state.tasks.close()
                 await asyncio.gather(reading, return_exceptions=True)
 
     app = Starlette(
@@ -70,6 +79,9 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.lag_history = LagHistory()
     app.state.recordings = Recordings(client)
     app.state.submissions = Submissions(client)
+    app.state.estimates = Estimates(client)
+    app.state.tasks = Tasks()
+    app.state.making = asyncio.Semaphore(MADE_AT_ONCE)
     return Guard(app, access)
 
 
@@ -91,14 +103,19 @@ def _routes() -> list[Route | Mount]:
         get("/", datasets_page),
         get("/new", new_page),
         post("/new", submit_form),
+        post("/new/estimate", estimate_form),
         get("/datasets/{dataset}", dataset_page),
         get("/datasets/{dataset}/delete", delete_page),
         get("/datasets/{dataset}/replay", replay_page),
+        post("/datasets/{dataset}/replay", replay_dataset),
+        get("/datasets/{dataset}/distributions", distributions_page),
         get("/datasets/{dataset}/samples/{sample:int}", sample_page),
         post("/datasets/{dataset}/{action}", dataset_action),
         get("/lag", lag_page),
         get("/dead-letters", letters_page),
+        post("/dead-letters/retry", retry_letters),
         get("/dead-letters/{origin}", letter_page),
+        get("/tasks", tasks_page),
         get("/sign-in", sign_in_page),
         post("/sign-in", sign_in),
         post("/sign-out", sign_out),

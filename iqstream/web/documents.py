@@ -12,17 +12,27 @@ from msgspec import Meta
 from iqstream.catalogue.datasets import Dataset, Status
 from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount, Place, SampleOutcome
-from iqstream.client.results import DatasetReport, SamplePage, SampleReport
+from iqstream.client.results import (
+    DatasetReport,
+    DeadLetterReport,
+    LetterRetryPlan,
+    SamplePage,
+    SampleReport,
+    SampleTruth,
+)
+from iqstream.dataset_distributions import DistanceBand, Distribution
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.listing import Line
 from iqstream.replay.results import ReplayPlan
 from iqstream.watch.event import WatchEvent
-from schemas import DatasetSpec, Verdict
+from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, Verdict
 from schemas.dataset import MAX_SAMPLES
 
 MAX_PAGE = 500
 PageSize = Annotated[int, Meta(ge=1, le=MAX_PAGE)]
 Version = Annotated[int, Meta(ge=1, le=2**31 - 1)]
+SHOWN_BYTES = 1024
+"""Of a dead letter."""
 SORTS = ("newest", "oldest", "name", "accepted")
 Sort = Literal["newest", "oldest", "name", "accepted"]
 
@@ -130,6 +140,65 @@ class SampleDetail(Document, frozen=True, kw_only=True):
     row: dict[str, Any] | None
 
 
+class PathDocument(Document, frozen=True, kw_only=True):
+    """The path to one receiver: powers, losses, and the ground below it."""
+
+    rx_id: str
+    eirp_dbm: float
+    rx_antenna_gain_dbi: float
+    link: dict[str, Any]
+    """As the truth of a frame has it, before anything is heard."""
+    distances_km: list[float]
+    """Empty where the dataset has no terrain."""
+    ground_m: list[float]
+    """Above the chord, with the earth's bulge: the ray is a straight line."""
+    ray_m: tuple[float, float]
+    """Heights of both antennas above sea level."""
+
+
+class SampleTruthDocument(Document, frozen=True, kw_only=True):
+    """What the generator put into a sample."""
+
+    dataset_id: str
+    dataset_version: int
+    sample_idx: int
+    transmitter: dict[str, Any]
+    paths: list[PathDocument]
+
+
+class DistanceBandDocument(Document, frozen=True, kw_only=True):
+    """Samples whose transmitter stood so far from its nearest receiver."""
+
+    low_km: float
+    high_km: float
+    accepted: int
+    rejected: int
+    failed: int
+
+
+class ReceiverValuesDocument(Document, frozen=True, kw_only=True):
+    """A feature's values at one receiver."""
+
+    rx_id: str
+    samples: int
+    mean: float
+    percentile_10: float
+    median: float
+    percentile_90: float
+    counts: list[int]
+    """In bins of equal width from `low` to `high`."""
+
+
+class DistributionDocument(Document, frozen=True, kw_only=True):
+    """A feature's values by receiver, of the first 2,000 accepted samples."""
+
+    feature: str
+    statistic: str
+    low: float
+    high: float
+    receivers: list[ReceiverValuesDocument]
+
+
 class ReplayPlanDocument(Document, frozen=True, kw_only=True):
     """What a replay would do."""
 
@@ -163,6 +232,68 @@ class DeadLetterPage(Document, frozen=True, kw_only=True):
     total: int
 
 
+class DeadLetterDetail(Document, frozen=True, kw_only=True):
+    """A dead letter with its headers, its fields where it is a message of ours, and what was retried of it."""
+
+    origin: str
+    stage: str
+    error: str
+    message: str
+    kept_at: datetime
+    headers: list[tuple[str, str | None]]
+    size_bytes: int
+    kind: str | None
+    """Which of our messages it is; null: none."""
+    fields: Any
+    """Of the message, its IQ as a number of bytes."""
+    first_bytes: str
+    """Hexadecimal."""
+    samples: list[str]
+    """dataset:version:sample."""
+    retries: list[RetryDocument]
+
+
+class RetryDocument(Document, frozen=True, kw_only=True):
+    """A sample of a dead letter that was processed again."""
+
+    sample: str
+    """dataset:version:sample."""
+    retried_at: datetime
+    outcome: str | None
+    """null: not decided yet."""
+
+
+class RetryPlanDocument(Document, frozen=True, kw_only=True):
+    """What a retry would process again."""
+
+    retries: list[DatasetRetry]
+    refused: list[RefusedLetters]
+
+
+class DatasetRetry(Document, frozen=True, kw_only=True):
+    """Samples of one dataset."""
+
+    dataset: DatasetDocument
+    samples: str
+    """Ranges of indices, the last included."""
+    letters: int
+
+
+class RefusedLetters(Document, frozen=True, kw_only=True):
+    """Letters that cannot be retried."""
+
+    letters: int
+    reason: str
+
+
+class RetryOrder(Document, frozen=True, kw_only=True):
+    """Which dead letters to retry; without origins all that match and were not retried yet."""
+
+    stage: Annotated[str, Meta(max_length=200)] = ""
+    error: Annotated[str, Meta(max_length=200)] = ""
+    origins: Annotated[list[Annotated[str, Meta(max_length=400)]], Meta(max_length=MAX_PAGE)] = []
+
+
 class DatasetQuery(Document, frozen=True, kw_only=True):
     """Which datasets, in which order."""
 
@@ -189,13 +320,26 @@ class SampleQuery(VersionQuery, frozen=True, kw_only=True):
     limit: PageSize = 100
 
 
-class WaterfallQuery(VersionQuery, frozen=True, kw_only=True):
+class PartQuery(VersionQuery, frozen=True, kw_only=True):
     """Which part of a recording."""
 
     start_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
     stop_ms: Annotated[float, Meta(ge=0, le=60_000)] | None = None
     """If not given, the end."""
+
+
+class WaterfallQuery(PartQuery, frozen=True, kw_only=True):
+    """Which part of a recording, and how it is drawn."""
+
     fft: Literal[256, 512, 1024, 2048] = 512
+
+
+class DistributionQuery(VersionQuery, frozen=True, kw_only=True):
+    """Of what."""
+
+    feature: Literal[FEATURE_NAMES] = "snr_db"  # type: ignore[valid-type]
+    statistic: Literal[STATISTICS] = "mean"  # type: ignore[valid-type]
+    """Of its values over the chunks of a recording."""
 
 
 class ReplayQuery(VersionQuery, frozen=True, kw_only=True):
@@ -300,6 +444,55 @@ def sample_detail(report: SampleReport) -> SampleDetail:
     )
 
 
+def truth_document(truth: SampleTruth) -> SampleTruthDocument:
+    """Returns what the generator put into a sample."""
+    return SampleTruthDocument(
+        dataset_id=truth.dataset.id,
+        dataset_version=truth.dataset.version,
+        sample_idx=truth.sample_idx,
+        transmitter=dict(truth.transmitter),
+        paths=[
+            PathDocument(
+                rx_id=one.rx_id,
+                eirp_dbm=one.eirp_dbm,
+                rx_antenna_gain_dbi=one.rx_antenna_gain_dbi,
+                link=dict(one.link),
+                distances_km=list(one.distances_km),
+                ground_m=list(one.ground_m),
+                ray_m=one.ray_m,
+            )
+            for one in truth.paths
+        ],
+    )
+
+
+def band_document(band: DistanceBand) -> DistanceBandDocument:
+    """Returns a band of distances."""
+    return DistanceBandDocument(**{name: getattr(band, name) for name in DistanceBandDocument.__struct_fields__})
+
+
+def distribution_document(found: Distribution) -> DistributionDocument:
+    """Returns how a feature is distributed."""
+    return DistributionDocument(
+        feature=found.feature,
+        statistic=found.statistic,
+        low=found.low,
+        high=found.high,
+        receivers=[
+            ReceiverValuesDocument(
+                rx_id=one.rx_id,
+                samples=one.samples,
+                mean=one.spread.mean,
+                percentile_10=one.spread.percentile_10,
+                median=one.spread.median,
+                percentile_90=one.spread.percentile_90,
+                counts=list(one.counts),
+            )
+            for one in found.receivers
+        ],
+    )
+
+
 def plan_document(plan: ReplayPlan) -> ReplayPlanDocument:
     """Returns what a replay would do."""
     return ReplayPlanDocument(
@@ -324,6 +517,39 @@ def letter_document(line: Line) -> DeadLetterDocument:
         kept_at=line.kept_at,
         samples=[":".join(map(str, key)) for key in line.samples],
         retried=len(line.retries),
+    )
+
+
+def letter_detail(report: DeadLetterReport) -> DeadLetterDetail:
+    """Returns a dead letter with what is in it."""
+    letter, found = report.letter, report.letter.fields()
+    return DeadLetterDetail(
+        origin=str(letter.origin),
+        stage=letter.stage,
+        error=letter.error,
+        message=letter.message,
+        kept_at=letter.kept_at,
+        headers=[(name, None if value is None else value.decode("utf-8", "replace")) for name, value in letter.headers],
+        size_bytes=len(letter.value),
+        kind=None if found is None else found[0],
+        fields=None if found is None else found[1],
+        first_bytes=letter.value[:SHOWN_BYTES].hex(),
+        samples=[":".join(map(str, key)) for key in letter.samples()],
+        retries=[
+            RetryDocument(sample=":".join(map(str, one.sample)), retried_at=one.retried_at, outcome=one.outcome)
+            for one in report.retries
+        ],
+    )
+
+
+def retry_plan_document(plan: LetterRetryPlan) -> RetryPlanDocument:
+    """Returns what a retry would process again."""
+    return RetryPlanDocument(
+        retries=[
+            DatasetRetry(dataset=dataset_document(one.source), samples=str(one.samples), letters=one.letters)
+            for one in plan.retries
+        ],
+        refused=[RefusedLetters(letters=one.letters, reason=one.reason) for one in plan.refused],
     )
 
 

@@ -46,18 +46,24 @@ class Field:
     """NODEFAULT: it has to be given."""
 
     @property
+    def shown_default(self) -> str:
+        """As it stands in the input."""
+        return shown_value(self.default)
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """What may be chosen; empty where anything may be written."""
         return tuple(map(str, get_args(self.kind))) if get_origin(self.kind) is Literal else ()
 
     def control(self, value: str | None, problem: str | None) -> Markup:
         """Returns the input with its label; what is wrong stands beside it."""
-        shown = _shown(self.default) if value is None else value
+        shown = self.shown_default if value is None else value
         label = self.name.rpartition(".")[2].replace("_", " ")
         common = {
             "name": self.name,
             "aria_invalid": "true" if problem else None,
             "aria_describedby": f"{self.name}-problem" if problem else None,
+            "autofocus": bool(problem),
         }
         if self.choices:
             options = [el("option", one, value=one, selected=one == shown) for one in self.choices]
@@ -85,16 +91,16 @@ class Field:
         return " ".join(end for end in ends if end)
 
 
-def _shown(default: Any) -> str:  # noqa: ANN401  # any field's
-    if default is None or default is msgspec.NODEFAULT:
+def shown_value(value: Any) -> str:  # noqa: ANN401  # any field's
+    """Returns a value as an input shows it; read again it is the same."""
+    if value is None or value is msgspec.NODEFAULT:
         return ""
-    return (
-        str(default).lower()
-        if isinstance(default, bool)
-        else f"{default:.12g}"
-        if isinstance(default, float)
-        else str(default)
-    )
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        short = f"{value:.12g}"
+        return short if float(short) == value else repr(value)
+    return str(value)
 
 
 def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[Field]:

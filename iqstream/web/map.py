@@ -3,19 +3,46 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 from iqstream.web.markup import Markup, el
 from schemas import Receiver
 
 WIDTH, MARGIN = 900.0, 40.0
 MAX_HEIGHT = 900.0
+_STRENGTHS = (("strong", 10.0), ("weak", 0.0), ("lost", -math.inf))
 
 
-def receivers_map(receivers: Sequence[Receiver], marks: Sequence[tuple[float, float, str, str]]) -> Markup:
-    """Returns a map of receivers and of marks: latitude, longitude (degrees), class, and what a pointer is told."""
+Mark: TypeAlias = tuple[float, float, str, str]
+"""Latitude, longitude (degrees), class, and what a pointer is told."""
+
+
+def receivers_map(
+    receivers: Sequence[Receiver],
+    marks: Sequence[Mark],
+    *,
+    snr_db: Mapping[str, float] | None = None,
+    margin_deg: float | None = None,
+) -> Markup:
+    """Returns a map of receivers and of marks.
+
+    Args:
+        receivers: the network.
+        marks: transmitters.
+        snr_db: by rx_id; with one mark, the links are drawn from it, coloured by their SNR.
+        margin_deg: how far around the receivers transmitters may stand; the region is drawn.
+    """
     latitudes = [one.latitude for one in receivers] + [mark[0] for mark in marks]
     longitudes = [one.longitude for one in receivers] + [mark[1] for mark in marks]
+    region: tuple[float, float, float, float] | None = None
+    if margin_deg is not None:
+        region = (
+            min(latitudes) - margin_deg, min(longitudes) - margin_deg,
+            max(latitudes) + margin_deg, max(longitudes) + margin_deg,
+        )  # fmt: skip
+        latitudes += [region[0], region[2]]
+        longitudes += [region[1], region[3]]
     south, west = min(latitudes), min(longitudes)
     squeeze = math.cos(math.radians((south + max(latitudes)) / 2))
     wide = max((max(longitudes) - west) * squeeze, 1e-6)
@@ -33,9 +60,19 @@ def receivers_map(receivers: Sequence[Receiver], marks: Sequence[tuple[float, fl
     for latitude, longitude, kind, told in marks:
         x, y = place(latitude, longitude)
         dots.append(el("circle", el("title", told), cx=x, cy=y, r=4, class_=kind))
+    area = None
+    if region is not None:
+        (left, bottom), (right, top) = place(*region[:2]), place(*region[2:])
+        area = el("rect", x=left, y=top, width=right - left, height=bottom - top, class_="region")
+    links = []
     stations = []
     for one in receivers:
         x, y = place(one.latitude, one.longitude)
+        if snr_db is not None and one.rx_id in snr_db and marks:
+            from_x, from_y = place(*marks[0][:2])
+            told = f"{one.rx_id}: {snr_db[one.rx_id]:.1f} dB"
+            strength = next(kind for kind, least in _STRENGTHS if snr_db[one.rx_id] >= least)
+            links.append(el("line", el("title", told), x1=from_x, y1=from_y, x2=x, y2=y, class_=f"link {strength}"))
         triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
         stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 4)))
     bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
@@ -46,10 +83,20 @@ def receivers_map(receivers: Sequence[Receiver], marks: Sequence[tuple[float, fl
         el("text", f"{bar_km:g} km", x=round(MARGIN + bar + 6, 1), y=height - 8),
     )
     label = f"Map of {len(receivers)} receivers and {len(marks)} transmitters, north up"
-    svg = el("svg", dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label)
-    return el("figure", svg, el("figcaption", _legend(marks)), class_="map")
+    svg = el(
+        "svg", area, links, dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label
+    )
+    return el(
+        "figure", svg, el("figcaption", _legend(marks, links=bool(links), region=region is not None)), class_="map"
+    )
 
 
-def _legend(marks: Sequence[tuple[float, float, str, str]]) -> Markup:
+def _legend(marks: Sequence[Mark], *, links: bool, region: bool) -> Markup:
     kinds = sorted({kind for _, _, kind, _ in marks})
-    return el("span", "▲ receivers", [[" ", el("span", f"● {kind}", class_=f"key {kind}")] for kind in kinds])
+    return el(
+        "span",
+        "▲ receivers",
+        [[" ", el("span", f"● {kind}", class_=f"key {kind}")] for kind in kinds],
+        " – lines by mean SNR: thick from 10 dB, thin from 0 dB, dashed below" if links else None,
+        " – dashed: where transmitters may stand" if region else None,
+    )

@@ -36,6 +36,11 @@ def el(tag: str, *children: Child, **attributes: str | float | bool | None) -> M
     return Markup(f"<{tag}{given}>" if tag in VOID else f"<{tag}{given}>{text(children)}</{tag}>")
 
 
+def lines_of(several: str) -> Markup:
+    """Returns text whose line breaks stay line breaks, for `pre` and `textarea`."""
+    return Markup("\n".join(map(text, several.replace("\r\n", "\n").split("\n"))))
+
+
 def text(child: Child) -> str:
     """Returns a child, or several, as markup."""
     match child:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
+from starlette.datastructures import State
 from starlette.requests import Request
 from starlette.responses import Response
 
+from iqstream.client.asynchronous import AsyncClient
 from iqstream.web.documents import NoQuery
 from iqstream.web.problems import Refusal
 from schemas.dataset import MAX_SAMPLES
@@ -26,6 +28,18 @@ class Asked:
     """Of the operation's `query` type."""
     body: Any
     """Of the operation's `body` type; None where it has none."""
+
+    @property
+    def state(self) -> State:
+        """What the application keeps."""
+        state: State = self.request.app.state
+        return state
+
+    @property
+    def client(self) -> AsyncClient:
+        """The front door."""
+        client: AsyncClient = self.state.client
+        return client
 
     @property
     def dataset(self) -> str:

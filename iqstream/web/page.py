@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from iqstream.web.documents import Problem
-from iqstream.web.markup import Child, Markup, el, text
+from iqstream.web.markup import Child, Markup, el, lines_of, text
 from iqstream.web.security import Access
 
-_PAGES = (("/", "Datasets"), ("/new", "New"), ("/lag", "Lag"), ("/dead-letters", "Dead letters"))
+_PAGES = (
+    ("/", "Datasets"), ("/new", "New"), ("/lag", "Lag"), ("/dead-letters", "Dead letters"), ("/tasks", "Tasks"),
+)  # fmt: skip
 
 
 def page(
@@ -123,3 +126,16 @@ def duration(seconds: float | None) -> str:
         return f"{minutes} min {rest} s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min"
+
+
+def size(count: int) -> str:
+    """Returns bytes in words: `12.3 MB`."""
+    for unit, many in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= many:
+            return f"{count / many:.3g} {unit}"
+    return f"{count} B"
+
+
+def json_block(value: object) -> Markup:
+    """Returns JSON values as text for people."""
+    return el("pre", lines_of(msgspec.json.format(msgspec.json.encode(value), indent=2).decode()), tabindex="0")

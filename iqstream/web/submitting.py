@@ -43,11 +43,8 @@ class Submissions:
         """
         if key is not None and not 1 <= len(key) <= MAX_KEY_LENGTH:
             raise Refusal(422, f"Idempotency-Key: 1 to {MAX_KEY_LENGTH} characters")
-        fields = {name: getattr(new, name) for name in new.__struct_fields__}
-        description, reuse_name = fields.pop("description"), fields.pop("reuse_name")
-        if key is not None:
-            fields["dataset_id"] = str(uuid5(_KEYS, key))
-        spec = checked_spec({name: value for name, value in fields.items() if value is not None})
+        description, reuse_name = new.description, new.reuse_name
+        spec = spec_of(new, **({} if key is None else {"dataset_id": str(uuid5(_KEYS, key))}))
         async with self._one:
             earlier = None if key is None else await self._earlier(spec.dataset_id)
             if earlier is None:
@@ -87,14 +84,16 @@ class Submissions:
             return None
 
 
-def checked_spec(fields: dict[str, Any]) -> DatasetSpec:
-    """Returns the spec of some fields.
+def spec_of(new: Any, **more: Any) -> DatasetSpec:  # noqa: ANN401  # a NewDataset, and values
+    """Returns the spec that a `NewDataset` says, with more fields of it.
 
     Raises:
         Refusal: a field is out of its range; names it.
     """
+    fields = {name: getattr(new, name) for name in new.__struct_fields__ if name not in {"description", "reuse_name"}}
+    given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     try:
-        return make_spec(**fields)
+        return make_spec(**given, **more)
     except UserError as error:
         raise Refusal(422, str(error)) from None
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -13,12 +12,12 @@ from iqstream.catalogue.datasets import OPEN, Dataset
 from iqstream.catalogue.outcomes import SampleOutcome
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import DatasetReport, SamplePage
-from iqstream.web.documents import ReplayQuery, SampleQuery
+from iqstream.web.documents import SampleQuery
 from iqstream.web.forms import form_of
 from iqstream.web.map import receivers_map
 from iqstream.web.markup import Child, Markup, el
 from iqstream.web.operations import parsed_query
-from iqstream.web.page import button, page, table
+from iqstream.web.page import button, json_block, page, table
 from iqstream.web.pages.datasets import progress
 from iqstream.web.problems import Refusal
 from schemas.dataset import MAX_SAMPLES
@@ -49,8 +48,16 @@ async def dataset_page(request: Request) -> Response:
             id="samples",
             data_live=True,
         ),
+        el(
+            "p",
+            el(
+                "a",
+                "Distributions: outcomes by distance, features by receiver",
+                href=f"/datasets/{found.id}/distributions?version={found.version}",
+            ),
+        ),
         el("section", el("h2", "Do"), _actions(found)),
-        el("details", el("summary", "Settings"), el("pre", _settings(found), tabindex="0")),
+        el("details", el("summary", "Settings"), json_block(found.spec)),
         events=f"/api/v1/datasets/{found.id}/events?version={found.version}" if found.status in OPEN else None,
     )
 
@@ -171,6 +178,8 @@ def _actions(found: Dataset) -> Child:
         button(f"{here}/end", "End its growth") if found.is_growing else None,
         el("a", "Process again…", href=f"{here}/replay"),
         " ",
+        el("a", "New one like it…", href=f"/new?like={found.id}"),
+        " ",
         el("a", "Delete…", href=f"{here}/delete"),
         _row_form(f"{here}/change", el("label", "Name", name), el("label", "Description", describe), label="Change"),
         _row_form(f"{here}/extend", el("label", "Samples in all", more), label="Extend"),
@@ -180,11 +189,6 @@ def _actions(found: Dataset) -> Child:
 
 def _row_form(action: str, *inputs: Child, label: str) -> Markup:
     return el("form", inputs, el("button", label), method="post", action=action, class_="row")
-
-
-def _settings(found: Dataset) -> Markup:
-    lines = msgspec.json.format(msgspec.json.encode(found.spec), indent=2).decode().split("\n")
-    return Markup("\n".join(el("span", line) for line in lines))
 
 
 async def dataset_action(request: Request) -> Response:
@@ -232,51 +236,4 @@ async def delete_page(request: Request) -> Response:
         ),
         button(f"/datasets/{found.id}/delete", "Delete it for good"),
         el("p", el("a", "Keep it", href=f"/datasets/{found.id}")),
-    )
-
-
-async def replay_page(request: Request) -> Response:
-    """Shows what processing a dataset again would do, and the command that does it."""
-    query: ReplayQuery = parsed_query(request, ReplayQuery)
-    plan = await request.app.state.client.plan_replay(
-        request.path_params["dataset"], version=query.version, samples=query.samples, as_version=query.as_version
-    )
-    found = plan.source
-    command = f"iqstream replay --dataset {found.id}" + (f" --samples {query.samples}" if query.samples else "")
-    command += (f" --as-version {query.as_version}" if query.as_version else "") + " --execute"
-    facts = [
-        ("Samples", str(plan.samples)),
-        ("Results", "in place of the old ones" if plan.as_version is None else f"as version {plan.as_version}"),
-        ("Frames that Kafka still has", plan.frames_kept),
-        ("Frames to synthesise again", plan.frames_to_synthesize),
-        ("Samples to generate again", plan.samples_to_generate_again),
-        ("Cannot be processed again", len(plan.missing)),
-    ]
-    return page(
-        request,
-        f"Process {found.name} again",
-        el(
-            "form",
-            el(
-                "label",
-                "Samples",
-                el("input", name="samples", value=query.samples or "", placeholder="all, or 0-99,120"),
-            ),
-            el(
-                "label",
-                "As version",
-                el("input", type="number", name="as_version", min=2, value=query.as_version or ""),
-            ),
-            el("button", "Show what it means"),
-            class_="row",
-        ),
-        el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
-        table(
-            ["Sample", "Why not"],
-            [[idx, why] for idx, why in plan.missing],
-            caption="Cannot be processed again",
-            empty="Every sample can be processed again.",
-        ),
-        el("p", "This does it:"),
-        el("pre", command, tabindex="0"),
     )

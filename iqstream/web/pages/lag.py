@@ -9,8 +9,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iqstream.lag.figures import ClusterLag, GroupLag, Total
+from iqstream.web.charts import history_line
 from iqstream.web.lag_history import INTERVAL_S, LagHistory
-from iqstream.web.markup import Child, Markup, el
+from iqstream.web.markup import Child, el
 from iqstream.web.page import duration, page, table
 
 WORDS = {
@@ -21,7 +22,6 @@ WORDS = {
     "REWIND": "went back, and has not caught up",
     "UNKNOWN": "not known yet",
 }
-WIDTH, HEIGHT = 600, 80
 
 
 async def lag_page(request: Request) -> Response:
@@ -34,7 +34,7 @@ async def lag_page(request: Request) -> Response:
         el(
             "div",
             el("p", f"Read at {when}; every {INTERVAL_S:g} s."),
-            [_group(group, _backlogs(history.readings, group.group)) for group in latest.groups],
+            [_group(group, history.readings) for group in latest.groups],
             id="lag",
             data_live=True,
         ),
@@ -42,16 +42,17 @@ async def lag_page(request: Request) -> Response:
     )
 
 
-def _backlogs(readings: Sequence[ClusterLag], group: str) -> list[tuple[float, int]]:
-    return [
-        (reading.read_at_s, one.total.backlog)
-        for reading in readings
-        for one in reading.groups
-        if one.group == group and one.total.backlog is not None
-    ]
+def _backlogs(readings: Sequence[ClusterLag], group: str, topic: str | None = None) -> list[tuple[float, int]]:
+    """The backlog of a group, or of one of its topics, by time."""
+    found = []
+    for reading in readings:
+        for one in (one for one in reading.groups if one.group == group):
+            totals = [one.total] if topic is None else [of.total for of in one.topics if of.topic == topic]
+            found += [(reading.read_at_s, total.backlog) for total in totals if total.backlog is not None]
+    return found
 
 
-def _group(group: GroupLag, backlogs: Sequence[tuple[float, int]]) -> Child:
+def _group(group: GroupLag, readings: Sequence[ClusterLag]) -> Child:
     total = group.total
     members = "–" if group.members is None else group.members
     facts: list[tuple[str, Child]] = [
@@ -82,10 +83,11 @@ def _group(group: GroupLag, backlogs: Sequence[tuple[float, int]]) -> Child:
         el("h2", group.group),
         el("p", group.trouble, class_="problem") if group.trouble else None,
         el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
-        _line(backlogs, group.group),
+        history_line(_backlogs(readings, group.group), group.group),
         el(
             "details",
             el("summary", "Topics and partitions"),
+            [history_line(_backlogs(readings, group.group, topic.topic), topic.topic) for topic in group.topics],
             table(
                 ["Partition", "Status", "Backlog", "Behind by", "Consumed per s", "In units of value"],
                 rows,
@@ -107,21 +109,3 @@ def _velocity(velocity: object) -> str:
 
 def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}"
-
-
-def _line(backlogs: Sequence[tuple[float, int]], group: str) -> Markup:
-    """The backlog over time as a line, from 0 to its highest."""
-    if len(backlogs) < 2:
-        return el("p", "Its history begins now.", class_="empty")
-    first, last = backlogs[0][0], backlogs[-1][0]
-    most = max(1, *(backlog for _, backlog in backlogs))
-    span = max(1e-9, last - first)
-    points = " ".join(
-        f"{(at - first) / span * WIDTH:.1f},{HEIGHT - backlog / most * (HEIGHT - 4):.1f}" for at, backlog in backlogs
-    )
-    told = f"Backlog over the last {duration(last - first)}: at most {most:,}, now {backlogs[-1][1]:,}"
-    svg = el(
-        "svg", el("polyline", points=points, class_="line"), viewBox=f"0 0 {WIDTH} {HEIGHT}",
-        preserveAspectRatio="none", role="img", aria_label=f"{group}: {told}", class_="history",
-    )  # fmt: skip
-    return el("figure", svg, el("figcaption", told))

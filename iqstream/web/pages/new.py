@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 from uuid import uuid4
@@ -14,13 +15,21 @@ from starlette.responses import RedirectResponse, Response
 
 from iqstream.runtime.errors import UserError
 from iqstream.submit.quantity import parse_quantity, to_float, unit_of
-from iqstream.web.forms import Field, fields_of, form_of, nested
-from iqstream.web.markup import Markup, el
+from iqstream.submit.receivers_file import EXAMPLE, OPTIONAL, REQUIRED, parse_receivers
+from iqstream.submit.spec import PRESETS, make_spec, preset
+from iqstream.web.command import command_line
+from iqstream.web.estimates import EstimateDocument, estimate_document
+from iqstream.web.forms import Field, fields_of, form_of, nested, shown_value
+from iqstream.web.map import receivers_map
+from iqstream.web.markup import Child, Markup, el, lines_of
 from iqstream.web.new_dataset import NewDataset
-from iqstream.web.page import page
+from iqstream.web.page import duration, page, size
 from iqstream.web.problems import Refusal
+from schemas import DatasetSpec, Receiver, Scenario
+from schemas.dataset import ITALY_NORTH_WEST
 
-_KEY = "key"
+_KEY, _RECEIVERS = "key", "receivers"
+_NO_ESTIMATE = "How many samples will be accepted, how long it takes and what it occupies."
 _FIRST = ("name", "description", "samples", "frequency_hz", "seed", "iq_samples", "reuse_name")
 _PLACE = re.compile(r" - at `\$\.([\w.]+)`$")
 
@@ -36,8 +45,28 @@ def _groups() -> list[tuple[str, list[Field]]]:
 
 
 async def new_page(request: Request) -> Response:
-    """Shows the form; fields may be given in the address."""
-    return _form(request, dict(request.query_params), {})
+    """Shows the form; fields may be given in the address, and a preset or a dataset to begin with."""
+    given = dict(request.query_params)
+    preset_name, like = given.pop("preset", ""), given.pop("like", "")
+    if preset_name:
+        given = values_of(make_spec(preset(preset_name))) | given
+    elif like:
+        found = (await request.app.state.client.dataset(like)).dataset
+        given = values_of(found.spec) | {"name": "", "description": found.description} | given
+    return _form(request, given, {})
+
+
+def values_of(spec: DatasetSpec) -> dict[str, str]:
+    """Returns the fields of a form that say a spec; without its seed, so that other samples are drawn."""
+    found = {}
+    for field in fields_of(DatasetSpec):
+        value = spec
+        for name in field.name.split("."):
+            value = getattr(value, name)
+        found[field.name] = shown_value(value)
+    if spec.receivers != ITALY_NORTH_WEST:
+        found[_RECEIVERS] = receivers_text(spec.receivers)
+    return {name: value for name, value in found.items() if name not in {"dataset_id", "generator_version", "seed"}}
 
 
 async def submit_form(request: Request) -> Response:
@@ -46,18 +75,76 @@ async def submit_form(request: Request) -> Response:
     key = form.pop(_KEY, None) or None
     try:
         dataset, _ = await request.app.state.submissions.submit(_asked(form), key)
-    except msgspec.ValidationError as error:
-        return _form(request, form, _problems(str(error)), status=422)
-    except (Refusal, UserError) as error:
+    except (msgspec.ValidationError, Refusal, UserError) as error:
         return _form(request, form, _problems(str(error)), status=422)
     return RedirectResponse(f"/datasets/{dataset.id}", status_code=303)
+
+
+async def estimate_form(request: Request) -> Response:
+    """Shows the form again with what the dataset will cost and give, and the command that submits it."""
+    form = await form_of(request)
+    form.pop(_KEY, None)
+    try:
+        asked = _asked(form)
+        estimate = await request.app.state.estimates.of(asked)
+    except (msgspec.ValidationError, Refusal, UserError) as error:
+        return _form(request, form, _problems(str(error)), status=422)
+    return _form(request, form, {}, estimate=_estimate(estimate_document(estimate), form))
+
+
+def _estimate(estimate: EstimateDocument, form: Mapping[str, str]) -> Child:
+    accepted = (
+        "not known: the terrain's tiles are not here"
+        if estimate.accepted is None
+        else f"{estimate.accepted:,} of {estimate.samples:,}; in 95 % of cases {estimate.accepted_low:,} to "
+        f"{estimate.accepted_high:,} (from {estimate.budgets} link budgets)"
+    )
+    took = "not known: no such samples were made here yet" if estimate.seconds is None else duration(estimate.seconds)
+    facts = [
+        ("Accepted", accepted),
+        ("Time", took),
+        ("Kafka, at most", size(estimate.frames_bytes)),
+        ("Kept IQ, at most", size(estimate.iq_bytes)),
+        ("PostgreSQL, about", size(estimate.rows_bytes)),
+    ]
+    command = command_line(list(fields_of(NewDataset)), form)
+    own = (
+        el("p", "Its receivers go into a file: ", el("code", "--receivers FILE"), ".") if _given_network(form) else None
+    )
+    return (
+        el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
+        el("p", "As a command line:"),
+        el("pre", command, tabindex="0"),
+        own,
+    )
+
+
+def _given_network(form: Mapping[str, str]) -> str:
+    return form.get(_RECEIVERS, "").strip()
 
 
 def _asked(form: Mapping[str, str]) -> Any:  # noqa: ANN401  # a NewDataset
     """Raises ValidationError where a field is wrong; names it."""
     numbers = {field.name for field in fields_of(NewDataset) if field.kind in {int, float}}
     plain = {name: _number(name, value) if name in numbers else value for name, value in form.items()}
-    return msgspec.convert(nested(plain), NewDataset, strict=False)
+    plain.pop(_RECEIVERS, None)
+    network = {_RECEIVERS: msgspec.to_builtins(_network(form))} if _given_network(form) else {}
+    return msgspec.convert(nested(plain) | network, NewDataset, strict=False)
+
+
+def _network(form: Mapping[str, str]) -> tuple[Receiver, ...]:
+    """Raises ValidationError where the text is no network."""
+    try:
+        return parse_receivers(form[_RECEIVERS], "receivers")
+    except UserError as error:
+        raise msgspec.ValidationError(f"{error} - at `$.{_RECEIVERS}`") from None
+
+
+def receivers_text(receivers: Sequence[Receiver]) -> str:
+    """Returns a network as CSV."""
+    names = (*REQUIRED, *OPTIONAL)
+    lines = [",".join(shown_value(getattr(one, name)) for name in names) for one in receivers]
+    return "\n".join([",".join(names), *lines])
 
 
 def _number(name: str, text: str) -> str:
@@ -82,30 +169,62 @@ def _problems(message: str) -> dict[str, str]:
     return {"name" if "name" in message.split(":", maxsplit=1)[0] else "": message}
 
 
-def _form(request: Request, values: Mapping[str, str], problems: Mapping[str, str], *, status: int = 200) -> Response:
+def _form(
+    request: Request,
+    values: Mapping[str, str],
+    problems: Mapping[str, str],
+    *,
+    estimate: Child = None,
+    status: int = 200,
+) -> Response:
     groups = _groups()
-    known = {field.name for _, fields in groups for field in fields}
+    known = {field.name for _, fields in groups for field in fields} | {_RECEIVERS}
     general = [message for name, message in problems.items() if name not in known]
+    begin = [[el("a", name, href=f"/new?preset={name}"), " "] for name in PRESETS]
     return page(
         request,
         "New dataset",
         el("p", general, class_="problem", role="alert") if general else None,
+        el("p", "Begin with: ", begin),
         el(
             "form",
             el("input", type="hidden", name=_KEY, value=str(uuid4())),
             [_group(name, fields, values, problems) for name, fields in groups],
-            el(
-                "p",
-                "Receivers: the default network, seven in north-west Italy. Others: by the API, or ",
-                el("code", "iqstream generate --receivers"),
-                ".",
-            ),
+            _receivers(values, problems.get(_RECEIVERS)),
+            el("section", el("h2", "Estimate"), estimate or el("p", _NO_ESTIMATE, class_="empty"), id="estimate"),
             el("button", "Submit"),
+            " ",
+            el("button", "Estimate", formaction="/new/estimate"),
             method="post",
             action="/new",
+            data_estimate="/new/estimate",
         ),
         status=status,
     )  # fmt: skip
+
+
+def _receivers(values: Mapping[str, str], problem: str | None) -> Markup:
+    try:
+        network = _network(values) if _given_network(values) else ITALY_NORTH_WEST
+    except msgspec.ValidationError:
+        network = ITALY_NORTH_WEST
+    margin_deg = Scenario().margin_deg
+    with contextlib.suppress(msgspec.ValidationError, ValueError):
+        margin_deg = float(_number("margin_deg", values.get("scenario.margin_deg", "")) or margin_deg)
+    told = el("span", problem, class_="problem", id="receivers-problem") if problem else None
+    text = el(
+        "textarea", lines_of(values.get(_RECEIVERS, "")),
+        name=_RECEIVERS, rows=4, placeholder=EXAMPLE, spellcheck="false",
+        aria_invalid="true" if problem else None, aria_describedby="receivers-problem" if problem else None,
+        autofocus=bool(problem),
+    )  # fmt: skip
+    return el(
+        "details",
+        el("summary", "Receivers"),
+        el("label", "CSV; empty: the default network, seven in north-west Italy", text, told),
+        receivers_map(network, [], margin_deg=margin_deg),
+        open=bool(problem) or bool(_given_network(values)),
+    )
 
 
 def _group(name: str, fields: list[Field], values: Mapping[str, str], problems: Mapping[str, str]) -> Markup:

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.client.results import SampleReport
+from iqstream.client.results import SampleReport, SampleTruth
+from iqstream.plot.truth import QUANTITIES, band_of, true_values
+from iqstream.runtime.errors import IqstreamError, UserError
 from iqstream.web.documents import WaterfallQuery
 from iqstream.web.map import receivers_map
 from iqstream.web.markup import Child, Markup, el
 from iqstream.web.operations import parsed_query, sample_of
-from iqstream.web.page import page, table
+from iqstream.web.page import json_block, page, table
+from iqstream.web.pages.path import path_section
 from iqstream.web.problems import Refusal
-from schemas import FEATURE_NAMES, STATISTICS
+from iqstream.web.recordings import Recordings
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, IQFrame
+
+RECORDING_S = 5.0
+"""So long a page waits for the recording that its truth comes from."""
 
 
 class SampleView(WaterfallQuery, frozen=True, kw_only=True):
@@ -44,15 +50,38 @@ async def sample_page(request: Request) -> Response:
     marks = []
     if latitude is not None and longitude is not None:
         marks = [(latitude, longitude, outcome.outcome, "transmitter")]
+    truth, why_not = await _truth(client, report)
+    snr_db = {one.rx_id: one.link["mean_snr_db"] for one in truth.paths} if truth is not None else {}
+    heard = await _heard(request, report, rx_id) if rx_id and report.row is not None else None
     return page(
         request,
         f"{found.name}: sample {outcome.sample_idx}",
         el("p", el("a", "All samples", href=back), f" – {outcome.outcome}{why}"),
-        receivers_map(found.spec.receivers, marks),
+        receivers_map(found.spec.receivers, marks, snr_db=snr_db),
         _waterfall(report, query, rx_ids, rx_id) if rx_ids else el("p", "It has no recordings.", class_="empty"),
-        _features(report, rx_id),
-        el("details", el("summary", "Figures and lineage"), _plain(outcome.figures), _plain(outcome.lineage)),
+        path_section(truth, rx_id) if truth is not None else el("p", why_not, class_="empty"),
+        _features(report, rx_id, heard),
+        el("details", el("summary", "Figures and lineage"), json_block(figures), json_block(outcome.lineage)),
     )
+
+
+async def _truth(client: AsyncClient, report: SampleReport) -> tuple[SampleTruth | None, str]:
+    """What the generator put in, or in words why that is not known."""
+    try:
+        return await client.truth(report.dataset.id, report.outcome.sample_idx, version=report.dataset.version), ""
+    except UserError as error:
+        return None, f"The path is not known: {error}"
+
+
+async def _heard(request: Request, report: SampleReport, rx_id: str) -> IQFrame | None:
+    """The recording, which has the truth as it was realised; None where it cannot be had now."""
+    recordings: Recordings = request.app.state.recordings
+    try:
+        async with asyncio.timeout(RECORDING_S):
+            found = await recordings.of(report.dataset.id, report.dataset.version, report.outcome.sample_idx)
+    except (IqstreamError, TimeoutError):
+        return None
+    return found.frames.get(rx_id)
 
 
 def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id: str) -> Markup:
@@ -92,30 +121,53 @@ def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id
         el(
             "figure",
             el("img", src=picture, alt=f"Waterfall of {rx_id}: {told}", class_="waterfall", loading="lazy"),
-            el("figcaption", told, ". ", el("a", "PNG", href=picture, download=True)),
+            el("figcaption", told, ". ", _downloads(f"/api/v1{here}/receivers/{rx_id}", picture, view)),
         ),
     )
 
 
-def _features(report: SampleReport, rx_id: str) -> Child:
+def _downloads(recording: str, picture: str, view: Mapping[str, object]) -> Child:
+    part = urlencode({name: value for name, value in view.items() if name != "fft"})
+    return [
+        el("a", "PNG", href=picture, download=True),
+        ", ",
+        el("a", "this part as .npy", href=f"{recording}/iq.npy?{part}"),
+        ", ",
+        el("a", "the recording as SigMF", href=f"{recording}/iq.sigmf?version={view['version']}"),
+    ]
+
+
+def _features(report: SampleReport, rx_id: str, heard: IQFrame | None) -> Child:
     if report.row is None:
         return el("p", "Only accepted samples have their features stored.", class_="empty")
     of = {one["rx_id"]: one for one in report.row.columns["receiver_features"]}
     if rx_id not in of:
         return None
-    values = of[rx_id]
+    values, truths = of[rx_id], {} if heard is None else _truths(heard)
     return table(
-        ["Feature", *STATISTICS],
+        ["Feature", *STATISTICS, "Unit", "Truth", "Goal for the error (RMS)"],
         [
-            [name, *(f"{values[name][statistic]:.6g}" for statistic in STATISTICS)]
+            [
+                name,
+                *(f"{values[name][statistic]:.6g}" for statistic in STATISTICS),
+                FEATURE_TABLE[name].unit,
+                *truths.get(name, ("–", "–")),
+            ]
             for name in FEATURE_NAMES
             if name in values
         ],
-        caption=f"Features at {rx_id}",
+        caption=f"Features at {rx_id}, beside what was put in",
         empty="It has no features.",
     )  # fmt: skip
 
 
-def _plain(value: Mapping[str, Any]) -> Markup:
-    lines = msgspec.json.format(msgspec.json.encode(value), indent=2).decode().split("\n")
-    return el("pre", Markup("\n".join(el("span", line) for line in lines)), tabindex="0")
+def _truths(frame: IQFrame) -> dict[str, tuple[str, str]]:
+    """By feature the true mean over the chunks, and the goal for errors of it, in words."""
+    if frame.truth is None or not frame.truth.link.snr_db:
+        return {}
+    true = true_values(frame.truth.link)
+    goals = [quantity.goals[band_of(true[1])] for quantity in QUANTITIES]
+    return {
+        quantity.feature: (f"{value:.6g}", "–" if goal is None else f"{goal:g} {quantity.unit}")
+        for quantity, value, goal in zip(QUANTITIES, true, goals, strict=True)
+    }

@@ -9,16 +9,32 @@ import numpy as np
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.outcomes import OutcomeCount, SampleOutcome
+from iqstream.catalogue.replays import Replay
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.catalogue.stored import StoredOutcome
-from iqstream.client.results import DatasetReport, Resumed, SamplePage, SampleReport, Submission
+from iqstream.client.dead_letters import EVERY_LETTER
+from iqstream.client.results import (
+    DatasetReport,
+    DeadLetterReport,
+    LetterRetryPlan,
+    Resumed,
+    RetriedLetters,
+    SamplePage,
+    SampleReport,
+    Submission,
+)
+from iqstream.client.truth import truth_of_sample
 from iqstream.dataset.sample_iq import SampleIQ
+from iqstream.dataset_distributions import by_distance, distribution
 from iqstream.dataset_figures import DatasetFigures
-from iqstream.dead_letters.listing import Listing
+from iqstream.dead_letters.letter import DeadLetter
+from iqstream.dead_letters.listing import Listing, line_of
+from iqstream.dead_letters.retry import Refused
 from iqstream.lag.figures import ClusterLag, GroupLag
-from iqstream.replay.results import ReplayPlan
+from iqstream.replay.results import Replayed, ReplayPlan, ReplayProgress
 from iqstream.runtime.errors import Conflict, NotFound, Unreachable
 from iqstream.runtime.readable import Rows
+from iqstream.submit.estimate import Estimate, interval
 from iqstream.submit.extend import Extended
 from iqstream.upkeep.remove import Removed
 from iqstream.watch.event import Progress, WatchEvent
@@ -39,6 +55,10 @@ class FakeDoor:
         self.fetched = 0
         self.away = False
         self.lingers = False
+        self.letters: list[DeadLetter] = []
+        self.goes_on = asyncio.Event()
+        """A replay ends when it is set."""
+        self.terrain_dir = ""
 
     async def __aenter__(self):
         return self
@@ -158,6 +178,25 @@ class FakeDoor:
         )  # fmt: skip
         return SampleReport(dataset=found, outcome=outcome, row=None)
 
+    async def truth(self, name_or_id, sample_idx, *, version=None):
+        return truth_of_sample(self._find(name_or_id), sample_idx, self.terrain_dir)
+
+    async def outcomes_by_distance(self, name_or_id, *, version=None):
+        found = self._find(name_or_id)
+        return Rows(by_distance(found.spec, self.outcomes.get(found.id, ())))
+
+    async def distribution(self, name_or_id, feature, statistic="mean", *, version=None):
+        found = self._find(name_or_id)
+        accepted = [one.sample_idx for one in self.outcomes.get(found.id, ()) if one.verdict == "accepted"]
+        return distribution(feature, statistic, {"torino": accepted} if accepted else {})
+
+    async def estimate(self, spec):
+        self._answer()
+        return Estimate(
+            samples=spec.samples, acceptance=interval(30, 100, spec.samples), frames_bytes=10**9, iq_bytes=0,
+            rows_bytes=10**6, seconds=90.0,
+        )  # fmt: skip
+
     async def iq(self, name_or_id, sample_idx, *, version=None):
         found = self._find(name_or_id)
         self.fetched += 1
@@ -187,12 +226,42 @@ class FakeDoor:
             samples_to_generate_again=0, missing=(),
         )  # fmt: skip
 
-    async def dead_letters(self, wanted=None):
+    async def replay(
+        self, name_or_id, *, version=None, samples=None, as_version=None, workers=None,
+        on_begin=lambda begun: None, on_progress=lambda progress: None,
+    ):  # fmt: skip
+        found = self._find(name_or_id)
+        on_progress(ReplayProgress(samples=30, published=20, stored=10))
+        await self.goes_on.wait()
+        replay = Replay(
+            dataset_id=found.id, dataset_version=1, generation=1, source_version=1, samples=found.samples, lanes=1,
+            started_at=NOW, finished_at=NOW,
+        )  # fmt: skip
+        return Replayed(
+            source=found, replay=replay, frames_read=7, frames_synthesized=0, samples_generated_again=0,
+            frames_failed=0, missing=(), outcomes={"accepted": 10, "rejected": 20, "failed": 0},
+        )  # fmt: skip
+
+    async def dead_letters(self, wanted=EVERY_LETTER):
         self._answer()
-        return Listing(lines=Rows())
+        return Listing(lines=Rows(line_of(one, ()) for one in self.letters if wanted.takes(one)))
 
     async def dead_letter(self, origin):
+        for one in self.letters:
+            if str(one.origin) == origin:
+                return DeadLetterReport(letter=one, retries=Rows())
         raise NotFound(f"there is no dead letter {origin}")
+
+    async def plan_dead_letter_retry(self, wanted=EVERY_LETTER, *, origins=None):
+        self._answer()
+        strangers = sum(wanted.takes(one) for one in self.letters)
+        return LetterRetryPlan(retries=Rows(), refused=Rows([Refused(letters=strangers, reason="no sample")]))
+
+    async def retry_dead_letters(
+        self, wanted=EVERY_LETTER, *, origins=None, workers=None, on_begin=lambda begun: None,
+        on_progress=lambda progress: None,
+    ):  # fmt: skip
+        return RetriedLetters(replays=Rows(), refused=Rows([Refused(letters=1, reason="no sample")]))
 
     async def follow_lag(
         self, *, groups=(), topics=(), allowed_backlog=0, interval_s=2.0, on_outage=lambda problem: None

@@ -25,6 +25,7 @@ def require_documented(operation, answer):
     described = next(
         one for path in DOCUMENT["paths"].values() for one in path.values() if one["operationId"] == operation
     )
+    assert str(answer.status_code) in described["responses"], (operation, answer.text)
     told = described["responses"][str(answer.status_code)]
     if answer.status_code == 304:
         return
@@ -61,6 +62,25 @@ def test_every_answer_is_as_documented(writer, dataset):
         ("waterfall", "GET", f"{dataset}/samples/3/receivers/nobody/waterfall.png", None),
         ("waterfall", "GET", f"{dataset}/samples/3/receivers/torino/waterfall.png?start_ms=999.9", None),
         ("plan_replay", "GET", f"{dataset}/replay-plan?samples=0-9", None),
+        ("plan_replay", "GET", f"{dataset}/replay-plan?as_version=1", None),
+        ("estimate", "POST", "/api/v1/datasets/estimate", {"name": "Other", "samples": 100}),
+        ("estimate", "POST", "/api/v1/datasets/estimate", {"name": "Other", "samples": 0}),
+        ("show_truth", "GET", f"{dataset}/samples/3/truth", None),
+        ("show_truth", "GET", f"{dataset}/samples/9999/truth", None),
+        ("download_npy", "GET", f"{dataset}/samples/3/receivers/torino/iq.npy?start_ms=10&stop_ms=20", None),
+        ("download_npy", "GET", f"{dataset}/samples/3/receivers/torino/iq.npy?start_ms=20&stop_ms=10", None),
+        ("download_sigmf", "GET", f"{dataset}/samples/3/receivers/torino/iq.sigmf", None),
+        ("show_by_distance", "GET", f"{dataset}/outcomes-by-distance", None),
+        ("show_distribution", "GET", f"{dataset}/distribution?feature=rssi_dbm&statistic=std", None),
+        ("show_distribution", "GET", f"{dataset}/distribution?feature=beauty", None),
+        ("replay", "POST", f"{dataset}/replay", {"samples": "0-9"}),
+        ("replay", "POST", f"{dataset}/replay", {}),
+        ("list_tasks", "GET", "/api/v1/tasks", None),
+        ("show_task", "GET", "/api/v1/tasks/1", None),
+        ("show_task", "GET", "/api/v1/tasks/2", None),
+        ("plan_retry", "POST", "/api/v1/dead-letters/retry-plan", {"error": "Malformed"}),
+        ("retry", "POST", "/api/v1/dead-letters/retry", {"origins": ["iq.frames:0:1"]}),
+        ("show_dead_letter", "GET", "/api/v1/dead-letters/iq.frames:0:1", None),
         ("show_lag", "GET", "/api/v1/lag", None),
         ("show_lag_history", "GET", "/api/v1/lag/history", None),
         ("list_dead_letters", "GET", "/api/v1/dead-letters", None),

@@ -3,9 +3,14 @@
 import re
 from html.parser import HTMLParser
 
+import msgspec
 import pytest
 
+from iqstream.submit.spec import make_spec, preset
 from iqstream.web.markup import el
+from producer.synthesize import synthesize_sample
+from schemas import Capture, encode
+from tests.unit.dead_letters.test_letter import FRAME, ID, letter
 from tests.unit.web.test_api import HOSTILE, submit
 
 HOSTILE_NAMES = [HOSTILE, "a' onmouseover='b", '"><img src=x onerror=alert(1)>', "\u202ereversed", "ünïcödé 🛰"]
@@ -41,7 +46,8 @@ def dataset(writer, door):
 
 def pages_of(dataset):
     return ["/", "/new", f"/datasets/{dataset}", f"/datasets/{dataset}/samples/3", f"/datasets/{dataset}/delete",
-            f"/datasets/{dataset}/replay", "/lag", "/dead-letters", "/sign-in"]  # fmt: skip
+            f"/datasets/{dataset}/replay", f"/datasets/{dataset}/distributions", "/lag", "/dead-letters", "/tasks",
+            "/sign-in"]  # fmt: skip
 
 
 def test_every_page_has_one_heading_no_id_twice_and_only_links_that_lead_somewhere(writer, dataset):
@@ -130,3 +136,131 @@ def test_buttons_do_what_they_say(writer, door, dataset):
     assert writer.post(f"/datasets/{dataset}/paint", data={}).status_code == 404
     assert writer.post(f"/datasets/{dataset}/delete").headers["location"] == "/"
     assert not door.made
+
+
+def test_the_estimate_and_the_command_are_shown_and_nothing_is_submitted(writer, door):
+    answer = writer.post("/new/estimate", data={"name": "E", "samples": "1000", "capture.capture_ms": "500"})
+    assert answer.status_code == 200
+    assert "300 of 1,000" in answer.text
+    assert "iqstream generate --name E --samples 1000 --set capture.capture_ms=500" in answer.text
+    assert not door.made
+    wrong = writer.post("/new/estimate", data={"name": "E", "samples": "none"})
+    assert 'id="samples-problem"' in wrong.text
+
+
+@pytest.mark.parametrize("name", ["430mhz", "city-noise", "default-network", "mixed-modulations"])
+def test_a_preset_fills_the_form_and_is_what_it_submits(writer, door, name):
+    posted = inputs_of(writer.get(f"/new?preset={name}").text) | {"name": "By preset"}
+    assert writer.post("/new", data=posted).status_code == 303
+    made = next(iter(door.made.values())).spec
+    assert without_draws(made) == without_draws(make_spec(preset(name), name="By preset"))
+    assert writer.get("/new?preset=none").status_code == 422
+
+
+def test_another_dataset_fills_the_form_with_its_network_too(writer, door):
+    network = [{"rx_id": f"rx-{n}", "latitude": 45 + n / 7, "longitude": 7.1, "altitude_m": 250.5} for n in range(3)]
+    made = submit(writer, receivers=network, limits={"min_snr_db": 4.25}).json()["id"]
+    posted = inputs_of(writer.get(f"/new?like={made}").text) | {"name": "Like it"}
+    assert writer.post("/new", data=posted).status_code == 303
+    first, second = (without_draws(one.spec) for one in door.made.values())
+    assert second == msgspec.structs.replace(first, name="Like it")
+
+
+def test_a_network_that_is_wrong_is_told_at_its_field(writer, door):
+    answer = writer.post("/new", data={"name": "N", "samples": "3", "receivers": "rx_id,latitude\na,1"})
+    assert answer.status_code == 422
+    assert 'id="receivers-problem"' in answer.text
+    assert "longitude is missing" in answer.text
+    assert not door.made
+
+
+def inputs_of(page):
+    """What a browser would post: inputs, chosen options and text areas, as they are filled in."""
+    inputs = Inputs()
+    inputs.feed(page)
+    return inputs.values
+
+
+class Inputs(HTMLParser):
+    def __init__(self):
+        super().__init__()
+        self.values, self._select, self._area = {}, None, None
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        if tag == "input":
+            self.values[given["name"]] = given.get("value", "")
+        elif tag == "select":
+            self._select = given["name"]
+        elif tag == "option" and ("selected" in given or self._select not in self.values):
+            self.values[self._select] = given["value"]
+        elif tag == "textarea":
+            self._area = given["name"]
+
+    def handle_data(self, data):
+        if self._area:
+            self.values[self._area] = data
+
+    def handle_endtag(self, tag):
+        if tag == "textarea":
+            self._area = None
+
+
+def without_draws(spec):
+    return msgspec.structs.replace(spec, dataset_id=ID, seed=0)
+
+
+def test_a_dead_letter_is_shown_decoded_and_can_be_tried_again(writer, door):
+    frame = synthesize_sample(make_spec(name="<b>", samples=1, capture=Capture(capture_ms=5, chunk_ms=5)), 0).frames[0]
+    door.letters = [letter("extractor", f"{ID}:7".encode(), FRAME, encode(frame)), letter("sink", b"", (), b"noise")]
+    decoded, stranger = (str(one.origin) for one in door.letters)
+    assert decoded == stranger
+    shown = writer.get("/dead-letters").text
+    assert shown.count("iq.frames:3:128") >= 2
+    page = writer.get(f"/dead-letters/{decoded}").text
+    assert "IQFrame" in page
+    assert "&quot;rx_id&quot;: &quot;giaveno&quot;" in page
+    assert "Process its samples again" in page
+    answer = writer.post("/dead-letters/retry", data={"origin": decoded})
+    assert answer.headers["location"] == "/tasks"
+    told = writer.get("/api/v1/tasks").json()["tasks"][0]
+    assert (told["about"], told["result"]) == (
+        "Retry of 0 dead letters", "Nothing was to be processed again; 1 letters cannot be retried",
+    )  # fmt: skip
+
+
+def test_a_sample_shows_its_path_and_the_budget_adds_up(writer, dataset):
+    truth = writer.get(f"/api/v1/datasets/{dataset}/samples/3/truth").json()
+    for path in truth["paths"]:
+        link = path["link"]
+        losses = (
+            sum(link[f"{part}_loss_db"] for part in ("free_space", "diffraction", "clutter")) + link["shadowing_db"]
+        )
+        signal_dbm = path["eirp_dbm"] + path["rx_antenna_gain_dbi"] - losses
+        assert signal_dbm == pytest.approx(link["mean_signal_dbm"], abs=1e-6)
+        assert path["distances_km"][-1] == pytest.approx(link["distance_km"], rel=1e-3)
+        ends = [path["ground_m"][0], path["ground_m"][-1]]
+        assert all(ray_m > ground_m for ray_m, ground_m in zip(path["ray_m"], ends, strict=True))
+        clearance_m = min(ray - ground for ray, ground in rays(path))
+        assert clearance_m == pytest.approx(link["clearance_m"], abs=0.5)
+    page = writer.get(f"/datasets/{dataset}/samples/3?rx=genova").text
+    assert "Path to genova" in page
+    assert 'class="profile"' in page
+
+
+def rays(path):
+    """Heights of the straight ray and of the ground, between the ends."""
+    start, end = path["ray_m"]
+    whole = path["distances_km"][-1]
+    for km, ground_m in list(zip(path["distances_km"], path["ground_m"], strict=True))[1:-1]:
+        yield start + (end - start) * km / whole, ground_m
+
+
+def test_distributions_count_every_sample_once(writer, dataset):
+    bands = writer.get(f"/api/v1/datasets/{dataset}/outcomes-by-distance").json()
+    assert sum(one["accepted"] for one in bands) == 10
+    assert sum(one["rejected"] for one in bands) == 20
+    assert [one["low_km"] for one in bands[1:]] == [one["high_km"] for one in bands[:-1]]
+    (found,) = writer.get(f"/api/v1/datasets/{dataset}/distribution").json()["receivers"]
+    assert (sum(found["counts"]), found["samples"], found["median"]) == (10, 10, 13.5)
+    assert "torino: median 13.5" in writer.get(f"/datasets/{dataset}/distributions").text

@@ -1,0 +1,86 @@
+"""The API's operations on decided samples: pages of them, one with its truth, its recordings as pictures and files."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+
+from starlette.responses import Response
+
+from iqstream.dataset.sample_iq import SampleIQ
+from iqstream.export.one import npy_part, sigmf_archive
+from iqstream.plot.waterfall import waterfall_png
+from iqstream.web.documents import (
+    PartQuery,
+    SampleDetail,
+    SamplePageDocument,
+    SampleQuery,
+    SampleTruthDocument,
+    WaterfallQuery,
+    sample_detail,
+    sample_page_document,
+    truth_document,
+)
+from iqstream.web.operations import Asked
+from iqstream.web.problems import Refusal
+
+
+async def list_samples(asked: Asked) -> SamplePageDocument:
+    query: SampleQuery = asked.query
+    page = await asked.client.samples(
+        asked.dataset, version=query.version, outcome=query.outcome or None, after=query.after, limit=query.limit
+    )
+    return sample_page_document(page)
+
+
+async def show_sample(asked: Asked) -> SampleDetail:
+    return sample_detail(await asked.client.sample(asked.dataset, asked.sample, version=asked.query.version))
+
+
+async def show_truth(asked: Asked) -> SampleTruthDocument:
+    return truth_document(await asked.client.truth(asked.dataset, asked.sample, version=asked.query.version))
+
+
+async def waterfall(asked: Asked) -> Response:
+    query: WaterfallQuery = asked.query
+
+    def draw(found: SampleIQ, rx_id: str) -> bytes:
+        return waterfall_png(found.frames[rx_id], start_ms=query.start_ms, stop_ms=query.stop_ms, fft_length=query.fft)
+
+    return await _of_recording(asked, draw, "image/png")
+
+
+async def download_npy(asked: Asked) -> Response:
+    query: PartQuery = asked.query
+
+    def cut(found: SampleIQ, rx_id: str) -> bytes:
+        return npy_part(found.frames[rx_id], start_ms=query.start_ms, stop_ms=query.stop_ms)
+
+    return await _of_recording(asked, cut, "application/octet-stream", ending="npy")
+
+
+async def download_sigmf(asked: Asked) -> Response:
+    return await _of_recording(asked, sigmf_archive, "application/x-tar", ending="sigmf")
+
+
+async def _of_recording(
+    asked: Asked, make: Callable[[SampleIQ, str], bytes], media_type: str, *, ending: str | None = None
+) -> Response:
+    """What is made of a receiver's recording, with a tag that follows from the recording and from what was asked."""
+    rx_id = asked.request.path_params["receiver"]
+    found: SampleIQ = await asked.state.recordings.of(asked.dataset, asked.query.version, asked.sample)
+    if rx_id not in found.frames:
+        raise Refusal(404, f"there is no recording of receiver {rx_id!r}: there are {', '.join(found.frames)}")
+    tag = f'"{hashlib.sha256(f"{found.crc32[rx_id]}:{asked.query}".encode()).hexdigest()[:32]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    if tag in asked.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    if ending is not None:
+        headers["content-disposition"] = f'attachment; filename="sample-{asked.sample}-{rx_id}.{ending}"'
+    try:
+        async with asked.state.making:
+            content = await asyncio.to_thread(make, found, rx_id)
+    except ValueError as error:
+        raise Refusal(422, str(error)) from None
+    return Response(content, media_type=media_type, headers=headers)

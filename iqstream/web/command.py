@@ -1,0 +1,26 @@
+"""A form as a command line: what `iqstream generate` is told to submit the same dataset."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+
+from iqstream.web.forms import Field
+
+_OPTIONS = {"name": "--name", "samples": "--samples", "description": "--description"}
+
+
+def command_line(fields: Sequence[Field], form: Mapping[str, str]) -> str:
+    """Returns the command; fields that say their default are left out, those that have no option are `--set`."""
+    words = ["iqstream", "generate"]
+    for field in fields:
+        said = form.get(field.name, "").strip()
+        if not said or said == field.shown_default:
+            continue
+        if field.name == "reuse_name":
+            words += ["--reuse-name"]
+        elif field.name in _OPTIONS:
+            words += [_OPTIONS[field.name], said]
+        else:
+            words += ["--set", f"{field.name}={said}"]
+    return shlex.join(words)
