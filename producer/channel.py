@@ -55,6 +55,7 @@ def receive(
     step: int,
     bundles: tuple[Bundle, ...],
     delays_us: npt.NDArray[np.float64],
+    rate_ppm: float,
     gains: npt.NDArray[np.complex64],
     slopes: npt.NDArray[np.complex64],
     grid: Grid,
@@ -70,7 +71,8 @@ def receive(
         origin: at least the largest shift of the bundles.
         step: waveform samples per recorded sample.
         bundles: of the taps.
-        delays_us: from the air to the receiver, of each tap, shape (taps,).
+        delays_us: from the air to the first sample, by the receiver's clock, of each tap, shape (taps,).
+        rate_ppm: by how much that clock is fast: delays grow by so many us a second.
         gains: from `tap_gains` on the grid.
         slopes: from `tap_gains` on the grid.
         grid: of the gains.
@@ -81,6 +83,7 @@ def receive(
     blocks = -(-out.size // grid.block)
     cosine, sine, ramp = (np.empty(grid.block, np.float32) for _ in range(3))
     fill_tables(turns_per_sample, cosine, sine, ramp)
+    drift_us = rate_ppm * grid.block * grid.blocks * step / waveform_rate_hz
     for bundle in bundles:
         taps = slice(bundle.first, bundle.stop)
         remainders_us = delays_us[taps] - bundle.shift / waveform_rate_hz * 1e6
@@ -89,6 +92,7 @@ def receive(
             gains[taps].view(np.float32),
             slopes[taps].view(np.float32),
             remainders_us.astype(np.float32),
+            F32(drift_us),
             grid.blocks,
             series,
         )
@@ -103,12 +107,14 @@ def series_gains(
     gains: npt.NDArray[np.float32],
     slopes: npt.NDArray[np.float32],
     remainders_us: npt.NDArray[np.float32],
+    drift_us: np.float32,
     blocks: int,
     series: npt.NDArray[np.float32],
 ) -> None:
     """Returns H0, -H1 and H2 of a bundle at every block end, float32 pairs (3, 2 ((nodes - 1) blocks + 1)).
 
-    Taps are summed on the nodes, the sums run as Hermite cubics between them.
+    Taps are summed on the nodes, the sums run as Hermite cubics between them. Delays grow by `drift_us` from one node
+    to the next.
     """
     taps, pairs = gains.shape
     values = np.zeros((3, pairs), np.float32)
@@ -121,6 +127,8 @@ def series_gains(
                 values[order, i] += weight * gains[tap, i]
                 tilts[order, i] += weight * slopes[tap, i]
             weight = weight * -delay / F32(order + 1)
+    if drift_us != F32(0.0):
+        _add_drift(gains, slopes, remainders_us, drift_us, values, tilts)
     for order in range(3):
         for node in range(pairs // 2 - 1):
             for part in range(2):
@@ -134,6 +142,27 @@ def series_gains(
                     series[order, 2 * (node * blocks + j) + part] = a + u * (b + u * (c2 + u * c3))
         series[order, -2] = values[order, pairs - 2]
         series[order, -1] = values[order, pairs - 1]
+
+
+@kernel
+def _add_drift(
+    gains: npt.NDArray[np.float32],
+    slopes: npt.NDArray[np.float32],
+    remainders_us: npt.NDArray[np.float32],
+    drift_us: np.float32,
+    values: npt.NDArray[np.float32],
+    tilts: npt.NDArray[np.float32],
+) -> None:
+    """What delays that grow add to -H1 and H2: -d g and d (t + d / 2) g, where a delay is t + d at a node."""
+    for tap in range(gains.shape[0]):
+        delay = remainders_us[tap]
+        for i in range(gains.shape[1]):
+            grown, gain, slope = drift_us * F32(i // 2), gains[tap, i], slopes[tap, i]
+            half = grown * (delay + F32(0.5) * grown)
+            values[1, i] -= grown * gain
+            tilts[1, i] -= grown * slope + drift_us * gain
+            values[2, i] += half * gain
+            tilts[2, i] += half * slope + drift_us * (delay + grown) * gain
 
 
 @kernel

@@ -94,7 +94,7 @@ def _widest_truth(spec: DatasetSpec, chunks: int) -> Truth:
             snr_db=per_chunk,
             quantisation_noise_dbm=0.0,
         ),
-        receiver=None if spec.impairments == Impairments() else _WIDEST_RECEIVER,
+        receiver=None if spec.impairments == Impairments() and spec.clocks.kind == "ideal" else _WIDEST_RECEIVER,
     )
 
 
@@ -107,4 +107,6 @@ _WIDEST_RECEIVER = ReceiverTruth(
     dc_phase_deg=0.0,
     clip_level_dbm=0.0,
     clipped_share=0.0,
+    clock_offset_us=1.0,
+    clock_rate_ppm=1.0,
 )

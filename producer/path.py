@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 from producer.channel import Bundle, bundle_taps
+from producer.clock import Clock, draw_clock
 from producer.clutter import clutter_loss_db
 from producer.fading import Motion
 from producer.geometry import (
@@ -17,7 +18,7 @@ from producer.multipath import Multipath, draw_multipath
 from producer.noise import noise_dbm
 from producer.propagation import MIN_DISTANCE_M, PathLoss, TerrainLoss, free_space_loss_db, terrain_loss
 from producer.reproducible import reproducible
-from producer.scenario import Scene, oscillator_offset_hz
+from producer.scenario import Scene
 from producer.shadowing import draw_shadowing_db
 from producer.streams import Purpose, scalar_stream
 from producer.terrain import Ground, Profile, profile
@@ -39,9 +40,15 @@ class Path:
     signal_dbm: float
     noise_dbm: float
     frequency_offset_hz: float
+    clock: Clock
     multipath: Multipath
     motion: Motion
     bundles: tuple[Bundle, ...]
+
+    @property
+    def stamped_arrival_us(self) -> float:
+        """When the first tap arrives by the receiver's clock, at the first sample."""
+        return self.arrival_us + self.clock.offset_us
 
     @property
     def noise_sigma(self) -> float:
@@ -89,10 +96,11 @@ def _draw_path(
         spec.propagation.environment,
     )
     multipath = draw_multipath(spec.channel, scalar_stream(spec.seed, sample_idx, Purpose.TAPS, number))
-    oscillator = scalar_stream(spec.seed, sample_idx, Purpose.OSCILLATOR, number)
+    clock = draw_clock(spec, sample_idx, number)
     doppler_hz = scene.speed_m_s * spec.frequency_hz / SPEED_OF_LIGHT_M_S
     direct_hz = reproducible(doppler_hz * math.cos(scene.heading_rad - bearing_rad(*place)))
     signal = scene.eirp_dbm + spec.propagation.rx_antenna_gain_dbi - loss.total_db
+    middle_us = arrival_us + clock.offset_us + clock.rate_ppm * spec.capture.capture_ms / 2000
     return Path(
         number=number,
         receiver=receiver,
@@ -102,12 +110,12 @@ def _draw_path(
         arrival_us=arrival_us,
         signal_dbm=reproducible(signal),
         noise_dbm=reproducible(noise),
-        frequency_offset_hz=scene.frequency_offset_hz
-        + scene.oscillator_offset_hz
-        - oscillator_offset_hz(spec, oscillator),
+        frequency_offset_hz=(scene.frequency_offset_hz + scene.oscillator_offset_hz - clock.carrier_hz)
+        * (1 - clock.rate_ppm * 1e-6),
+        clock=clock,
         multipath=multipath,
         motion=Motion(doppler_max_hz=doppler_hz, direct_doppler_hz=direct_hz),
-        bundles=bundle_taps(multipath, arrival_us, waveform_rate_hz(spec.capture.sample_rate_hz)),
+        bundles=bundle_taps(multipath, middle_us, waveform_rate_hz(spec.capture.sample_rate_hz)),
     )
 
 

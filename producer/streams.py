@@ -32,6 +32,7 @@ class Purpose(IntEnum):
     NOISE = 6
     DC_OFFSET = 16
     PHASE_NOISE = 17
+    CLOCK = 18
 
 
 class _Words(ISeedSequence):

@@ -9,7 +9,7 @@ from producer.quantise import Quantised, quantisation_noise_mw
 from producer.receiver import Reception, power_dbm
 from producer.reproducible import reproducible
 from producer.scenario import Scene
-from schemas import DatasetSpec, Impairments, LinkTruth, ReceiverTruth, TransmitterTruth, Truth
+from schemas import DatasetSpec, LinkTruth, ReceiverTruth, TransmitterTruth, Truth
 
 
 def truth_of(
@@ -29,7 +29,7 @@ def truth_of(
             occupied_bandwidth_hz=sent.occupied_bandwidth_hz,
         ),
         link=_link_truth(path, reception, quantised),
-        receiver=_receiver_truth(spec.impairments, path, impaired) if impaired else None,
+        receiver=_receiver_truth(spec, path, impaired),
     )
 
 
@@ -75,6 +75,11 @@ def drawn_link(path: Path) -> dict[str, Any]:
     }
 
 
+def drawn_clock(path: Path) -> dict[str, Any]:
+    """Returns what is true of a receiver's clock: fields of `ReceiverTruth`."""
+    return {"clock_offset_us": path.clock.offset_us, "clock_rate_ppm": path.clock.rate_ppm}
+
+
 def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkTruth:
     unit_mw = path.noise_sigma**2
     signal = tuple(reproducible(power_dbm(power * unit_mw)) for power in reception.signal_powers)
@@ -88,13 +93,19 @@ def _link_truth(path: Path, reception: Reception, quantised: Quantised) -> LinkT
     )
 
 
-def _receiver_truth(impairments: Impairments, path: Path, impaired: Impaired) -> ReceiverTruth:
+def _receiver_truth(spec: DatasetSpec, path: Path, impaired: Impaired | None) -> ReceiverTruth | None:
+    """None where nothing is wrong with the receiver."""
+    if impaired is None and spec.clocks.kind == "ideal":
+        return None
+    impairments, offset_turns, clip_level, clipped_share = spec.impairments, 0.0, None, 0.0
+    if impaired is not None:
+        offset_turns, clip_level, clipped_share = impaired.offset_turns, impaired.clip_level, impaired.clipped_share
     offset_dbm = offset_deg = clip_dbm = None
     if impairments.dc_offset_db is not None:
         offset_dbm = path.noise_dbm + impairments.dc_offset_db
-        offset_deg = 360 * impaired.offset_turns
-    if impaired.clip_level is not None:
-        clip_dbm = reproducible(power_dbm((impaired.clip_level * path.noise_sigma) ** 2))
+        offset_deg = 360 * offset_turns
+    if clip_level is not None:
+        clip_dbm = reproducible(power_dbm((clip_level * path.noise_sigma) ** 2))
     return ReceiverTruth(
         phase_noise_linewidth_hz=impairments.phase_noise_linewidth_hz,
         iq_gain_error_db=impairments.iq_gain_error_db,
@@ -103,5 +114,6 @@ def _receiver_truth(impairments: Impairments, path: Path, impaired: Impaired) ->
         dc_offset_dbm=offset_dbm,
         dc_phase_deg=offset_deg,
         clip_level_dbm=clip_dbm,
-        clipped_share=impaired.clipped_share,
+        clipped_share=clipped_share,
+        **drawn_clock(path),
     )

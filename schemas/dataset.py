@@ -3,7 +3,7 @@
 import hashlib
 from itertools import combinations
 from operator import itemgetter
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 from uuid import UUID, uuid5
 
 import msgspec
@@ -20,6 +20,8 @@ MAX_CAPTURE_SAMPLES = 8 * 1024 * 1024
 """Complex samples of one recording."""
 MAX_CHUNKS = 4096
 """Chunks of one recording."""
+MAX_CLOCK_DRIFT_US = 4.0
+"""Of a receiver's clock within a recording."""
 TEXT = r"^[^\x00\ud800-\udfff]*$"
 """What UTF-8 and PostgreSQL can both hold: no lone surrogate, no NUL."""
 
@@ -224,6 +226,20 @@ class Impairments(Checked, frozen=True, kw_only=True):
     """Where I and Q are clipped, over the rms of one of them."""
 
 
+class Clocks(Checked, frozen=True, kw_only=True):
+    """What time it is for a receiver; the same kind of clock for all, drawn anew for every sample.
+
+    A clock that is fast by e and ahead by o takes the sample that it stamps t at t - o - e t.
+    """
+
+    kind: Literal["ideal", "gnss", "free"] = "ideal"
+    """ideal: exact; gnss: steered by satellites; free: an oscillator by itself, which errs as its carrier does."""
+    offset_us: Annotated[float, Meta(ge=0, le=10_000)] = 0.05
+    """Standard deviation of the time of the first sample; unused where the clock is ideal."""
+    rate_ppm: Annotated[float, Meta(ge=0, le=1)] = 0.001
+    """Standard deviation of sample rate and carrier, of gnss; a free clock has scenario.oscillator_ppm."""
+
+
 class Limits(Checked, frozen=True, kw_only=True):
     """What a sample needs to be accepted, and a receiver to count as having detected it."""
 
@@ -274,6 +290,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     terrain: Terrain = Terrain()
     channel: Channel = Channel()
     impairments: Impairments = Impairments()
+    clocks: Clocks = Clocks()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -290,13 +307,25 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         for one, other in combinations(self.receivers, 2):
             if (one.latitude, one.longitude) == (other.latitude, other.longitude):
                 require_one_ground(one, other)
+        self._require_slow_clocks()
         if self.limits.min_receivers > len(ids):
             raise ValueError(f"limits.min_receivers: {self.limits.min_receivers} of {len(ids)} receivers")
 
+    def _require_slow_clocks(self) -> None:
+        """Raises ValueError where a clock errs by more within a recording than the channel's model bears."""
+        if self.clocks.kind != "free":
+            return
+        drift_us = self.scenario.oscillator_ppm * self.capture.capture_ms / 1000
+        if drift_us > MAX_CLOCK_DRIFT_US:
+            raise ValueError(
+                f"clocks.kind: a free clock of {self.scenario.oscillator_ppm:g} ppm (scenario.oscillator_ppm) errs by "
+                f"{drift_us:g} us within {self.capture.capture_ms} ms, at most {MAX_CLOCK_DRIFT_US:g}: take shorter "
+                "recordings or a better oscillator"
+            )
+
     def content_sha256(self) -> str:
         """Returns the hex digest of everything that determines the result for sample i (not identity and size)."""
-        content = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _IDENTITY}
-        return _sha256(content)
+        return _sha256(self._content())
 
     def recordings_sha256(self) -> str:
         """Returns the hex digest of everything that determines the recordings of sample i: equal digests, equal IQ.
@@ -304,9 +333,8 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         How a recording is cut and judged, and what only its truth tells, is left out; so is what this spec does not
         use, such as the sideband of FM.
         """
-        content = {
-            name: value for name, value in msgspec.to_builtins(self).items() if name not in {*_IDENTITY, "limits"}
-        }
+        content = self._content()
+        del content["limits"]
         del content["capture"]["chunk_ms"], content["scenario"]["tx_antenna_gain_dbi"]
         if self.scenario.modulation not in {"ssb", "mixed"}:
             del content["scenario"]["sideband"]
@@ -315,8 +343,17 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
                 del content["terrain"][name]
         if self.terrain.source == "none":
             del content["terrain"]["profile_step_m"]
+        if self.clocks.kind == "free":
+            del content["clocks"]["rate_ppm"]
         content["terrain"]["tiles"] = sorted(content["terrain"]["tiles"], key=itemgetter("name"))
         return _sha256(content)
+
+    def _content(self) -> dict[str, Any]:
+        """All fields but those of identity, and those that came later as long as they change nothing."""
+        content = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _IDENTITY}
+        if self.clocks.kind == "ideal":
+            del content["clocks"]
+        return content
 
     def split_salt(self) -> str:
         """Returns the UUID that determines the random split of a new dataset, the same for equal recordings."""

@@ -104,8 +104,8 @@ class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
     """Of the integers on the wire, scale^2/6; -300 where there are none."""
 
 
-class ReceiverTruth(msgspec.Struct, frozen=True, kw_only=True):
-    """The impairments of a receiver, applied to signal and noise after the link's powers are taken."""
+class ReceiverTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A receiver's impairments, applied to signal and noise after the link's powers are taken, and its clock."""
 
     phase_noise_linewidth_hz: NonNegative
     iq_gain_error_db: Finite
@@ -118,6 +118,10 @@ class ReceiverTruth(msgspec.Struct, frozen=True, kw_only=True):
     """Power of a tone whose I and Q just reach the limit."""
     clipped_share: Annotated[float, Meta(ge=0, le=1)]
     """Part of the components (I and Q) that stand at the limit."""
+    clock_offset_us: Finite = 0.0
+    """By how much its clock is ahead of the true time at the first sample: signals seem to arrive that much later."""
+    clock_rate_ppm: Finite = 0.0
+    """By how much its clock is fast: what it stamps t after the first sample seems later by this times t."""
 
 
 class Truth(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,7 +130,7 @@ class Truth(msgspec.Struct, frozen=True, kw_only=True):
     transmitter: TransmitterTruth
     link: LinkTruth
     receiver: ReceiverTruth | None = None
-    """None where the receiver has no impairments."""
+    """None where the receiver has no impairments and an ideal clock."""
 
 
 class IQFrame(msgspec.Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from schemas import (
     STATISTICS,
     Capture,
     Channel,
+    Clocks,
     DatasetSpec,
     FailureRecord,
     FeatureRecord,
@@ -28,7 +29,7 @@ from schemas import (
     TransmitterTruth,
     Truth,
 )
-from schemas.dataset import MAX_CHUNKS, MAX_RECEIVERS, MAX_SAMPLES, MAX_SHARD_SAMPLES, MODULATIONS
+from schemas.dataset import MAX_CHUNKS, MAX_CLOCK_DRIFT_US, MAX_RECEIVERS, MAX_SAMPLES, MAX_SHARD_SAMPLES, MODULATIONS
 from schemas.envelope import Message
 from schemas.features import FEATURES_OF_VERSION
 from schemas.iq_frame import Datatype
@@ -154,11 +155,18 @@ impairments = st.builds(
 )
 
 
+def clocks(drift_us: float) -> st.SearchStrategy[Clocks]:
+    """Clocks of any kind that may drift so much within a recording."""
+    kinds = ["ideal", "gnss", "free"] if drift_us <= MAX_CLOCK_DRIFT_US else ["ideal", "gnss"]
+    return st.builds(Clocks, kind=st.sampled_from(kinds), offset_us=st.floats(0, 10_000), rate_ppm=st.floats(0, 1))
+
+
 @st.composite
 def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
     network = draw(
         st.lists(receivers, min_size=2, max_size=4, unique_by=(lambda r: r.rx_id, lambda r: (r.latitude, r.longitude)))
     )
+    capture, scenario = draw(captures()), draw(scenarios())
     return DatasetSpec(
         dataset_id=draw(dataset_ids),
         name=draw(names),
@@ -170,12 +178,13 @@ def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
         iq_samples=draw(st.integers(0, MAX_SAMPLES)),
         datatype=draw(st.sampled_from(["auto", "cf32_le"])),
         receivers=tuple(network),
-        capture=draw(captures()),
-        scenario=draw(scenarios()),
+        capture=capture,
+        scenario=scenario,
         propagation=draw(propagations),
         terrain=draw(terrains()),
         channel=draw(channels()),
         impairments=draw(impairments),
+        clocks=draw(clocks(scenario.oscillator_ppm * capture.capture_ms / 1000)),
         limits=Limits(
             min_snr_db=draw(finite),
             min_receivers=draw(st.integers(2, len(network))),

@@ -13,7 +13,7 @@ DrawTruth: TypeAlias = Callable[[int], Mapping[str, Mapping[str, Any]]]
 """Gives the values of `TRUTH_COLUMNS` by rx_id for a sample's index."""
 
 _OF_TRANSMITTER = "truth_tx_"
-_OF_LINK = "truth_"
+_OF_RECEIVED = "truth_"
 
 
 def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
@@ -23,24 +23,26 @@ def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
         UserError: real recordings have no truth, another release made the dataset, or a terrain tile is missing; the
             last is raised by what is returned, too.
     """
-    from producer.truth import drawn_link, drawn_transmitter  # brings the compiled kernels
+    from producer.truth import drawn_clock, drawn_link, drawn_transmitter  # brings the compiled kernels
 
     draws = drawing(dataset, terrain_dir)
 
     def draw(sample_idx: int) -> dict[str, dict[str, Any]]:
         drawn = draws(sample_idx)
         transmitter = drawn_transmitter(dataset.spec, drawn.scene)
-        return {path.receiver.rx_id: _columns(transmitter, drawn_link(path)) for path in drawn.paths}
+        return {
+            path.receiver.rx_id: _columns(transmitter, drawn_link(path) | drawn_clock(path)) for path in drawn.paths
+        }
 
     draw(next(iter(dataset.samples), 0))
     return draw
 
 
-def _columns(transmitter: Mapping[str, Any], link: Mapping[str, Any]) -> dict[str, Any]:
+def _columns(transmitter: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, Any]:
     found = {}
     for column in TRUTH_COLUMNS:
         if column.name.startswith(_OF_TRANSMITTER):
             found[column.name] = transmitter[column.name.removeprefix(_OF_TRANSMITTER)]
         else:
-            found[column.name] = link[column.name.removeprefix(_OF_LINK)]
+            found[column.name] = received[column.name.removeprefix(_OF_RECEIVED)]
     return found

@@ -30,12 +30,13 @@ def test_the_golden_samples_hold_everything_that_there_is():
         for index in GOLDEN_INDICES
         for frame in synthesize_sample(spec, index).frames
     ]
-    assert len(GOLDEN_SPECS) * len(GOLDEN_INDICES) == 20
+    assert len(GOLDEN_SPECS) * len(GOLDEN_INDICES) == 24
     assert {frame.datatype for frame in frames} == {"ci8", "ci16_le", "cf32_le"}
     sent = {frame.truth.transmitter.modulation for frame in frames}
     assert sent == set(get_args(Modulation))
     assert {frame.truth.transmitter.sideband for frame in frames} == {None, "upper", "lower"}
     impaired = [frame.truth.receiver for frame in frames if frame.truth.receiver]
+    assert {spec.clocks.kind for spec in GOLDEN_SPECS.values()} == {"ideal", "gnss", "free"}
     assert any(
         r.phase_noise_linewidth_hz and r.image_rejection_db and r.dc_offset_dbm and r.clipped_share for r in impaired
     )

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from schemas import Capture, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
+from schemas import Capture, Clocks, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
 from tests.golden_wire import DATASET_ID, SPEC
 from tests.strategies import SEEDED, dataset_specs, generation_shards
 
@@ -56,7 +56,7 @@ def content_leaves() -> list[tuple[Path, Any]]:
     return [
         (path, value)
         for path, value in leaves(msgspec.to_builtins(SPEC))
-        if path[0] not in IDENTITY and path not in TIED
+        if path[0] not in {*IDENTITY, "clocks"} and path not in TIED
     ]
 
 
@@ -96,6 +96,25 @@ def another(value: Any) -> Any:
 @pytest.mark.parametrize(("path", "value"), content_leaves(), ids=lambda part: str(part).replace(" ", ""))
 def test_the_digest_changes_with_every_field_of_the_content(path: Path, value: Any) -> None:
     assert changed(path, another(value)).content_sha256() != SPEC.content_sha256()
+
+
+def test_the_digest_changes_with_clocks_that_err_and_with_their_errors() -> None:
+    same = [SPEC, msgspec.structs.replace(SPEC, clocks=Clocks(offset_us=3.0, rate_ppm=0.5))]
+    erring = [
+        msgspec.structs.replace(SPEC, clocks=Clocks(kind=kind, offset_us=offset_us))
+        for kind in ("gnss", "free")
+        for offset_us in (0.05, 3.0)
+    ]
+    assert len({spec.content_sha256() for spec in same}) == 1
+    assert len({spec.content_sha256() for spec in (*same, *erring)}) == 5
+
+
+def test_a_free_clock_that_runs_too_far_within_a_recording_is_refused() -> None:
+    at_most = {"capture": Capture(capture_ms=2000), "clocks": Clocks(kind="free")}
+    msgspec.structs.replace(SPEC, **at_most)
+    with pytest.raises(ValueError, match=r"clocks.kind: .* 4.002 us within 2001 ms, at most 4"):
+        msgspec.structs.replace(SPEC, **at_most | {"capture": Capture(capture_ms=2001)})
+    msgspec.structs.replace(SPEC, capture=Capture(capture_ms=2001), clocks=Clocks(kind="gnss"))
 
 
 def test_the_digest_changes_with_the_terrains_source() -> None:
