@@ -6,6 +6,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 export UV_PROJECT_ENVIRONMENT := $(CURDIR)/.venv
 export UV_PYTHON_DOWNLOADS := never
+# Without compiled modules on the disk every process compiles all of its own again: half of a worker's start.
+unexport PYTHONDONTWRITEBYTECODE
 # Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -76,6 +78,7 @@ clean: ## stop the embedded servers of this folder and remove them, their data a
 	@touch $@
 
 .venv/.warm: .venv/.ready $(wildcard producer/*.py extractor/*.py extractor/*/*.py)
+	@$(BIN)/python -m compileall -q schemas producer extractor sink iqstream
 	@echo "[setup] compiling the kernels (once, about a minute)"
 	@$(BIN)/python -m iqstream.warm
 	@echo "[setup] server jars"

@@ -1,5 +1,6 @@
 """The terrain of a dataset."""
 
+from collections import Counter
 from typing import Annotated, Literal
 
 from msgspec import Meta
@@ -46,7 +47,6 @@ class Terrain(Checked, frozen=True, kw_only=True):
         super().__post_init__()
         if (self.source == "tiles") != bool(self.tiles):
             raise ValueError(f"tiles: {len(self.tiles)} of them, but source is {self.source!r}")
-        names = [tile.name for tile in self.tiles]
-        twice = sorted({name for name in names if names.count(name) > 1})
+        twice = sorted(name for name, tiles in Counter(tile.name for tile in self.tiles).items() if tiles > 1)
         if twice:
             raise ValueError(f"tiles: {', '.join(twice)} is duplicated")

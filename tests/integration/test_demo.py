@@ -73,17 +73,21 @@ def test_the_demo_kills_an_extractor_loses_nothing_and_shows_what_it_stored(fold
     assert running_in(folder) == []
 
 
-MOMENTS = ("Starting Kafka", "answers on", "Generating", "decided 0 of", "decided [1-9]", "Generation complete")
+@pytest.fixture
+def servers_up(folder):
+    assert iqstream(folder, "up").returncode == 0
+    before = running_in(folder)
+    yield before
+    assert iqstream(folder, "down").returncode == 0
+    assert running_in(folder) == []
 
 
-@pytest.mark.parametrize(
-    ("moment", "number"), [(moment, signal.SIGINT) for moment in MOMENTS] + [("decided [1-9]", signal.SIGTERM)]
-)
-def test_ctrl_c_or_sigterm_at_any_moment_ends_it_with_a_word_and_leaves_nothing_running(folder, moment, number):
+def interrupt(folder, moment, number):
+    """Starts a demo and sends it a signal as soon as it shows `moment`; it must end by that, with a word."""
     out = folder / "out"
     with out.open("w") as file:
         running = subprocess.Popen(
-            [sys.executable, "-m", "iqstream", "demo", "--samples", "100", "--capture-ms", "400"],
+            [sys.executable, "-m", "iqstream", "demo", "--samples", "40", "--capture-ms", "400"],
             env=environment(folder), cwd=folder, stdout=file, stderr=file,
         )  # fmt: skip
     ends_at = time.monotonic() + WAIT_S
@@ -97,7 +101,18 @@ def test_ctrl_c_or_sigterm_at_any_moment_ends_it_with_a_word_and_leaves_nothing_
     assert "Traceback" not in told
     assert "Error" not in told
     assert (code, told.rstrip().endswith("Interrupted.")) == (128 + number, True), told
+
+
+@pytest.mark.parametrize("moment", ["Starting Kafka", "answers on", "decided [1-9]"])
+def test_ctrl_c_at_any_moment_ends_the_demo_and_the_servers_that_it_started(folder, moment):
+    interrupt(folder, moment, signal.SIGINT)
     assert running_in(folder) == []
+
+
+def test_ctrl_c_or_sigterm_at_any_moment_ends_the_stages_and_leaves_the_servers_that_ran(folder, servers_up):
+    for moment in ("Generating", "decided 0 of", "decided [1-9]", "Generation complete"):
+        interrupt(folder, moment, signal.SIGTERM if moment == "decided [1-9]" else signal.SIGINT)
+        assert sorted(running_in(folder)) == sorted(servers_up)
 
 
 def test_datasets_of_interrupted_demos_are_not_left_running(folder):
