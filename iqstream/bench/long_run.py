@@ -24,6 +24,7 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.stages import STAGES
 from iqstream.submit.room import needed_bytes
 from schemas import Capture, DatasetKey, DatasetSpec
+from schemas.dataset import Publish
 
 IQ_SAMPLES = 100
 POLL_S = 0.5
@@ -61,6 +62,11 @@ class LongRun:
             self.cpu_ms_per_sample(early, s) for s in STAGES
         )
 
+    def memory_growth_mib(self) -> float:
+        """By how much the worker that grew most is larger at the end than after the second part, when all is loaded."""
+        end, early = self.marks[-1].memory_mib, self.marks[min(2, len(self.marks) - 1)].memory_mib
+        return max(end[stage] - early[stage] for stage in end)
+
     def markdown(self) -> str:
         """A line a mark."""
         head = "| samples | samples/s | " + " | ".join(f"{stage}, CPU ms a sample" for stage in STAGES)
@@ -75,19 +81,24 @@ class LongRun:
         end = self.marks[-1]
         summary = (
             f"{end.samples:,} samples in {end.seconds:.0f} s; a sample costs {self.growth():.2f} times as much CPU at "
-            f"the end as near the beginning; the largest worker takes {max(end.memory_mib.values()):.0f} MiB."
+            f"the end as near the beginning; the largest worker takes {max(end.memory_mib.values()):.0f} MiB, and none "
+            f"has grown by more than {max(0.0, self.memory_growth_mib()):.0f} MiB since the second line."
         )
         return "\n".join([*lines, "", summary, ""])
 
 
-def long_spec(samples: int) -> DatasetSpec:
-    """Recordings of 200 ms, so that many of them fit a disk."""
+def long_spec(samples: int, publish: Publish) -> DatasetSpec:
+    """Recordings of 200 ms, so that many of them fit a disk; of 50 ms where no frames are published."""
+    capture_ms = 50 if publish == "features" else 200
     return msgspec.structs.replace(
-        bench_spec(samples), iq_samples=min(samples, IQ_SAMPLES), capture=Capture(capture_ms=200, chunk_ms=200)
+        bench_spec(samples),
+        iq_samples=min(samples, IQ_SAMPLES),
+        capture=Capture(capture_ms=capture_ms, chunk_ms=capture_ms),
+        publish=publish,
     )
 
 
-async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -> LongRun:
+async def long_run(state_dir: Path, samples: int, publish: Publish, tell: Callable[[str], None]) -> LongRun:
     """Makes one dataset on servers of its own and takes a mark at every tenth of it.
 
     Raises:
@@ -95,7 +106,7 @@ async def long_run(state_dir: Path, samples: int, tell: Callable[[str], None]) -
         Failed: a stage ended, or nothing was decided for two minutes.
         Unreachable: a server does not start.
     """
-    spec = new_dataset(long_spec(samples), "long run")
+    spec = new_dataset(long_spec(samples, publish), "long run")
     require_free(state_dir, needed_bytes(spec))
     async with bench_servers(state_dir) as servers:
         await initialise(servers.settings())

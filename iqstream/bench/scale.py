@@ -10,7 +10,7 @@ from iqstream.bench import at_least_once
 from iqstream.bench.load import new_dataset, submit_through_outages
 from iqstream.bench.long_run import decided_at_least
 from iqstream.bench.machine import where_and_when
-from iqstream.bench.pipeline import Run, Tell, full_size_spec, running_stages
+from iqstream.bench.pipeline import Run, Tell, full_size_spec, running_stages, workers_of
 from iqstream.bench.servers import BenchServers, bench_servers
 from iqstream.bench.spent import measured
 from iqstream.bench.stages import COMMAND, Stages
@@ -33,7 +33,7 @@ async def measure_scale(
     Args:
         state_dir: a new directory; logs and data stay there.
         samples: of a round, but for the sizes.
-        sizes: of the datasets that are compared, in samples.
+        sizes: of the datasets that are compared, in samples; they publish features alone, to be done in minutes.
         rounds: in turns; a ratio is the median of the rounds'.
         tell: told a line for everything that happens.
 
@@ -54,9 +54,9 @@ async def measure_scale(
         extractors = {count: await _backlog(servers, log_path, samples, count) for count in (1, 2)}
         tell(f"a backlog by 1 and 2 extractors: {extractors[1][0]:.1f} and {extractors[2][0]:.1f} samples/s")
         by_size: dict[int, Run] = {}
-        async with running_stages(servers, log_path, ONE_OF_EACH) as pipeline:
+        async with running_stages(servers, log_path, workers_of("features", None), publish="features") as pipeline:
             for size in sizes:
-                by_size[size] = await pipeline.run(full_size_spec(size))
+                by_size[size] = await pipeline.run(full_size_spec(size, "features"))
                 tell(f"{size} samples: {_line(by_size[size])}")
     pairs = list(zip(runs["exactly once"], runs["at least once"], strict=True))
     document["ratios"] = {

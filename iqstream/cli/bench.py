@@ -26,12 +26,13 @@ T = TypeVar("T")
 
 @click.group(
     cls=LazyGroup,
-    modules=dict.fromkeys(("kernels", "pipeline", "scale"), "bench_speed"),
+    modules=dict.fromkeys(("kernels", "latency", "pipeline", "scale"), "bench_speed"),
     invoke_without_command=True,
     epilog="Example: iqstream bench --faults 100 --seed 7 --write docs/faults.md",
 )
 @click.option("--faults", type=click.IntRange(min=1), help="Number of faults to inject into the running pipeline.")
 @click.option("--long", "long_samples", type=click.IntRange(min=100), help="Number of samples of the dataset.")
+@click.option("--features-only", is_flag=True, help="With --long: no frames are published, 50 ms are recorded.")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the plan of faults.")
 @click.option(
     "--state-dir",
@@ -47,6 +48,7 @@ def bench(  # click passes options by name
     context: click.Context,
     faults: int | None,
     long_samples: int | None,
+    features_only: bool,  # noqa: FBT001
     seed: int,
     state_dir: Path | None,
     write: Path | None,
@@ -59,7 +61,7 @@ def bench(  # click passes options by name
     undisturbed run. Exit code 1 if anything is lost, doubled or different, or if a fault was over too late.
 
     `--long N` makes one dataset of N samples, 200 ms recorded of each, and shows for each tenth what a sample costs
-    and how much memory the workers take.
+    and how much memory the workers take; with `--features-only` 50 ms, and no frames.
 
     The commands below measure speed.
     """
@@ -67,6 +69,8 @@ def bench(  # click passes options by name
         if faults is not None or long_samples is not None:
             raise click.UsageError(f"--faults and --long are no options of {context.invoked_subcommand}")
         return
+    if features_only and long_samples is None:
+        raise click.UsageError("--features-only goes with --long")
     if (faults is None) == (long_samples is None):
         raise click.UsageError("say what to measure: --faults N, --long N, or a command")
     with bench_folder(state_dir) as path:
@@ -76,8 +80,14 @@ def bench(  # click passes options by name
             _show("--faults", markdown(result), as_json(result), write, json_=json_)
             problems = result.problems() + late(result.steps)
         elif long_samples is not None:
-            measured = run(long_run(path, long_samples, tell), path)
-            _show("--long", measured.markdown(), msgspec.to_builtins(measured), write, json_=json_)
+            measured = run(long_run(path, long_samples, "features" if features_only else "frames", tell), path)
+            _show(
+                "--long, features only" if features_only else "--long",
+                measured.markdown(),
+                msgspec.to_builtins(measured),
+                write,
+                json_=json_,
+            )
         if problems:
             raise Failed(f"the faults left traces: {'; '.join(problems)}. Logs are in {path / 'logs'}.")
 

@@ -1,6 +1,6 @@
-"""`iqstream bench kernels`, `pipeline` and `scale`: how fast it is, beside what the machine does in the same run."""
+"""`iqstream bench kernels`, `pipeline`, `scale` and `latency`: how fast it is, and how soon."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -8,14 +8,25 @@ import click
 import msgspec
 
 from iqstream.bench.kernels import measure_kernels
+from iqstream.bench.latency import measure_latency
 from iqstream.bench.pipeline import measure_pipeline, workers_of
 from iqstream.bench.scale import measure_scale
-from iqstream.bench.tables import FEATURES_SPEED, SCALING, SPEED, figures, scaling_table, speed_table
+from iqstream.bench.tables import (
+    LATENCY,
+    SCALING,
+    SPEED,
+    figures,
+    latency_table,
+    scaling_table,
+    speed_table,
+)
 from iqstream.cli.bench import bench_folder, replace_table, run, tell
 from iqstream.cli.console import say, say_json
 from schemas.dataset import Publish
 
 F = TypeVar("F", bound=Callable[..., Any])
+RESULTS: Mapping[Publish, str] = {"frames": "pipeline", "features": "pipeline-features"}
+"""The file that keeps a mode's run."""
 _FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
@@ -55,7 +66,7 @@ def kernels(rounds: int, baseline: Path | None, results: Path | None, json_: boo
 @click.option(
     "--write",
     type=_FOLDER,
-    help="Also replace the tables of this checkout: in README.md and docs/scaling.md, or docs/performance.md.",
+    help="Also keep the figures in this checkout, and write its tables (README.md, docs/scaling.md) from those kept.",
 )
 @_baseline
 @_output
@@ -90,12 +101,14 @@ def pipeline(
             tell=tell,
         )
         document = run(work, path)
-    if write is not None and features_only:
-        replace_table(write / "docs" / "performance.md", FEATURES_SPEED, speed_table(document))
-    elif write is not None:
-        replace_table(write / "README.md", SPEED, speed_table(document))
-        replace_table(write / "docs" / "scaling.md", SCALING, scaling_table(document))
-    _show("pipeline-features" if features_only else "pipeline", document, results, json_=json_)
+    name = RESULTS[publish]
+    if write is not None:
+        _keep(name, document, write / "benchmarks" / "results")
+        runs = [_kept(one, write / "benchmarks" / "results") for one in RESULTS.values()]
+        replace_table(write / "README.md", SPEED, speed_table(*filter(None, runs)))
+        if all(runs):
+            replace_table(write / "docs" / "scaling.md", SCALING, scaling_table(*runs))
+    _show(name, document, results, json_=json_)
 
 
 @click.command(epilog="Example: iqstream bench scale --size 500 --size 2000 --results benchmarks/results")
@@ -115,19 +128,55 @@ def scale(
     """What a second extractor brings, what exactly once costs, what a sample costs in larger datasets.
 
     The extractors read frames that are all there before they start, while nobody produces. Exactly once and at least
-    once, with one worker of each stage, take turns. Datasets of `--size` are made one after the other.
+    once, with one worker of each stage, take turns. Datasets of `--size` are made one after the other, features only:
+    what grows with a dataset is in PostgreSQL.
     """
     with bench_folder(state_dir) as path:
         document = run(measure_scale(path, samples=samples, sizes=sizes, rounds=rounds, tell=tell), path)
     _show("scale", document, results, json_=json_)
 
 
+@click.command(epilog="Example: iqstream bench latency --write . --results benchmarks/results")
+@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Figures are their medians.")
+@click.option("--iq-samples", type=click.IntRange(min=10), default=50, show_default=True, help="Whose IQ is saved.")
+@click.option("--state-dir", type=_FOLDER, help="Where its servers live.  [default: a temporary directory]")
+@click.option("--write", type=_FOLDER, help="Also replace the table of this checkout, in docs/performance.md.")
+@_output
+def latency(
+    rounds: int,
+    iq_samples: int,
+    state_dir: Path | None,
+    write: Path | None,
+    results: Path | None,
+    json_: bool,  # noqa: FBT001
+) -> None:
+    """How soon the first row of a dataset is there, and how fast IQ is saved, full-size samples.
+
+    A row of stages that were idle, since its submission returned; a sample since the stages were started, as many as
+    the demo's; and IQ that waits, since the store was away, until every sample is decided.
+    """
+    with bench_folder(state_dir) as path:
+        document = run(measure_latency(path, rounds=rounds, iq_samples=iq_samples, tell=tell), path)
+    if write is not None:
+        replace_table(write / "docs" / "performance.md", LATENCY, latency_table(document))
+    _show("latency", document, results, json_=json_)
+
+
 def _show(name: str, document: dict[str, Any], results: Path | None, *, json_: bool) -> None:
     if results is not None:
-        results.mkdir(parents=True, exist_ok=True)
-        text = msgspec.json.format(msgspec.json.encode(document), indent=2)
-        (results / f"{name}.json").write_bytes(text + b"\n")
+        _keep(name, document, results)
     if json_:
         say_json(document)
     else:
         say(*figures(document))
+
+
+def _keep(name: str, document: dict[str, Any], folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_bytes(msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n")
+
+
+def _kept(name: str, folder: Path) -> dict[str, Any]:
+    """Returns the figures of the last run that is kept; none where there is none."""
+    path = folder / f"{name}.json"
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any]) if path.exists() else {}

@@ -10,10 +10,12 @@ import pytest
 from click.testing import CliRunner
 
 from iqstream.bench.functions import leaves
+from iqstream.bench.long_run import LongRun, Mark
 from iqstream.bench.pipeline import Run, summary
 from iqstream.bench.spent import Spent, measured
 from iqstream.bench.tables import CPU, RATE, SCALING, SCALING_RATES, SPEED, scaling_table, speed_table
 from iqstream.cli.bench import bench, with_table
+from iqstream.cli.bench_speed import RESULTS
 from iqstream.lag.advise import WorkerFigures, advise, cost_by_metrics
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -65,7 +67,9 @@ def test_a_table_takes_the_place_between_the_marks_of_its_name_alone():
     assert with_table(page, "--faults", "new") == page.replace("old", "new")
 
 
-@pytest.mark.parametrize("arguments", [[], ["--faults", "3", "--long", "100"], ["--faults", "3", "kernels"]])
+@pytest.mark.parametrize(
+    "arguments", [[], ["--faults", "3", "--long", "100"], ["--faults", "3", "kernels"], ["--features-only"]]
+)
 def test_what_to_measure_is_said_once(arguments):
     assert CliRunner().invoke(bench, arguments).exit_code == 2
 
@@ -77,16 +81,33 @@ def kept(name):
 @pytest.mark.parametrize(
     ("page", "name", "table"), [("README.md", SPEED, speed_table), ("docs/scaling.md", SCALING, scaling_table)]
 )
-def test_the_pages_show_the_run_that_is_kept(page, name, table):
+def test_the_pages_show_the_runs_that_are_kept(page, name, table):
     text = (ROOT / page).read_text()
-    assert with_table(text, name, table(kept("pipeline"))) == text
+    assert with_table(text, name, table(*map(kept, RESULTS.values()))) == text
+
+
+def test_modes_stand_beside_each_other_and_what_one_has_not_is_a_dash():
+    table = speed_table(*map(kept, RESULTS.values())).splitlines()
+    rows = dict(line.strip("| ").split(" | ", 1) for line in table if line.startswith("| "))
+    ratios = [kept(name)["ratios"][CPU] for name in RESULTS.values()]
+    assert rows["CPU of the kernels over all CPU"] == " | ".join(f"{ratio:.2f}" for ratio in ratios)
+    extractor_ms = kept("pipeline")["cpu_ms_per_sample"]["extractor"]
+    assert rows["CPU ms a sample: extractor"] == f"{extractor_ms:.1f} | –"
+
+
+def test_growth_of_memory_is_that_of_the_worker_that_grew_most_once_all_is_loaded():
+    mib = [(50, 50), (200, 150), (220, 150), (225, 190)]
+    marks = [
+        Mark(samples=n, seconds=n, cpu_s={}, memory_mib={"producer": a, "sink": b}) for n, (a, b) in enumerate(mib)
+    ]
+    assert LongRun(marks=marks).memory_growth_mib() == 40
 
 
 def test_scaling_counts_workers_as_advice_does():
     """From a worker's own page of metrics: the same cost gives the same number of extractors."""
-    figures = kept("pipeline")
+    figures, without_frames = map(kept, RESULTS.values())
     busy_s = figures["cpu_ms_per_sample"]["extractor"] / 1000 * 50
     cost = cost_by_metrics([WorkerFigures(stage="extractor", busy_cpu_s=busy_s, recordings=7 * 50, records=7 * 50)])
-    row = next(line for line in scaling_table(figures).splitlines() if line.startswith("| workers"))
+    row = next(line for line in scaling_table(figures, without_frames).splitlines() if line.startswith("| workers"))
     shown = [int(cell.split(",")[1]) for cell in row.strip("| ").split("|")[1:]]
     assert shown == [advise(rate, 7, cost, 10_000).workers for rate in SCALING_RATES]
