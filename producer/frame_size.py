@@ -1,8 +1,9 @@
 """How large a dataset's frames can become on the wire, without making one."""
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from schemas import (
+    Antennas,
     DatasetSpec,
     Impairments,
     IQFrame,
@@ -12,7 +13,7 @@ from schemas import (
     Truth,
     encode,
 )
-from schemas.dataset import Modulations
+from schemas.dataset import Modulations, ReceivingAntenna, TransmittingAntenna
 from schemas.iq_frame import component_dtype
 
 WIDEST_INTEGERS: Literal["ci16_le"] = "ci16_le"
@@ -93,11 +94,18 @@ def _widest_truth(spec: DatasetSpec, chunks: int) -> Truth:
             noise_realised_dbm=per_chunk,
             snr_db=per_chunk,
             quantisation_noise_dbm=0.0,
+            **({} if spec.antennas == Antennas() else _WIDEST_GAINS),
         ),
         receiver=None if spec.impairments == Impairments() and spec.clocks.kind == "ideal" else _WIDEST_RECEIVER,
     )
 
 
+_WIDEST_GAINS: dict[str, Any] = {
+    "tx_antenna": max(get_args(TransmittingAntenna), key=len),
+    "tx_gain_dbi": 1.0,
+    "rx_antenna": max(get_args(ReceivingAntenna), key=len),
+    "rx_gain_dbi": 1.0,
+}
 _WIDEST_RECEIVER = ReceiverTruth(
     phase_noise_linewidth_hz=0.0,
     iq_gain_error_db=0.0,

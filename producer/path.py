@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 
+from producer.antennas import Antenna, Gains, draw_receiving, draw_transmitting, gains_along
 from producer.channel import Bundle, bundle_taps
 from producer.clock import Clock, draw_clock
 from producer.clutter import clutter_loss_db
@@ -16,7 +17,14 @@ from producer.geometry import (
 )
 from producer.multipath import Multipath, draw_multipath
 from producer.noise import noise_dbm
-from producer.propagation import MIN_DISTANCE_M, PathLoss, TerrainLoss, free_space_loss_db, terrain_loss
+from producer.propagation import (
+    EARTH_RADIUS_KM,
+    MIN_DISTANCE_M,
+    PathLoss,
+    TerrainLoss,
+    free_space_loss_db,
+    terrain_loss,
+)
 from producer.reproducible import reproducible
 from producer.scenario import Scene
 from producer.shadowing import draw_shadowing_db
@@ -37,6 +45,7 @@ class Path:
     terrain: TerrainLoss | None
     """None where the dataset has no terrain."""
     arrival_us: float
+    gains: Gains
     signal_dbm: float
     noise_dbm: float
     frequency_offset_hz: float
@@ -69,13 +78,21 @@ def draw_paths(spec: DatasetSpec, sample_idx: int, scene: Scene, ground: Ground)
         decorrelation_km=spec.propagation.shadowing_decorrelation_km,
         stream=scalar_stream(spec.seed, sample_idx, Purpose.SHADOWING),
     )
+    transmitting = draw_transmitting(spec, sample_idx)
     return tuple(
-        _draw_path(spec, sample_idx, scene, ground, number, shadowing) for number, shadowing in enumerate(shadowing_db)
+        _draw_path(spec, sample_idx, scene, transmitting, ground, number, shadowing)
+        for number, shadowing in enumerate(shadowing_db)
     )
 
 
 def _draw_path(
-    spec: DatasetSpec, sample_idx: int, scene: Scene, ground: Ground, number: int, shadowing_db: float
+    spec: DatasetSpec,
+    sample_idx: int,
+    scene: Scene,
+    transmitting: Antenna,
+    ground: Ground,
+    number: int,
+    shadowing_db: float,
 ) -> Path:
     receiver = spec.receivers[number]
     place = (scene.latitude, scene.longitude, receiver.latitude, receiver.longitude)
@@ -99,7 +116,15 @@ def _draw_path(
     clock = draw_clock(spec, sample_idx, number)
     doppler_hz = scene.speed_m_s * spec.frequency_hz / SPEED_OF_LIGHT_M_S
     direct_hz = reproducible(doppler_hz * math.cos(scene.heading_rad - bearing_rad(*place)))
-    signal = scene.eirp_dbm + spec.propagation.rx_antenna_gain_dbi - loss.total_db
+    gains = gains_along(
+        transmitting,
+        draw_receiving(spec, number),
+        place,
+        distance_m=distance_m,
+        rise_m=rise_m,
+        earth_radius_m=1000 * EARTH_RADIUS_KM * spec.propagation.effective_earth_factor,
+    )
+    signal = scene.eirp_dbm + gains.tx_pattern_db + gains.rx_dbi - loss.total_db
     middle_us = arrival_us + clock.offset_us + clock.rate_ppm * spec.capture.capture_ms / 2000
     return Path(
         number=number,
@@ -108,6 +133,7 @@ def _draw_path(
         loss=loss,
         terrain=terrain,
         arrival_us=arrival_us,
+        gains=gains,
         signal_dbm=reproducible(signal),
         noise_dbm=reproducible(noise),
         frequency_offset_hz=(scene.frequency_offset_hz + scene.oscillator_offset_hz - clock.carrier_hz)

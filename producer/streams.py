@@ -33,6 +33,7 @@ class Purpose(IntEnum):
     DC_OFFSET = 16
     PHASE_NOISE = 17
     CLOCK = 18
+    ANTENNA = 19
 
 
 class _Words(ISeedSequence):

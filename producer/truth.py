@@ -24,7 +24,7 @@ def truth_of(
     """Returns the transmitter, the drawn path and the receiver, with the values realised in one recording."""
     return Truth(
         transmitter=TransmitterTruth(
-            **drawn_transmitter(spec, scene),
+            **drawn_transmitter(scene, path),
             mean_power_db=sent.mean_power_db,
             occupied_bandwidth_hz=sent.occupied_bandwidth_hz,
         ),
@@ -33,14 +33,17 @@ def truth_of(
     )
 
 
-def drawn_transmitter(spec: DatasetSpec, scene: Scene) -> dict[str, Any]:
-    """Returns what is true of a transmitter before anything is sent: fields of `TransmitterTruth`."""
+def drawn_transmitter(scene: Scene, path: Path) -> dict[str, Any]:
+    """Returns what is true of a transmitter, the same for each of its paths, before anything is sent.
+
+    Fields of `TransmitterTruth`.
+    """
     return {
         "latitude": scene.latitude,
         "longitude": scene.longitude,
         "altitude_m": scene.altitude_m,
         "antenna_height_m": scene.antenna_height_m,
-        "power_dbm": scene.eirp_dbm - spec.scenario.tx_antenna_gain_dbi,
+        "power_dbm": scene.eirp_dbm - path.gains.tx.strongest_dbi,
         "eirp_dbm": scene.eirp_dbm,
         "inside_network": scene.inside_network,
         "modulation": scene.emission.modulation,
@@ -53,6 +56,7 @@ def drawn_transmitter(spec: DatasetSpec, scene: Scene) -> dict[str, Any]:
 
 def drawn_link(path: Path) -> dict[str, Any]:
     """Returns what is true of a path before anything is heard: fields of `LinkTruth`."""
+    tx, rx = path.gains.tx, path.gains.rx
     return {
         "distance_km": path.distance_m / 1000,
         "path_loss_db": reproducible(path.loss.total_db),
@@ -72,6 +76,10 @@ def drawn_link(path: Path) -> dict[str, Any]:
         "tap_delays_us": path.multipath.delays_us,
         "tap_powers": path.multipath.powers,
         "rms_delay_spread_us": reproducible(path.multipath.rms_delay_spread_us),
+        "tx_antenna": None if tx.is_constant else tx.kind,
+        "tx_gain_dbi": None if tx.is_constant else path.gains.tx_dbi,
+        "rx_antenna": None if rx.is_constant else rx.kind,
+        "rx_gain_dbi": None if rx.is_constant else path.gains.rx_dbi,
     }
 
 

@@ -2,6 +2,7 @@
 
 from schemas.dataset import (
     SPEC_VERSION,
+    Antennas,
     Capture,
     Channel,
     Clocks,
@@ -32,6 +33,7 @@ __all__ = [
     "SPEC_VERSION",
     "STATISTICS",
     "VERDICTS",
+    "Antennas",
     "Capture",
     "Channel",
     "Clocks",

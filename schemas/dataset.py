@@ -46,6 +46,8 @@ Modulations = Literal[Modulation, "mixed"]
 MODULATIONS: tuple[Modulations, ...] = get_args(Modulations)
 Publish = Literal["frames", "features"]
 """What the producer sends of a recording: the frame, whose features the extractor computes, or the features at once."""
+TransmittingAntenna = Literal["constant", "whip", "rubber_duck", "yagi"]
+ReceivingAntenna = Literal["constant", "dipole", "collinear", "yagi"]
 _IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "publish", "pairs"})
 """Fields that say which dataset this is, how much of it is wanted and by which way, not what sample i holds."""
 Count = Annotated[int, Meta(ge=0, le=MAX_SAMPLES)]
@@ -240,6 +242,18 @@ class Clocks(Checked, frozen=True, kw_only=True):
     """Standard deviation of sample rate and carrier, of gnss; a free clock has scenario.oscillator_ppm."""
 
 
+class Antennas(Checked, frozen=True, kw_only=True):
+    """Which antennas there are, and with that their patterns (`producer.antennas`).
+
+    The EIRP is that in an antenna's strongest direction.
+    """
+
+    transmitter: Literal[TransmittingAntenna, "mixed"] = "constant"
+    """constant: scenario.tx_antenna_gain_dbi in every direction; mixed: drawn per sample, most of them whips."""
+    receiver: Literal[ReceivingAntenna, "mixed"] = "constant"
+    """constant: propagation.rx_antenna_gain_dbi in every direction; mixed: drawn per receiver, most of them dipoles."""
+
+
 class Limits(Checked, frozen=True, kw_only=True):
     """What a sample needs to be accepted, and a receiver to count as having detected it."""
 
@@ -291,6 +305,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     channel: Channel = Channel()
     impairments: Impairments = Impairments()
     clocks: Clocks = Clocks()
+    antennas: Antennas = Antennas()
     limits: Limits = Limits()
 
     def __post_init__(self) -> None:
@@ -345,6 +360,8 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
             del content["terrain"]["profile_step_m"]
         if self.clocks.kind == "free":
             del content["clocks"]["rate_ppm"]
+        if self.antennas.receiver != "constant":
+            del content["propagation"]["rx_antenna_gain_dbi"]
         content["terrain"]["tiles"] = sorted(content["terrain"]["tiles"], key=itemgetter("name"))
         return _sha256(content)
 
@@ -353,6 +370,8 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         content = {name: value for name, value in msgspec.to_builtins(self).items() if name not in _IDENTITY}
         if self.clocks.kind == "ideal":
             del content["clocks"]
+        if self.antennas == Antennas():
+            del content["antennas"]
         return content
 
     def split_salt(self) -> str:

@@ -33,6 +33,7 @@ Datatype = Literal["ci8", "ci16_le", "cf32_le"]
 
 _COMPONENT: dict[str, str] = {"ci8": "<i1", "ci16_le": "<i2", "cf32_le": "<f4"}
 SampleRateHz = Annotated[float, Meta(ge=1, le=1e9)]
+Antenna = Annotated[str, Meta(max_length=32, pattern=TEXT)]
 PerTap = Annotated[tuple[Finite, ...], Meta(max_length=MAX_TAPS)]
 PerChunk = Annotated[tuple[Finite, ...], Meta(max_length=MAX_CHUNKS)]
 
@@ -64,7 +65,7 @@ class TransmitterTruth(msgspec.Struct, frozen=True, kw_only=True):
     """Realised over the recording: 99 % of the power, 0.5 % on either side (ITU-R SM.328)."""
 
 
-class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
+class LinkTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The path to one receiver. The loss is the sum of its parts; powers are at the receiver's input."""
 
     distance_km: NonNegative
@@ -102,6 +103,13 @@ class LinkTruth(msgspec.Struct, frozen=True, kw_only=True):
     snr_db: PerChunk
     quantisation_noise_dbm: Finite
     """Of the integers on the wire, scale^2/6; -300 where there are none."""
+    tx_antenna: Antenna | None = None
+    """None, like the next three, where the gain is the same in every direction."""
+    tx_gain_dbi: Finite | None = None
+    """Of the transmitter's antenna towards the receiver."""
+    rx_antenna: Antenna | None = None
+    rx_gain_dbi: Finite | None = None
+    """Of the receiver's antenna towards the transmitter."""
 
 
 class ReceiverTruth(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""Digests that 24 samples must have, covering every modulation, impairment, clock and datatype.
+"""Digests that 26 samples must have, covering every modulation, impairment, clock, antenna and datatype.
 
 `python -m tests.golden_digests --write` renews tests/golden/producer_digests.json; without `--write` it prints them.
 The IQ of a published version of the generator never changes: raise `GENERATOR_VERSION` first.
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, Channel, Clocks, DatasetSpec, Impairments, Propagation, Scenario
+from schemas import Antennas, Capture, Channel, Clocks, DatasetSpec, Impairments, Propagation, Scenario
 from schemas.iq_frame import frame_crc32
 from tests.producer_specs import ONE_TAP, SHORT, ring_of, variant
 
@@ -31,6 +31,7 @@ GOLDEN_SPECS: dict[str, DatasetSpec] = {
     "4fsk, steady": variant(seed=7, scenario=Scenario(modulation="4fsk"), channel=ONE_TAP),
     "mixed, floats": variant(seed=8, scenario=Scenario(modulation="mixed"), datatype="cf32_le"),
     "impaired": variant(seed=9, impairments=ALL_IMPAIRMENTS, scenario=Scenario(modulation="mixed")),
+    "mixed antennas": variant(seed=12, receivers=ring_of(12), antennas=Antennas(transmitter="mixed", receiver="mixed")),
     "gnss clocks": variant(seed=10, clocks=Clocks(kind="gnss", offset_us=30.0)),
     "free clocks, ssb": variant(
         seed=11, clocks=Clocks(kind="free", offset_us=300.0), scenario=Scenario(modulation="ssb", oscillator_ppm=100.0)

@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 
 from schemas import (
     STATISTICS,
+    Antennas,
     Capture,
     Channel,
     Clocks,
@@ -155,6 +156,13 @@ impairments = st.builds(
 )
 
 
+antennas = st.builds(
+    Antennas,
+    transmitter=st.sampled_from(["constant", "whip", "rubber_duck", "yagi", "mixed"]),
+    receiver=st.sampled_from(["constant", "dipole", "collinear", "yagi", "mixed"]),
+)
+
+
 def clocks(drift_us: float) -> st.SearchStrategy[Clocks]:
     """Clocks of any kind that may drift so much within a recording."""
     kinds = ["ideal", "gnss", "free"] if drift_us <= MAX_CLOCK_DRIFT_US else ["ideal", "gnss"]
@@ -185,6 +193,7 @@ def dataset_specs(draw: st.DrawFn) -> DatasetSpec:
         channel=draw(channels()),
         impairments=draw(impairments),
         clocks=draw(clocks(scenario.oscillator_ppm * capture.capture_ms / 1000)),
+        antennas=draw(antennas),
         limits=Limits(
             min_snr_db=draw(finite),
             min_receivers=draw(st.integers(2, len(network))),

@@ -38,7 +38,7 @@ LINE_EVERY_S = 5.0
 @click.option("--samples", metavar="RANGES", help="Of --iq: which samples, as 0-9,17.")
 @click.option("--integers", is_flag=True, help="Of --iq: the integers of the wire and their scale, not floats.")
 @click.option("--include-rejected", is_flag=True, help="Rejected samples too: their figures, not the features.")
-@click.option("--truth", is_flag=True, help="What the generator put in, too: power, path loss, delays, 22 columns.")
+@click.option("--truth", is_flag=True, help="What the generator put in, too: power, path loss, delays, 24 columns.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(

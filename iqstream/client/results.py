@@ -68,7 +68,9 @@ class PathTruth(Readable):
 
     rx_id: str
     eirp_dbm: float
+    """Towards the receiver."""
     rx_antenna_gain_dbi: float
+    """Towards the transmitter."""
     link: Mapping[str, Any]
     distances_km: Sequence[float]
     """From the transmitter to the receiver; empty where the dataset has no terrain."""

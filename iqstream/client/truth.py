@@ -60,8 +60,8 @@ def truth_of_sample(dataset: Dataset, sample_idx: int, terrain_dir: str) -> Samp
         paths.append(
             PathTruth(
                 rx_id=receiver.rx_id,
-                eirp_dbm=scene.eirp_dbm,
-                rx_antenna_gain_dbi=spec.propagation.rx_antenna_gain_dbi,
+                eirp_dbm=scene.eirp_dbm + path.gains.tx_pattern_db,
+                rx_antenna_gain_dbi=path.gains.rx_dbi,
                 link=drawn_link(path),
                 distances_km=distances_km,
                 ground_m=ground_m,
@@ -69,7 +69,7 @@ def truth_of_sample(dataset: Dataset, sample_idx: int, terrain_dir: str) -> Samp
             )
         )
     return SampleTruth(
-        dataset=dataset, sample_idx=sample_idx, transmitter=drawn_transmitter(spec, scene), paths=Rows(paths)
+        dataset=dataset, sample_idx=sample_idx, transmitter=drawn_transmitter(scene, drawn.paths[0]), paths=Rows(paths)
     )
 
 

@@ -115,6 +115,8 @@ TRUTH_COLUMNS: tuple[Column, ...] = tuple(
         ("truth_doppler_max_hz", "f8", "Hz", "by the transmitter's speed"),
         ("truth_rician_k_db", "f8", "dB", "of the first tap; empty where it has no direct wave"),
         ("truth_rms_delay_spread_us", "f8", "us", "of the echoes"),
+        ("truth_tx_gain_dbi", "f8", "dBi", "of the transmitter's antenna towards the receiver; empty if constant"),
+        ("truth_rx_gain_dbi", "f8", "dBi", "of the receiver's antenna towards the transmitter; empty if constant"),
         ("truth_clock_offset_us", "f8", "us", "the receiver's clock ahead of the true time at the first sample"),
         ("truth_clock_rate_ppm", "f8", "ppm", "the receiver's clock is fast"),
     )

@@ -12,9 +12,6 @@ from iqstream.export.table import TRUTH_COLUMNS
 DrawTruth: TypeAlias = Callable[[int], Mapping[str, Mapping[str, Any]]]
 """Gives the values of `TRUTH_COLUMNS` by rx_id for a sample's index."""
 
-_OF_TRANSMITTER = "truth_tx_"
-_OF_RECEIVED = "truth_"
-
 
 def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
     """Returns what draws the truth of a dataset's samples; `terrain_dir` holds the tiles that its spec names.
@@ -29,7 +26,7 @@ def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
 
     def draw(sample_idx: int) -> dict[str, dict[str, Any]]:
         drawn = draws(sample_idx)
-        transmitter = drawn_transmitter(dataset.spec, drawn.scene)
+        transmitter = drawn_transmitter(drawn.scene, drawn.paths[0])
         return {
             path.receiver.rx_id: _columns(transmitter, drawn_link(path) | drawn_clock(path)) for path in drawn.paths
         }
@@ -39,10 +36,5 @@ def truth_of(dataset: Dataset, terrain_dir: str) -> DrawTruth:
 
 
 def _columns(transmitter: Mapping[str, Any], received: Mapping[str, Any]) -> dict[str, Any]:
-    found = {}
-    for column in TRUTH_COLUMNS:
-        if column.name.startswith(_OF_TRANSMITTER):
-            found[column.name] = transmitter[column.name.removeprefix(_OF_TRANSMITTER)]
-        else:
-            found[column.name] = received[column.name.removeprefix(_OF_RECEIVED)]
-    return found
+    known = {f"tx_{name}": value for name, value in transmitter.items()} | dict(received)
+    return {column.name: known[column.name.removeprefix("truth_")] for column in TRUTH_COLUMNS}

@@ -22,7 +22,7 @@ from iqstream.export.writers import WRITERS
 from iqstream.runtime.errors import UserError
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Capture, Clocks, Terrain, TerrainTile
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Antennas, Capture, Clocks, Terrain, TerrainTile
 from sink.rows import json_text, receiver_object
 from tests.sink_samples import feature_record, make_spec
 
@@ -124,16 +124,15 @@ def generated(**fields):
 
 
 def test_truth_columns_hold_what_the_generator_put_into_the_frames():
-    one = generated(clocks=Clocks(kind="gnss"))
+    one = generated(clocks=Clocks(kind="gnss"), antennas=Antennas(transmitter="mixed", receiver="mixed"))
     found = _Tables(one, SELECTION, one.id, truth_of(one, "")).table([stored(one)])
     frames = {frame.receiver.rx_id: frame.truth for frame in synthesize_sample(one.spec, 0).frames}
     for row, rx_id in enumerate(found["rx_id"].tolist()):
         for column in TRUTH_COLUMNS:
             name = column.name.removeprefix("truth_")
             truth = frames[rx_id]
-            sides = {"tx": truth.transmitter, "clock": truth.receiver}
-            side = sides.get(name.split("_")[0], truth.link)
-            true = getattr(side, name.removeprefix("tx_"))
+            known = {f"tx_{field}": value for field, value in msgspec.structs.asdict(truth.transmitter).items()}
+            true = (known | msgspec.structs.asdict(truth.link) | msgspec.structs.asdict(truth.receiver))[name]
             assert found[column.name][row] == true or (true is None and np.isnan(found[column.name][row]))
 
 

@@ -30,7 +30,7 @@ def test_the_golden_samples_hold_everything_that_there_is():
         for index in GOLDEN_INDICES
         for frame in synthesize_sample(spec, index).frames
     ]
-    assert len(GOLDEN_SPECS) * len(GOLDEN_INDICES) == 24
+    assert len(GOLDEN_SPECS) * len(GOLDEN_INDICES) == 26
     assert {frame.datatype for frame in frames} == {"ci8", "ci16_le", "cf32_le"}
     sent = {frame.truth.transmitter.modulation for frame in frames}
     assert sent == set(get_args(Modulation))

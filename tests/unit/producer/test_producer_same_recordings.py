@@ -8,7 +8,7 @@ from schemas import Capture
 from tests.producer_specs import SHORT
 
 SPEC = msgspec.structs.replace(SHORT, capture=Capture(capture_ms=10, chunk_ms=10))
-PARTS = ("capture", "scenario", "propagation", "terrain", "channel", "impairments", "clocks")
+PARTS = ("capture", "scenario", "propagation", "terrain", "channel", "impairments", "clocks", "antennas")
 FIELDS = [(part, name) for part in PARTS for name in getattr(SPEC, part).__struct_fields__]
 
 
@@ -20,7 +20,7 @@ def changed(spec, part, name):
         "modulation": "am", "sideband": "upper", "environment": "city", "clutter": "urban", "source": "none",
         "tiles": (), "taps_max": 7, "taps_min": 4, "transmitters_at_sea": True, "chunk_ms": 5, "capture_ms": 12,
         "hurst": 0.75, "inside_share": 0.0, "dc_offset_db": 3.0, "clip_level_db": 3.0, "rician_share": 1.0,
-        "kind": "gnss",
+        "kind": "gnss", "transmitter": "rubber_duck", "receiver": "dipole",
     }  # fmt: skip
     new = another[name] if name in another else value * 0.9 + 0.7 if isinstance(value, float) else value + 1
     return msgspec.structs.replace(spec, **{part: msgspec.structs.replace(old, **{name: new})})

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from schemas import Capture, Clocks, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
+from schemas import Antennas, Capture, Clocks, DatasetSpec, GenerationShard, Impairments, Limits, Scenario, Terrain
 from tests.golden_wire import DATASET_ID, SPEC
 from tests.strategies import SEEDED, dataset_specs, generation_shards
 
@@ -56,7 +56,7 @@ def content_leaves() -> list[tuple[Path, Any]]:
     return [
         (path, value)
         for path, value in leaves(msgspec.to_builtins(SPEC))
-        if path[0] not in {*IDENTITY, "clocks"} and path not in TIED
+        if path[0] not in {*IDENTITY, "clocks", "antennas"} and path not in TIED
     ]
 
 
@@ -107,6 +107,11 @@ def test_the_digest_changes_with_clocks_that_err_and_with_their_errors() -> None
     ]
     assert len({spec.content_sha256() for spec in same}) == 1
     assert len({spec.content_sha256() for spec in (*same, *erring)}) == 5
+
+
+def test_the_digest_changes_with_antennas_that_aim() -> None:
+    kinds = [Antennas(), Antennas(transmitter="whip"), Antennas(receiver="yagi"), Antennas(receiver="mixed")]
+    assert len({msgspec.structs.replace(SPEC, antennas=one).content_sha256() for one in kinds}) == 4
 
 
 def test_a_free_clock_that_runs_too_far_within_a_recording_is_refused() -> None:
