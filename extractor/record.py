@@ -12,8 +12,14 @@ from schemas import FeatureRecord, FrequencyClasses, IQFrame, Lineage
 
 
 def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
-    """Returns the values of a frame with its identity, its truth and the record that it came from."""
-    chunks = measure_chunks(frame.samples(), frame.sample_rate_hz, frame.chunk_ms / 1000)
+    """Returns the values of a frame with its identity, its truth and the record that it came from.
+
+    The mean of a real recording is taken out where it is the receiver's own.
+    """
+    iq = frame.samples()
+    if frame.recorded is not None and frame.recorded.dc_of_device:
+        iq -= np.complex64(iq.mean(dtype=np.complex128))
+    chunks = measure_chunks(iq, frame.sample_rate_hz, frame.chunk_ms / 1000)
     classes = Counter(chunk.frequency_class for chunk in chunks)
     return FeatureRecord(
         dataset_id=frame.dataset_id,
@@ -33,6 +39,8 @@ def feature_record(frame: IQFrame, lineage: Lineage) -> FeatureRecord:
         values=tuple(aggregate(np.array([chunk.features for chunk in chunks])).ravel().tolist()),
         frequency_classes=FrequencyClasses(**{kind.value: classes[kind] for kind in FrequencyClass}),
         truth=frame.truth,
+        position=frame.position,
+        recorded=frame.recorded,
         extractor_version=EXTRACTOR_VERSION,
         lineage=lineage,
     )

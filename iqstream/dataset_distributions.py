@@ -15,7 +15,7 @@ import numpy as np
 from iqstream.catalogue.outcomes import SampleOutcome
 from iqstream.dataset_figures import Spread, distances_km, spread
 from iqstream.runtime.readable import Readable
-from schemas import DatasetSpec
+from schemas import Spec
 
 SAMPLES = 2000
 BINS = 30
@@ -57,7 +57,7 @@ class Distribution(Readable):
     receivers: Sequence[ReceiverValues]
 
 
-def by_distance(spec: DatasetSpec, outcomes: Sequence[SampleOutcome]) -> list[DistanceBand]:
+def by_distance(spec: Spec, outcomes: Sequence[SampleOutcome]) -> list[DistanceBand]:
     """Returns how samples ended by the ground distance of their transmitter to the nearest receiver."""
     known = [one for one in outcomes if one.latitude is not None and one.longitude is not None]
     if not known:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from iqstream.catalogue.datasets import Dataset
-from iqstream.catalogue.measured import measured, stored_bytes
+from iqstream.catalogue.measured import measured, recorded_samples_saved, stored_bytes
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.readable import Readable
-from schemas import DatasetKey, DatasetSpec
+from schemas import DatasetKey, DatasetSpec, Spec
 
 NPY_HEADER_BYTES = 128
 NPY_BYTES_PER_SAMPLE = 8
@@ -40,7 +40,7 @@ class DatasetFigures(Readable):
     rows_bytes: int
     """In PostgreSQL, features, outcomes and lineage; without indexes."""
     iq_bytes: int
-    """In the object store, all versions together; of real recordings, which may miss receivers, at most."""
+    """In the object store, all versions together."""
 
 
 async def dataset_figures(pool: Pool, dataset: Dataset) -> DatasetFigures:
@@ -48,13 +48,21 @@ async def dataset_figures(pool: Pool, dataset: Dataset) -> DatasetFigures:
     key = DatasetKey(dataset.id, dataset.version)
     found = await measured(pool, key)
     distances = distances_km(dataset.spec, found.places)
+    iq_bytes = await _iq_bytes(pool, dataset)
     return DatasetFigures(
         mean_snr_db=spread(found.mean_snr_db),
         distance_km=spread(distances.ravel()),
         nearest_receiver_km=spread(distances.min(axis=1) if distances.size else ()),
         rows_bytes=await stored_bytes(pool, key),
-        iq_bytes=dataset.iq_samples_saved * recordings_bytes(dataset.spec),
+        iq_bytes=iq_bytes,
     )
+
+
+async def _iq_bytes(pool: Pool, dataset: Dataset) -> int:
+    if isinstance(dataset.spec, DatasetSpec):
+        return dataset.iq_samples_saved * recordings_bytes(dataset.spec)
+    recordings, samples = await recorded_samples_saved(pool, DatasetKey(dataset.id, dataset.version))
+    return recordings * NPY_HEADER_BYTES + samples * NPY_BYTES_PER_SAMPLE
 
 
 def recordings_bytes(spec: DatasetSpec) -> int:
@@ -63,7 +71,7 @@ def recordings_bytes(spec: DatasetSpec) -> int:
 
 
 def distances_km(
-    spec: DatasetSpec, places: Sequence[tuple[float, float]]
+    spec: Spec, places: Sequence[tuple[float, float]]
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Returns the distance of each place (degrees) to each receiver, km; shape (places, receivers)."""
     from producer.geometry import ground_distance_m

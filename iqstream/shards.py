@@ -14,7 +14,7 @@ from iqstream.runtime.kafka import stored_position
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
-from schemas import DatasetSpec, GenerationShard, encode, headers, sample_key
+from schemas import DatasetSpec, GenerationShard, Spec, encode, headers, sample_key
 
 FRAMES_SHARD_SAMPLES = 2
 """14 frames of the default network, some 11 MB: a good transaction."""
@@ -28,7 +28,7 @@ SUBMISSION_PLACE = TopicPartition(JOBS, 0)
 """Where a submission's group keeps how many samples are published, as an offset."""
 
 
-async def published_samples(settings: Settings, spec: DatasetSpec) -> int:
+async def published_samples(settings: Settings, spec: Spec) -> int:
     """How many samples of the dataset are submitted; 0 also where the broker has forgotten. Keeps nobody from going on.
 
     Raises:
@@ -69,7 +69,7 @@ async def submitted_samples(settings: Settings, pool: Pool, dataset: Dataset) ->
     return dataset.samples & SampleRanges.first(await decided_up_to(pool, dataset.id, dataset.version))
 
 
-def submission_group(spec: DatasetSpec) -> str:
+def submission_group(spec: Spec) -> str:
     """The consumer group, and transactional id, of whoever submits the dataset."""
     return f"submit-{spec.dataset_id}"
 

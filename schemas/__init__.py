@@ -22,6 +22,7 @@ from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 from schemas.measurement_row import MeasurementRow, PairRow
 from schemas.pair_measurement import PAIR_QUANTITIES, MeasurePairs, PairMeasurement, PairRecord
+from schemas.recorded import RecordedLimits, RecordedSpec, RecordedWindow, Spec, TransmitterPosition, read_spec
 from schemas.sample import VERDICTS, DatasetKey, SampleKey, Verdict
 from schemas.subject import Subject, subject_of
 from schemas.terrain import Terrain, TerrainTile
@@ -59,13 +60,18 @@ __all__ = [
     "Propagation",
     "Receiver",
     "ReceiverTruth",
+    "RecordedLimits",
+    "RecordedSpec",
+    "RecordedWindow",
     "SampleKey",
     "Scenario",
     "SchemaError",
+    "Spec",
     "Subject",
     "Terrain",
     "TerrainTile",
     "TooLarge",
+    "TransmitterPosition",
     "TransmitterTruth",
     "Truth",
     "UnknownSchema",
@@ -77,6 +83,7 @@ __all__ = [
     "failures_of_shard",
     "frame_crc32",
     "headers",
+    "read_spec",
     "sample_key",
     "subject_of",
 ]

@@ -338,9 +338,14 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
                 "recordings or a better oscillator"
             )
 
+    @property
+    def duration_ms(self) -> int:
+        """How long every recording is."""
+        return self.capture.capture_ms
+
     def content_sha256(self) -> str:
         """Returns the hex digest of everything that determines the result for sample i (not identity and size)."""
-        return _sha256(self._content())
+        return sha256_of(self._content())
 
     def recordings_sha256(self) -> str:
         """Returns the hex digest of everything that determines the recordings of sample i: equal digests, equal IQ.
@@ -363,7 +368,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         if self.antennas.receiver != "constant":
             del content["propagation"]["rx_antenna_gain_dbi"]
         content["terrain"]["tiles"] = sorted(content["terrain"]["tiles"], key=itemgetter("name"))
-        return _sha256(content)
+        return sha256_of(content)
 
     def _content(self) -> dict[str, Any]:
         """All fields but those of identity, and those that came later as long as they change nothing."""
@@ -383,7 +388,8 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         return uuid5(UUID(self.dataset_id), f"{self.dataset_version}:{sample_idx}")
 
 
-def _sha256(content: object) -> str:
+def sha256_of(content: object) -> str:
+    """Returns the hex digest of a spec's content, as JSON with sorted names."""
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
 
 

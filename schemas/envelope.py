@@ -41,6 +41,8 @@ _READERS: Mapping[tuple[str, int], type[Message]] = {
 _SCHEMAS: Mapping[type[msgspec.Struct], str] = {kind: schema for (schema, _), kind in _READERS.items()}
 _ONLY_IF_TRUE = "pairs_expected"
 """Most messages never need this field: they do not hold it, and their bytes are those from before it was added."""
+_OF_RECORDED = ("position", "recorded")
+"""Fields that only real recordings have: of others they are not written, whose bytes stay as they were."""
 _ERROR_END_CHARACTERS = 200
 _BIN_LENGTH_BYTES = {0xC4: 1, 0xC5: 2, 0xC6: 4}
 
@@ -56,6 +58,9 @@ def encode(message: Message) -> bytes:
     checked = msgspec.to_builtins(_converted(body, type(message)), builtin_types=(memoryview,))
     if not checked.get(_ONLY_IF_TRUE, True):
         del checked[_ONLY_IF_TRUE]
+    for name in _OF_RECORDED:
+        if checked.get(name, "") is None:
+            del checked[name]
     return bytes(msgpack.packb({"schema": schema, "version": version, **checked}))
 
 

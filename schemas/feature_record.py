@@ -22,7 +22,8 @@ from schemas.dataset import (
     SampleIndex,
 )
 from schemas.features import FEATURE_NAMES, FEATURES_OF_VERSION, STATISTICS
-from schemas.iq_frame import Datatype, IQFrame, SampleRateHz, Truth
+from schemas.iq_frame import Datatype, IQFrame, SampleRateHz, TransmitterTruth, Truth
+from schemas.recorded import RecordedWindow, TransmitterPosition
 
 FEATURE_VALUES = len(FEATURE_NAMES) * len(STATISTICS)
 """Values of a record that is made today."""
@@ -75,6 +76,10 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Feature by feature, the four statistics of each together."""
     frequency_classes: FrequencyClasses
     truth: Truth | None
+    position: TransmitterPosition | None = None
+    """Of the transmitter, where there is no truth and yet it is known."""
+    recorded: RecordedWindow | None = None
+    """Of a real recording."""
     extractor_version: Name
     lineage: Lineage
 
@@ -90,6 +95,11 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
             known = ", ".join(f"version {version} has {count}" for count, version in counts.items())
             raise ValueError(f"values: {len(self.values)} is the count of no version; {known}")
         return counts[len(self.values)]
+
+    @property
+    def transmitter(self) -> TransmitterTruth | TransmitterPosition | None:
+        """Where the transmitter stood; None where that is not known."""
+        return self.position if self.truth is None else self.truth.transmitter
 
     @property
     def feature_names(self) -> tuple[str, ...]:

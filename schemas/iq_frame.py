@@ -24,6 +24,7 @@ from schemas.dataset import (
     SampleIndex,
 )
 from schemas.errors import Malformed
+from schemas.recorded import RecordedWindow, TransmitterPosition
 
 MAX_IQ_BYTES = 8 * MAX_CAPTURE_SAMPLES
 MAX_TAPS = 64
@@ -160,6 +161,10 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     scale: Annotated[float, Meta(ge=1e-30, le=1e30)]
     """sqrt(mW) per unit of the integers; 1 for cf32_le."""
     truth: Truth | None
+    position: TransmitterPosition | None = None
+    """Of the transmitter, where there is no truth and yet it is known."""
+    recorded: RecordedWindow | None = None
+    """Of a real recording."""
     iq: memoryview
     """One-dimensional, of bytes."""
 

@@ -8,11 +8,11 @@ from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.fetched import UnreadableRecord
 from iqstream.runtime.stages import SINK
 from schemas import (
-    DatasetSpec,
     FailureRecord,
     FeatureRecord,
     PairRecord,
     SchemaError,
+    Spec,
     decode,
     failure_of_frame,
     subject_of,
@@ -55,7 +55,7 @@ def read_record(source: ConsumerRecord) -> Incoming | DeadLetter:
     return Incoming(source, message)
 
 
-def check_fit(message: Observation, spec: DatasetSpec | None, samples: SampleRanges) -> None:
+def check_fit(message: Observation, spec: Spec | None, samples: SampleRanges) -> None:
     """Compares a record with the version of a dataset that it names, and the samples which that holds.
 
     None: there is no such dataset.

@@ -29,8 +29,6 @@ class JoinedSample:
     failures: tuple[FailureRecord, ...]
     missing: int
     """Receivers that said nothing, neither features nor failure, as far as is known."""
-    live: bool
-    """A recording of the real world, which may lack receivers; otherwise every one is needed."""
     pairs: PairRecord | None = None
     """The time differences; None where the dataset asks for none, or they never came."""
 
@@ -45,7 +43,6 @@ class _OpenSample:
     key: SampleKey
     generation: int
     first_offset: int
-    live: bool
     records: dict[str, FeatureRecord] = field(default_factory=dict)
     failures: dict[str, FailureRecord] = field(default_factory=dict)
     pairs: PairRecord | None = None
@@ -70,17 +67,13 @@ class _OpenSample:
 
     @property
     def complete(self) -> bool:
-        if self.failures and (not self.live or "" in self.failures):
+        if self.failures:
             return True
         return bool(self.records) and self.missing == 0 and (self.pairs is not None or not self.pairs_expected)
 
     @property
     def pairs_expected(self) -> bool:
         return any(record.pairs_expected for record in self.records.values())
-
-    @property
-    def captured_at_ns(self) -> int | None:
-        return min((record.captured_at_ns for record in self.records.values()), default=None)
 
     def joined(self) -> JoinedSample:
         return JoinedSample(
@@ -89,7 +82,6 @@ class _OpenSample:
             records=tuple(self.records[rx_id] for rx_id in sorted(self.records)),
             failures=tuple(self.failures[rx_id] for rx_id in sorted(self.failures)),
             missing=self.missing,
-            live=self.live,
             pairs=self.pairs,
         )
 
@@ -97,30 +89,25 @@ class _OpenSample:
 class Join:
     """The open samples of one partition, oldest first. Records must come in the order of their offsets.
 
-    A sample is open from its first record until all receivers it expects have spoken, and its pair record is there
-    if it expects one; a synthetic one is decided by its first failure. After a restart at `restart_offset` the
-    records of samples that were decided meanwhile come again: the caller's ledger says so with each record, and they
-    are dropped.
+    A sample is open from its first record until all receivers it expects have spoken, and its pair record is there if
+    it expects one, or until one has failed. After a restart at `restart_offset` the records of samples that were
+    decided meanwhile come again: the caller's ledger says so with each record, and they are dropped.
     """
 
     def __init__(self, max_open_records: int = MAX_OPEN_RECORDS) -> None:
         self._max_open_records = max_open_records
         self._open: dict[tuple[SampleKey, int], _OpenSample] = {}
         self._open_records = 0
-        self._newest_capture_ns: dict[DatasetKey, int] = {}
         self.dropped: Counter[str] = Counter()
         """Records left out so far, by reason: `decided`, `duplicate`, `superseded`, `cancelled`."""
 
-    def add(
-        self, offset: int, record: Observation, *, decided_generation: int | None, live: bool
-    ) -> JoinedSample | None:
+    def add(self, offset: int, record: Observation, *, decided_generation: int | None) -> JoinedSample | None:
         """Takes one record; the joined sample if that was the last one it waited for.
 
         Args:
             offset: of the record on the partition.
             record: of any replay generation; generations of a sample are joined apart.
             decided_generation: the generation in which the sample was last decided, None if it never was.
-            live: the dataset may miss receivers.
         """
         if decided_generation is not None and record.generation <= decided_generation:
             self.dropped["decided"] += 1
@@ -128,31 +115,13 @@ class Join:
         key = sample_of(record)
         sample = self._open.get((key, record.generation))
         if sample is None:
-            sample = _OpenSample(key=key, generation=record.generation, first_offset=offset, live=live)
+            sample = _OpenSample(key=key, generation=record.generation, first_offset=offset)
             self._open[key, record.generation] = sample
         if not sample.take(record):
             self.dropped["duplicate"] += 1
             return None
         self._open_records += 1
-        if live and isinstance(record, FeatureRecord):
-            newest = self._newest_capture_ns.get(key.dataset, 0)
-            self._newest_capture_ns[key.dataset] = max(newest, record.captured_at_ns)
         return self._close(sample) if sample.complete else None
-
-    def close_overdue(self, grace_ns: int) -> list[JoinedSample]:
-        """Live samples that others of their dataset have overtaken by more than `grace_ns` of capture time."""
-        overdue = [
-            sample
-            for sample in self._open.values()
-            if sample.live
-            and sample.captured_at_ns is not None
-            and self._newest_capture_ns[sample.key.dataset] - sample.captured_at_ns > grace_ns
-        ]
-        return self._close_all(overdue)
-
-    def close_live(self) -> list[JoinedSample]:
-        """Every open live sample: nothing more is coming."""
-        return self._close_all([sample for sample in self._open.values() if sample.live])
 
     def close_overflow(self) -> list[JoinedSample]:
         """The oldest open samples, as many as stand in the way of the bound on memory."""
@@ -166,25 +135,14 @@ class Join:
         for sample in [sample for sample in self._open.values() if sample.key.dataset in gone]:
             self._forget(sample)
             self.dropped["cancelled"] += sample.size
-        for dataset in gone:
-            self._newest_capture_ns.pop(dataset, None)
 
     def open_samples(self) -> set[SampleKey]:
         """The samples that wait for records."""
         return {key for key, _generation in self._open}
 
-    @property
-    def has_open_live(self) -> bool:
-        """Whether any live sample waits."""
-        return any(sample.live for sample in self._open.values())
-
     def restart_offset(self, next_offset: int) -> int:
         """Where a new owner must begin to read: the oldest open sample's first record, else `next_offset`."""
         return next((sample.first_offset for sample in self._open.values()), next_offset)
-
-    def _close_all(self, samples: list[_OpenSample]) -> list[JoinedSample]:
-        # a newer generation of the same sample may have been closed before it: then it is gone already
-        return [self._close(sample) for sample in samples if (sample.key, sample.generation) in self._open]
 
     def _close(self, sample: _OpenSample) -> JoinedSample:
         for key, generation in [opened for opened in self._open if opened[0] == sample.key]:
@@ -197,5 +155,3 @@ class Join:
     def _forget(self, sample: _OpenSample) -> None:
         del self._open[sample.key, sample.generation]
         self._open_records -= sample.size
-        if sample.live and not any(sample.key.dataset == key.dataset for key, _generation in self._open):
-            self._newest_capture_ns.pop(sample.key.dataset, None)

@@ -49,7 +49,7 @@ from iqstream.runtime.fetched import offset_after
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.stages import SINK
-from schemas import DatasetKey, DatasetSpec, SampleKey
+from schemas import DatasetKey, SampleKey, Spec, read_spec
 from sink.incoming import DeadLetter, Incoming, Misfit, check_fit, read_record
 from sink.join import Join, JoinedSample, Observation, sample_of
 from sink.ledger import Ledger
@@ -61,16 +61,13 @@ from sink.verdict import judge, refusals, storable
 log = logging.getLogger(__name__)
 
 BATCH_DEADLINE_S = 30.0
-LIVE_GRACE_S = 10.0
-"""How long a live sample waits for receivers: in capture time, or on the clock once nothing more comes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Dataset:
     """What of a dataset never changes, except `spec.samples`: what a version holds is read with its lock."""
 
-    spec: DatasetSpec
-    recorded: bool
+    spec: Spec
     content_sha256: str
 
 
@@ -104,7 +101,6 @@ class SinkPartition:
         chosen: asyncio.Event,
         invalid_share: InvalidShare,
         metrics: Metrics,
-        live_grace_s: float = LIVE_GRACE_S,
     ) -> None:
         """The arguments that are not plain.
 
@@ -120,7 +116,6 @@ class SinkPartition:
             chosen: set whenever samples were chosen whose IQ is to be saved.
             invalid_share: of the worker: stops it when most of what it reads is invalid.
             metrics: of the worker.
-            live_grace_s: how long a live sample waits for missing receivers.
         """
         self._partition = partition
         self._group = group
@@ -132,7 +127,6 @@ class SinkPartition:
         self._chosen = chosen
         self._invalid_share = invalid_share
         self._metrics = metrics
-        self._live_grace_s = live_grace_s
         self._join = Join()
         self._claim: Claim | None = None
         self._stored_offset = -1
@@ -141,7 +135,6 @@ class SinkPartition:
         """The records of open samples, as they came."""
         self._dropped: Counter[str] = Counter()
         """Records that the join dropped, as far as they are counted in the metrics."""
-        self._last_record_at = asyncio.get_running_loop().time()
 
     async def take_over(self) -> int:
         """Fences the former owner; the stored offset is where to go on.
@@ -164,23 +157,20 @@ class SinkPartition:
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
         """Stores what becomes of a batch, and the offset to restart from, in one transaction."""
-        self._last_record_at = asyncio.get_running_loop().time()
         arrived = await compute(lambda: [read_record(record) for record in records])
-        await self._commit(arrived, offset_after(records[-1]), close_live=False)
+        await self._commit(arrived, offset_after(records[-1]))
 
     async def idle(self, next_offset: int) -> None:
-        """Passes markers; gives up waiting for live receivers; forgets samples of cancelled datasets."""
+        """Passes markers; forgets samples of cancelled datasets."""
         if not self._join.open_samples() and next_offset == self._stored_offset:
             return
-        waited_s = asyncio.get_running_loop().time() - self._last_record_at
-        close_live = self._join.has_open_live and waited_s >= self._live_grace_s
-        await self._commit(_NOTHING, next_offset, close_live=close_live)
+        await self._commit(_NOTHING, next_offset)
 
     async def close(self) -> None:
         """Nothing is held between batches: connections belong to the pool."""
         self._datasets.clear()
 
-    async def _commit(self, read: Computed[list[Incoming | DeadLetter]], next_offset: int, *, close_live: bool) -> None:
+    async def _commit(self, read: Computed[list[Incoming | DeadLetter]], next_offset: int) -> None:
         """The main path. An exception anywhere leaves the database as it was, and this object unusable."""
         claim, loop = self._claim, asyncio.get_running_loop()
         if claim is None:
@@ -200,7 +190,7 @@ class SinkPartition:
             await self._read_specs(connection, datasets)
             # 3. Join and judge; off the event loop, since heartbeats must not wait.
             judged_from = loop.time()
-            judged = await compute(lambda: self._compute(arrived, datasets, ledger, close_live=close_live))
+            judged = await compute(lambda: self._compute(arrived, datasets, ledger))
             batch, judged_s = judged.result, loop.time() - judged_from
             # 4. Outcomes, counters and rows, what follows for the datasets, and dead letters.
             stored = await store(connection, ledger, batch.rows, datasets)
@@ -232,8 +222,6 @@ class SinkPartition:
         arrived: Sequence[Incoming | DeadLetter],
         datasets: Mapping[DatasetKey, DatasetState],
         ledger: Ledger,
-        *,
-        close_live: bool,
     ) -> _Batch:
         """Joins and judges; decisions go into the ledger."""
         batch = _Batch()
@@ -243,9 +231,7 @@ class SinkPartition:
                 batch.dead_letters.append(one)
             if one.message is not None:
                 self._take(one.source, one.message, datasets, ledger, batch)
-        overdue = self._join.close_live() if close_live else []
-        overdue += self._join.close_overdue(round(self._live_grace_s * 1e9))
-        for joined in overdue + self._join.close_overflow():
+        for joined in self._join.close_overflow():
             self._decide(joined, ledger, batch)
         return batch
 
@@ -275,7 +261,6 @@ class SinkPartition:
             source.offset,
             message,
             decided_generation=ledger.generation(sample),
-            live=self._datasets[sample.dataset].recorded,
         )
         if joined is not None:
             self._decide(joined, ledger, batch)
@@ -314,11 +299,11 @@ class SinkPartition:
         kept = {key: known for key, known in self._datasets.items() if key in datasets}
         for key in datasets.keys() - kept.keys():
             try:
-                spec = msgspec.json.decode(await read_spec_text(connection, key), type=DatasetSpec)
+                spec = read_spec(await read_spec_text(connection, key), recorded=datasets[key].recorded)
             except msgspec.DecodeError as error:
                 log.warning("the spec of dataset %s version %d cannot be read: %s", *key, error)
                 continue
-            kept[key] = _Dataset(spec=spec, recorded=datasets[key].recorded, content_sha256=spec.content_sha256())
+            kept[key] = _Dataset(spec=spec, content_sha256=spec.content_sha256())
         self._datasets = kept
 
     def _report(self, records: int, batch: _Batch, stored: Stored) -> None:

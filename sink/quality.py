@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from schemas import FeatureRecord, Limits
+from schemas.recorded import LIMITS_BANDWIDTH_HZ
 
 QualityLimits = Limits
 """What a sample must reach; the part of a dataset's spec that `assess` judges by."""
@@ -35,7 +36,7 @@ class Figures:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The sample meets every limit; at least two receivers heard it."""
+    """The sample meets every limit."""
 
     figures: Figures
 
@@ -52,8 +53,8 @@ def assess(records: Sequence[FeatureRecord], limits: QualityLimits) -> Accepted 
     """The verdict over all records of one sample.
 
     A receiver has detected the transmission if `signal_present` in more than half of its chunks and its mean
-    SNR reaches `limits.detection_snr_db`. The geometry is not judged where the transmitter's place is unknown
-    (real recordings), nor is a missing GDOP where the dataset allows two receivers.
+    SNR reaches `detection_snr_db`. The geometry is not judged where the transmitter's place is unknown (real
+    recordings), nor is a missing GDOP where the dataset allows two receivers or one.
 
     Args:
         records: one per receiver, in any order: equal sets give equal figures, bit for bit.
@@ -72,7 +73,7 @@ def assess(records: Sequence[FeatureRecord], limits: QualityLimits) -> Accepted 
         return Rejected("too_few_receivers", figures)
     if figures.mean_snr_db < limits.min_snr_db:
         return Rejected("low_snr", figures)
-    if detected[0].truth is not None and not _geometry_suffices(figures.gdop, limits):
+    if detected[0].transmitter is not None and not _geometry_suffices(figures.gdop, limits):
         return Rejected("poor_geometry", figures)
     return Accepted(figures)
 
@@ -113,21 +114,34 @@ def _direction(from_lat: float, from_lon: float, to_lat: float, to_lon: float) -
     return east / length, north / length
 
 
+def detection_snr_db(limit_db: float, recorded_rate_hz: float | None) -> float:
+    """The SNR from which on a receiver counts as having detected a transmission.
+
+    SNR is over the whole bandwidth. In a real recording of another one the same signal has another SNR, and the limit
+    is moved with it. Generated datasets have one bandwidth each, which their limit is of: None.
+    """
+    if recorded_rate_hz is None:
+        return limit_db
+    return limit_db + 10 * math.log10(LIMITS_BANDWIDTH_HZ / recorded_rate_hz)
+
+
 def _detects(record: FeatureRecord, limits: QualityLimits) -> bool:
-    return record.value("signal_present") > 0.5 and record.value("snr_db") >= limits.detection_snr_db
+    rate_hz = None if record.recorded is None else record.sample_rate_hz
+    least_db = detection_snr_db(limits.detection_snr_db, rate_hz)
+    return record.value("signal_present") > 0.5 and record.value("snr_db") >= least_db
 
 
 def _gdop(detected: Sequence[FeatureRecord]) -> float | None:
-    truth = detected[0].truth if detected else None
-    if truth is None:
+    transmitter = detected[0].transmitter if detected else None
+    if transmitter is None:
         return None
     places = [(record.receiver.latitude, record.receiver.longitude) for record in detected]
-    return hdop(truth.transmitter.latitude, truth.transmitter.longitude, places)
+    return hdop(transmitter.latitude, transmitter.longitude, places)
 
 
 def _geometry_suffices(gdop: float | None, limits: QualityLimits) -> bool:
     if gdop is None:
-        return limits.min_receivers == 2
+        return limits.min_receivers <= 2
     return gdop <= limits.max_gdop
 
 

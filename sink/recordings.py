@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from iqstream.runtime.topics import JOBS
-from schemas import DatasetSpec, IQFrame, SampleKey, SchemaError, decode, frame_crc32
+from schemas import DatasetSpec, IQFrame, SampleKey, SchemaError, Spec, decode, frame_crc32
 
 
 class SynthesizedSample(Protocol):
@@ -37,9 +37,8 @@ class RecordedSample:
     """A sample whose recordings are wanted."""
 
     key: SampleKey
-    spec: DatasetSpec
-    recorded: bool
-    """Real recordings: no spec makes them again."""
+    spec: Spec
+    """No `RecordedSpec` makes a recording again."""
     lineage: Mapping[str, Mapping[str, Any]]
     """By rx_id: topic, partition and offset of the frame, or of the shard where none was published; crc32."""
 
@@ -80,10 +79,13 @@ async def look_for_recordings(reader: Frames, synthesize: Synthesize, sample: Re
     wanted = sorted(sample.lineage.keys() - frames.keys())
     made: dict[str, IQFrame] = {}
     missing: dict[str, str] = {}
-    if wanted and sample.recorded:
-        missing = {rx_id: f"the recording of {rx_id} has expired in Kafka: ingest its file again" for rx_id in wanted}
+    if wanted and isinstance(sample.spec, DatasetSpec):
+        made, missing = await _from_spec(synthesize, sample, sample.spec, wanted)
     elif wanted:
-        made, missing = await _from_spec(synthesize, sample, wanted)
+        missing = {
+            rx_id: f"the recording of {rx_id} is not in Kafka any more: ingest its file again, into a new dataset"
+            for rx_id in wanted
+        }
     return Recordings(frames=frames | made, synthesized=frozenset(made), missing=missing)
 
 
@@ -103,12 +105,12 @@ async def _from_kafka(reader: Frames, sample: RecordedSample) -> dict[str, IQFra
 
 
 async def _from_spec(
-    synthesize: Synthesize, sample: RecordedSample, wanted: Sequence[str]
+    synthesize: Synthesize, sample: RecordedSample, spec: DatasetSpec, wanted: Sequence[str]
 ) -> tuple[dict[str, IQFrame], dict[str, str]]:
     """The recordings that synthesis gives again bit for bit, and why it does not give the others."""
     no_frame = {rx_id: _no_frame(rx_id, sample.lineage[rx_id]) for rx_id in wanted}
     try:
-        synthesized = await asyncio.to_thread(synthesize, sample.spec, sample.key.sample_idx)
+        synthesized = await asyncio.to_thread(synthesize, spec, sample.key.sample_idx)
     except Exception as error:  # noqa: BLE001  # another generator, a missing tile: the reason is told
         return {}, {rx_id: f"{why}, and synthesis fails: {error}" for rx_id, why in no_frame.items()}
     made: dict[str, IQFrame] = {}

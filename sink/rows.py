@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from schemas import STATISTICS, DatasetSpec, FeatureRecord, MeasurementRow, PairRow, Truth
+from schemas import STATISTICS, FeatureRecord, MeasurementRow, PairRow, Spec, Truth
 from sink.verdict import Outcome, lineage
 
 
-def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) -> MeasurementRow:
+def measurement_row(spec: Spec, content_sha256: str, outcome: Outcome) -> MeasurementRow:
     """The row of an accepted sample; equal samples give equal rows, byte for byte (lineage apart).
 
     Args:
@@ -26,8 +26,7 @@ def measurement_row(spec: DatasetSpec, content_sha256: str, outcome: Outcome) ->
         raise ValueError(f"sample {outcome.sample.sample_idx} is {outcome.verdict}: only accepted ones have rows")
     if quality.mean_snr_db is None or quality.overall_confidence is None:
         raise ValueError(f"sample {outcome.sample.sample_idx}: accepted although nobody detected it")
-    truth = records[0].truth
-    transmitter = None if truth is None else truth.transmitter
+    transmitter = records[0].transmitter
     return MeasurementRow(
         recording_session_id=spec.recording_session_id(outcome.sample.sample_idx),
         dataset_id=outcome.sample.dataset_id,
@@ -70,11 +69,11 @@ def receiver_object(record: FeatureRecord) -> dict[str, Any]:
     }
 
 
-def extraction_metadata(spec: DatasetSpec, content_sha256: str, outcome: Outcome) -> dict[str, Any]:
+def extraction_metadata(spec: Spec, content_sha256: str, outcome: Outcome) -> dict[str, Any]:
     """How the features came about: five keys of the original system, then what proves and locates them."""
     first = outcome.joined.records[0]
     return {
-        "extraction_method": "recorded" if first.truth is None else "synthetic",
+        "extraction_method": "recorded" if first.recorded is not None else "synthetic",
         "iq_duration_ms": first.duration_ms,
         "sample_rate_hz": first.sample_rate_hz,
         "num_chunks": first.chunks,
@@ -90,6 +89,19 @@ def extraction_metadata(spec: DatasetSpec, content_sha256: str, outcome: Outcome
             r.receiver.rx_id: _frequency_classes(r) for r in _by_network(spec, outcome.joined.records)
         },
         "lineage": lineage(outcome.joined),
+        **_recorded(spec, outcome.joined.records),
+    }
+
+
+def _recorded(spec: Spec, records: Sequence[FeatureRecord]) -> dict[str, Any]:
+    """What only real recordings have: to what levels are referred, and where each window comes from."""
+    windows = {record.receiver.rx_id: record.recorded for record in _by_network(spec, records) if record.recorded}
+    if not windows:
+        return {}
+    references = {window.level_reference for window in windows.values()}
+    return {
+        "level_reference": "dbm" if references == {"dbm"} else "dbfs",
+        "recordings": {rx_id: msgspec.to_builtins(window) for rx_id, window in windows.items()},
     }
 
 
@@ -111,7 +123,7 @@ def _inside_network(truth: Truth | None) -> bool | None:
     return None if truth is None else truth.transmitter.inside_network
 
 
-def _by_network(spec: DatasetSpec, records: Sequence[FeatureRecord]) -> list[FeatureRecord]:
+def _by_network(spec: Spec, records: Sequence[FeatureRecord]) -> list[FeatureRecord]:
     """In the order of the dataset's receivers: the one that people know from the network's file."""
     order = {receiver.rx_id: position for position, receiver in enumerate(spec.receivers)}
     return sorted(records, key=lambda record: order[record.receiver.rx_id])

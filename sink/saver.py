@@ -20,7 +20,7 @@ from iqstream.catalogue.locked import Completed, complete_if_done, lock_datasets
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.refusals import is_refusal
 from iqstream.runtime.errors import IqstreamError
-from schemas import DatasetKey, DatasetSpec, SampleKey
+from schemas import DatasetKey, SampleKey, read_spec
 from sink.frames import FrameReader
 from sink.objects import ObjectStore
 from sink.recordings import IQUnavailable, RecordedSample, Synthesize, find_recordings
@@ -166,8 +166,7 @@ def announce(completed: Completed) -> None:
 def _recorded_sample(claimed: ClaimedSave) -> RecordedSample:
     return RecordedSample(
         key=claimed.sample,
-        spec=msgspec.json.decode(claimed.spec, type=DatasetSpec),
-        recorded=claimed.recorded,
+        spec=read_spec(claimed.spec, recorded=claimed.recorded),
         lineage=msgspec.json.decode(claimed.lineage),
     )
 

@@ -9,7 +9,7 @@ from sink.join import JoinedSample, Observation
 from sink.quality import Accepted, Figures, QualityLimits, assess
 
 INCOMPLETE = "Incomplete"
-"""Reason of a synthetic sample whose records never came, and of a live one without any recording."""
+"""Reason of a sample whose records never came."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,10 +36,9 @@ class Outcome:
 def judge(joined: JoinedSample, limits: QualityLimits) -> Outcome:
     """The outcome of a sample that waits for nothing more.
 
-    A synthetic sample with a failed or missing receiver, or without the time differences that it was to have, is
-    failed; a live one is judged by the recordings that there are.
+    With a failed or missing receiver, or without the time differences that it was to have, it is failed.
     """
-    if not joined.records or (not joined.live and (joined.failures or joined.missing or joined.pairs_missing)):
+    if not joined.records or joined.failures or joined.missing or joined.pairs_missing:
         reason = joined.failures[0].error if joined.failures else INCOMPLETE
         return Outcome(joined=joined, verdict="failed", reason=reason, quality=None)
     result = assess(joined.records, limits)
@@ -93,12 +92,12 @@ def figures(outcome: Outcome) -> dict[str, Any]:
             "overall_confidence": outcome.quality.overall_confidence,
             "gdop": outcome.quality.gdop,
         }
-    truth = joined.records[0].truth if joined.records else None
-    if truth is not None:
+    first = joined.records[0] if joined.records else None
+    if first is not None and first.transmitter is not None:
         measured |= {
-            "tx_latitude": truth.transmitter.latitude,
-            "tx_longitude": truth.transmitter.longitude,
-            "inside_network": truth.transmitter.inside_network,
+            "tx_latitude": first.transmitter.latitude,
+            "tx_longitude": first.transmitter.longitude,
+            "inside_network": None if first.truth is None else first.truth.transmitter.inside_network,
         }
     if joined.missing:
         measured["missing_receivers"] = joined.missing

@@ -29,9 +29,11 @@ from schemas import (
     PairRecord,
     Propagation,
     Receiver,
+    RecordedWindow,
     Scenario,
     Terrain,
     TerrainTile,
+    TransmitterPosition,
     TransmitterTruth,
     Truth,
     encode,
@@ -144,6 +146,21 @@ FEATURES = FeatureRecord(
     extractor_version="1.0.0",
     lineage=LINEAGE,
 )
+POSITION = TransmitterPosition(latitude=50.0, longitude=9.0, altitude_m=None)
+RECORDED = RecordedWindow(
+    file="20171127T104156Z_77500_rxa_iq.wav",
+    first_sample=513,
+    identity="0123456789abcdef" * 4,
+    time_source="gnss",
+    late_samples=0.375,
+    level_reference="dbfs",
+    clipped_share=0.0,
+    clipped=False,
+    dc_dominates=True,
+    agc_suspected=False,
+    dc_of_device=False,
+    unaligned="",
+)
 FAILURE = FailureRecord(
     dataset_id=DATASET_ID,
     dataset_version=2,
@@ -186,6 +203,8 @@ GOLDEN: Mapping[str, Message] = {
     "feature_record-1": FEATURES,
     "feature_record-1-pairs-expected": msgspec.structs.replace(FEATURES, pairs_expected=True),
     "feature_record-1-recording": msgspec.structs.replace(FEATURES, truth=None),
+    "iq_frame-1-recorded": msgspec.structs.replace(FRAME_CI8, truth=None, position=POSITION, recorded=RECORDED),
+    "feature_record-1-recorded": msgspec.structs.replace(FEATURES, truth=None, position=POSITION, recorded=RECORDED),
     "failure_record-1-sample": FAILURE,
     "failure_record-1-receiver": msgspec.structs.replace(FAILURE, rx_id="torino", lineage=LINEAGE),
     "pair_record-1": PAIRS,

@@ -24,9 +24,11 @@ from schemas import (
     Propagation,
     Receiver,
     ReceiverTruth,
+    RecordedWindow,
     Scenario,
     Terrain,
     TerrainTile,
+    TransmitterPosition,
     TransmitterTruth,
     Truth,
 )
@@ -288,6 +290,26 @@ lineages = st.builds(
 )
 
 
+transmitter_positions = st.builds(
+    TransmitterPosition, latitude=latitudes, longitude=longitudes, altitude_m=st.none() | finite
+)
+recorded_windows = st.builds(
+    RecordedWindow,
+    file=st.text(_CHARACTERS, max_size=255),
+    first_sample=st.integers(0, 2**53),
+    identity=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
+    time_source=st.sampled_from(["gnss", "ntp", "name", "none"]),
+    late_samples=share,
+    level_reference=st.sampled_from(["dbm", "dbfs"]),
+    clipped_share=share,
+    clipped=st.booleans(),
+    dc_dominates=st.booleans(),
+    agc_suspected=st.booleans(),
+    dc_of_device=st.booleans(),
+    unaligned=st.text(_CHARACTERS, max_size=500),
+)
+
+
 @st.composite
 def iq_frames(draw: st.DrawFn, *, datatype: Datatype | None = None, max_samples: int = 32) -> IQFrame:
     kind = draw(datatypes) if datatype is None else datatype
@@ -306,6 +328,8 @@ def iq_frames(draw: st.DrawFn, *, datatype: Datatype | None = None, max_samples:
         datatype=kind,
         scale=draw(st.floats(1e-30, 1e30)),
         truth=draw(st.none() | truths),
+        position=draw(st.none() | transmitter_positions),
+        recorded=draw(st.none() | recorded_windows),
         iq=memoryview(draw(st.binary(min_size=size, max_size=size))),
     )
 
@@ -337,6 +361,8 @@ def feature_records(draw: st.DrawFn) -> FeatureRecord:
         values=tuple(draw(st.lists(finite, min_size=count, max_size=count))),
         frequency_classes=draw(frequency_classes),
         truth=draw(st.none() | truths),
+        position=draw(st.none() | transmitter_positions),
+        recorded=draw(st.none() | recorded_windows),
         extractor_version=draw(names),
         lineage=draw(lineages),
     )

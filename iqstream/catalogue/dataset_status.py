@@ -72,6 +72,7 @@ async def delete_dataset(pool: Pool, dataset_id: str) -> int:
             "FOR UPDATE SKIP LOCKED)",
             identity,
         )
+        await connection.execute("DELETE FROM heimdall.recorded_windows WHERE dataset_id = $1", identity)
         await connection.execute("DELETE FROM heimdall.sample_outcomes WHERE dataset_id = $1", identity)
         deleted = await connection.execute("DELETE FROM heimdall.measurement_features WHERE dataset_id = $1", identity)
     return int(deleted.split()[-1])

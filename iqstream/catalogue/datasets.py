@@ -11,13 +11,12 @@ from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
 import asyncpg
-import msgspec
 
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Conflict, NotFound, UserError
 from iqstream.runtime.readable import Readable
-from schemas import DatasetKey, DatasetSpec
+from schemas import DatasetKey, DatasetSpec, Spec, read_spec
 
 Status: TypeAlias = Literal["submitting", "running", "complete", "cancelled", "deleted"]
 
@@ -40,9 +39,9 @@ class Dataset(Readable):
     id: str
     version: int
     name: str
-    spec: DatasetSpec
+    spec: Spec
     recorded: bool
-    """Real recordings, whose samples may miss receivers."""
+    """Real recordings: its spec is a `RecordedSpec`."""
     status: Status
     samples: SampleRanges
     """What this version holds once it is complete; `spec.samples` is above all indices of all versions."""
@@ -101,7 +100,7 @@ async def same_recordings(pool: Pool | Connection, spec: DatasetSpec) -> list[Da
         spec.seed,
     )
     wanted = spec.recordings_sha256()
-    equal = [found for found in map(_dataset, rows) if found.spec.recordings_sha256() == wanted]
+    equal = [found for found in map(_dataset, rows) if generated_spec(found).recordings_sha256() == wanted]
     return [found for found in equal if found.version == min(one.version for one in equal if one.id == found.id)]
 
 
@@ -266,6 +265,17 @@ async def names_of(pool: Pool | Connection, dataset_ids: Collection[str]) -> dic
     }
 
 
+def generated_spec(dataset: Dataset) -> DatasetSpec:
+    """The spec of a dataset whose samples are generated.
+
+    Raises:
+        UserError: it holds real recordings.
+    """
+    if not isinstance(dataset.spec, DatasetSpec):
+        raise Conflict(f"dataset {dataset.name!r} holds real recordings: nothing can be generated for it")
+    return dataset.spec
+
+
 def dataset_uuid(dataset_id: str) -> UUID:
     """The id as PostgreSQL's type.
 
@@ -280,6 +290,6 @@ def dataset_uuid(dataset_id: str) -> UUID:
 
 def _dataset(row: asyncpg.Record) -> Dataset:
     values = dict(row)
-    values["spec"] = msgspec.json.decode(values["spec"], type=DatasetSpec)
+    values["spec"] = read_spec(values["spec"], recorded=values["recorded"])
     values["samples"] = SampleRanges.from_sql(values["samples"])
     return Dataset(**values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from iqstream.catalogue.datasets import Dataset, dataset_uuid, find_dataset
-from iqstream.catalogue.postgres import Pool
+from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Conflict
 
@@ -17,6 +17,12 @@ async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset
     Raises:
         UserError: somebody has changed it since `dataset` was read.
     """
+    await ask_for_more(pool, dataset, samples)
+    return await find_dataset(pool, dataset.id, version=dataset.version)
+
+
+async def ask_for_more(pool: Pool | Connection, dataset: Dataset, samples: int) -> None:
+    """Makes a version ask for its first `samples`, as `begin_extension` says; raises what that raises."""
     moved = await pool.fetchval(
         "UPDATE heimdall.datasets SET status = 'submitting', status_changed_at = now(), completed_at = NULL, "
         "samples = $3, requested = heimdall.sample_count($3), spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
@@ -30,4 +36,3 @@ async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset
     )
     if moved is None:
         raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
-    return await find_dataset(pool, dataset.id, version=dataset.version)

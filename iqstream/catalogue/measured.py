@@ -32,6 +32,21 @@ async def measured(pool: Pool | Connection, dataset: DatasetKey) -> Measured:
     )
 
 
+async def recorded_samples_saved(pool: Pool | Connection, dataset: DatasetKey) -> tuple[int, int]:
+    """Of a version of real recordings: how many have their IQ stored, and how many complex samples these are."""
+    row = await pool.fetchrow(
+        "SELECT coalesce(sum(array_length(f.receiver_features, 1)), 0) AS recordings, "
+        "coalesce(sum(array_length(f.receiver_features, 1) * (f.extraction_metadata->>'sample_rate_hz')::float8 "
+        "* (f.extraction_metadata->>'iq_duration_ms')::float8 / 1000), 0)::bigint AS samples "
+        "FROM heimdall.measurement_features f JOIN heimdall.iq_saves s USING (dataset_id, dataset_version, sample_idx) "
+        "WHERE dataset_id = $1 AND dataset_version = $2 AND s.saved_at IS NOT NULL",
+        UUID(dataset.dataset_id),
+        dataset.dataset_version,
+    )
+    assert row is not None  # noqa: S101  # an aggregate gives a row
+    return row["recordings"], row["samples"]
+
+
 async def stored_bytes(pool: Pool | Connection, dataset: DatasetKey) -> int:
     """Bytes of a version's features, metadata, outcomes and lineage, compressed as PostgreSQL stores them."""
     return int(

@@ -12,18 +12,19 @@ from iqstream.catalogue.dataset_names import check_description, check_name, chec
 from iqstream.catalogue.datasets import Status, same_recordings, split_salt
 from iqstream.catalogue.postgres import Connection, Pool
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import Conflict, UserError
-from schemas import DatasetSpec
+from iqstream.runtime.errors import Conflict
+from schemas import DatasetSpec, RecordedSpec, Spec
 
 
-def check_words(spec: DatasetSpec, description: str = "") -> None:
+def check_words(spec: Spec, description: str = "") -> None:
     """Whether a dataset may be named and described so. Asks no server.
 
     Raises:
         UserError: the name looks like an id, or the name or the description cannot be shown everywhere.
     """
     check_name(spec.name)
-    check_text("generator_version", spec.generator_version)
+    if isinstance(spec, DatasetSpec):
+        check_text("generator_version", spec.generator_version)
     check_description(description)
 
 
@@ -32,7 +33,6 @@ async def create_dataset(
     spec: DatasetSpec,
     *,
     reuse_name: bool = False,
-    recorded: bool = False,
     status: Literal["submitting", "running"] = "submitting",
     description: str = "",
 ) -> None:
@@ -42,27 +42,20 @@ async def create_dataset(
         pool: connections.
         spec: what is submitted.
         reuse_name: allow a name that another dataset has.
-        recorded: real recordings: samples may miss receivers.
         status: `running` for one that grows, whose submission is never whole.
         description: what it is for.
 
     Raises:
         UserError: the name is in use, looks like an id or holds control characters, the description does, or this id
-            and version exist; or real recordings are to be published as features, which nobody computes on their way.
+            and version exist.
     """
     check_words(spec, description)
-    if recorded and spec.publish == "features":
-        raise UserError(
-            "publish: real recordings are not made by the producer, so their frames are what there is to publish; "
-            "leave out `features`"
-        )
     async with pool.acquire() as connection, connection.transaction():
         await take_name(connection, spec.dataset_id, spec.name, reuse_name=reuse_name)
         await insert_dataset(
             connection,
             spec,
             samples=SampleRanges.first(spec.samples),
-            recorded=recorded,
             status=status,
             grows=status == "running",
             description=description,
@@ -71,10 +64,9 @@ async def create_dataset(
 
 async def insert_dataset(
     connection: Connection,
-    spec: DatasetSpec,
+    spec: Spec,
     *,
     samples: SampleRanges,
-    recorded: bool,
     status: Status,
     grows: bool,
     description: str = "",
@@ -85,7 +77,6 @@ async def insert_dataset(
         connection: in a transaction.
         spec: with its id and version.
         samples: that this version will hold: it is complete when all of them are decided.
-        recorded: real recordings.
         status: to begin with.
         grows: its samples are submitted a few at a time, until it is ended.
         description: what it is for.
@@ -93,7 +84,8 @@ async def insert_dataset(
     Raises:
         UserError: this id and version exist.
     """
-    salt = spec.dataset_id if recorded else await _salt_of_synthetic(connection, spec)
+    recorded = isinstance(spec, RecordedSpec)
+    salt = await _split_salt(connection, spec)
     try:
         await connection.execute(
             "INSERT INTO heimdall.datasets "
@@ -115,8 +107,10 @@ async def insert_dataset(
         raise Conflict(f"dataset {spec.dataset_id} version {spec.dataset_version} exists already") from None
 
 
-async def _salt_of_synthetic(connection: Connection, spec: DatasetSpec) -> str:
+async def _split_salt(connection: Connection, spec: Spec) -> str:
     """That of the dataset's earlier versions; else of the oldest dataset of the same recordings; else a new one."""
+    if isinstance(spec, RecordedSpec):
+        return spec.dataset_id
     if (own := await split_salt(connection, spec.dataset_id)) is not None:
         return own
     for twin in await same_recordings(connection, spec):

@@ -185,7 +185,6 @@ async def _make_version(
         connection,
         spec,
         samples=samples,
-        recorded=source.recorded,
         status="running",
         grows=False,
         description=source.description,

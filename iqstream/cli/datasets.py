@@ -7,6 +7,7 @@ import msgspec
 
 from iqstream.catalogue.datasets import (
     Dataset,
+    generated_spec,
 )
 from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.door import with_client
@@ -138,7 +139,7 @@ def resume_command(dataset: str, rate: float | None, as_json: bool) -> None:  # 
     """
     if rate is not None:
         growing = with_client(lambda client: client.resume_growth(dataset))
-        grow_until_stopped(growing.spec, rate, as_json=as_json)
+        grow_until_stopped(generated_spec(growing), rate, as_json=as_json)
         return
     resumed = with_client(lambda client: client.resume(dataset))
     if as_json:

@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from iqstream.catalogue.datasets import generated_spec
 from iqstream.catalogue.outcomes import Place
 from iqstream.cli.console import Console
 from iqstream.cli.duration import duration
@@ -96,7 +97,8 @@ def kill_line(results: DemoResults) -> str:
 
 def truth_title(results: DemoResults) -> str:
     """What the table of errors is about."""
-    chunks = -(-results.dataset.spec.capture.capture_ms // results.dataset.spec.capture.chunk_ms)
+    capture = generated_spec(results.dataset).capture
+    chunks = -(-capture.capture_ms // capture.chunk_ms)
     over = f"means of {chunks} chunks" if chunks > 1 else "one chunk each"
     return f"Measured against truth: {over}, by SNR in the full bandwidth, dB"
 

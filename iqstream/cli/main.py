@@ -23,6 +23,7 @@ _MODULES = {
     "demo": "demo",
     "down": "stack",
     "generate": "generate",
+    "ingest": "ingest",
     "init": "stack",
     "iq": "pictures",
     "lag": "lag",

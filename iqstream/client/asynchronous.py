@@ -19,6 +19,7 @@ from iqstream.catalogue.datasets import (
     Dataset,
     dataset_versions,
     find_dataset,
+    generated_spec,
     list_datasets,
     same_recordings,
     version_under_way,
@@ -30,6 +31,7 @@ from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import Pool
 from iqstream.client.calls import ignore, log
 from iqstream.client.dead_letters import DeadLetterCalls
+from iqstream.client.ingesting import IngestCalls
 from iqstream.client.lag import LagCalls
 from iqstream.client.recordings import RecordingCalls
 from iqstream.client.replays import ReplayCalls
@@ -78,7 +80,9 @@ def aconnect(
     return AsyncClient(settings, tell=tell)
 
 
-class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, TruthCalls, RecordingCalls, LagCalls, UpkeepCalls):
+class AsyncClient(
+    ReplayCalls, DeadLetterCalls, StoredCalls, TruthCalls, RecordingCalls, IngestCalls, LagCalls, UpkeepCalls
+):
     """What people do with iqstream. Errors are those of `iqstream.runtime.errors`."""
 
     async def __aenter__(self) -> Self:
@@ -246,7 +250,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, TruthCalls, Recordi
                     f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` continues it, "
                     f"`iqstream datasets end {found.id}` ends it at what was submitted"
                 )
-            shards = await resume(self.settings, pool, found.spec) if found.status == "submitting" else 0
+            shards = await resume(self.settings, pool, generated_spec(found)) if found.status == "submitting" else 0
             return Resumed(dataset=found, shards=shards)
 
     async def resume_growth(self, name_or_id: str) -> Dataset:
@@ -274,7 +278,7 @@ class AsyncClient(ReplayCalls, DeadLetterCalls, StoredCalls, TruthCalls, Recordi
             if not found.is_growing:
                 how = "was submitted whole" if found.status in OPEN else f"is {found.status}"
                 raise Conflict(f"dataset {found.name!r} {how}: only one that grows is ended")
-            return await end_growth(self.settings, pool, found.spec)
+            return await end_growth(self.settings, pool, generated_spec(found))
 
     async def extend(self, name_or_id: str, *, to: int | None = None, by: int | None = None) -> Extended:
         """Makes a dataset larger: the same settings, the next samples, in the same order as if it had been made so.

@@ -91,6 +91,7 @@ class Client:
     resume_growth = _call(AsyncClient.resume_growth)
     end = _call(AsyncClient.end)
     extend = _call(AsyncClient.extend)
+    ingest = _call(AsyncClient.ingest)
     rename = _call(AsyncClient.rename)
     describe = _call(AsyncClient.describe)
     iq = _call(AsyncClient.iq)

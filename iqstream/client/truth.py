@@ -48,7 +48,7 @@ def truth_of_sample(dataset: Dataset, sample_idx: int, terrain_dir: str) -> Samp
     if sample_idx not in dataset.samples:
         raise NotFound(f"dataset {dataset.name!r} has no sample {sample_idx}: it has {dataset.samples}")
     drawn = drawing(dataset, terrain_dir)(sample_idx)
-    spec, scene = dataset.spec, drawn.scene
+    spec, scene = drawn.spec, drawn.scene
     paths = []
     for path in drawn.paths:
         receiver = path.receiver

@@ -90,9 +90,16 @@ class ColumnBuilder:
             present=present,
             readable=np.all(readable, axis=1) & compared,
             position=np.array(
-                [UNKNOWN_POSITION if t is None else (t.latitude, t.longitude, t.altitude_m) for t in transmitters]
+                [
+                    UNKNOWN_POSITION
+                    if t is None
+                    else (t.latitude, t.longitude, np.nan if t.altitude_m is None else t.altitude_m)
+                    for t in transmitters
+                ]
             ).reshape(-1, 3),
-            inside=np.array([-1 if t is None else t.inside_network for t in transmitters], np.int8),
+            inside=np.array(
+                [-1 if t is None or t.inside_network is None else t.inside_network for t in transmitters], np.int8
+            ),
             pairs=pairs,
         )
 

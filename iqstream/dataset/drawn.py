@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.runtime.errors import UserError
+from schemas import DatasetSpec
 
 if TYPE_CHECKING:
     from producer.path import Path
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 class DrawnSample:
     """What the generator knows of a sample before anything is sent."""
 
+    spec: DatasetSpec
     ground: Ground
     scene: Scene
     paths: tuple[Path, ...]
@@ -44,7 +46,7 @@ def drawing(dataset: Dataset, terrain_dir: str) -> Draw:
     from producer.version import GENERATOR_VERSION
 
     spec = dataset.spec
-    if dataset.recorded:
+    if not isinstance(spec, DatasetSpec):
         raise UserError(f"dataset {dataset.name!r} holds real recordings: their truth is not known")
     if spec.generator_version != GENERATOR_VERSION:
         raise UserError(
@@ -57,7 +59,7 @@ def drawing(dataset: Dataset, terrain_dir: str) -> Draw:
         try:
             ground = ground_of(spec, tiles)
             scene = draw_scene(spec, scalar_stream(spec.seed, sample_idx, Purpose.SCENARIO), ground)
-            return DrawnSample(ground=ground, scene=scene, paths=draw_paths(spec, sample_idx, scene, ground))
+            return DrawnSample(spec=spec, ground=ground, scene=scene, paths=draw_paths(spec, sample_idx, scene, ground))
         except MissingTile as error:
             raise UserError(f"the truth of dataset {dataset.name!r} cannot be drawn: {error}") from None
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from iqstream.catalogue.offsets import stored_offsets
 from iqstream.catalogue.outcomes import any_replayed
 from iqstream.catalogue.postgres import Pool
-from iqstream.dataset.recording import NO_TRUTH, UNREADABLE, Failure, TimeDifferences, read_message
+from iqstream.dataset.recording import UNREADABLE, Failure, TimeDifferences, read_message
 from iqstream.runtime.topics import SINK_GROUP
 from schemas import SampleKey
 from schemas.dataset import MAX_RECEIVERS
@@ -18,15 +18,12 @@ class _Replay:
     heard: set[bytes] = field(default_factory=set)
     expected: int = MAX_RECEIVERS
     failed: bool = False
-    live: bool = False
     pairs_expected: bool = False
     compared: bool = False
     """Its time differences are there."""
 
     @property
     def whole(self) -> bool:
-        if self.live:
-            return True
         return not self.failed and len(self.heard) >= self.expected and self.compared >= self.pairs_expected
 
 
@@ -67,7 +64,6 @@ class Generations:
         replay.pairs_expected = message.pairs_expected
         replay.heard.add(bytes(message.receiver))
         replay.expected = message.receivers_expected
-        replay.live = replay.live or bytes(message.truth) == NO_TRUTH
 
 
 async def surely_first(pool: Pool, topic: str, dataset_id: str | None) -> Mapping[int, int]:

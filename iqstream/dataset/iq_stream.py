@@ -99,7 +99,6 @@ def _recorded_sample(specs: Specs, sample: Joined, present: npt.NDArray[np.bool_
     return RecordedSample(
         key=sample.key,
         spec=dataset.spec,
-        recorded=dataset.recorded,
         lineage={
             rx_id: {"topic": one.topic, "partition": one.partition, "offset": one.offset, "crc32": one.crc32}
             for rx_id, one in lineage.items()

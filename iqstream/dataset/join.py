@@ -1,6 +1,6 @@
 """Brings the records of a sample together for a reader: what is complete at which offset follows from the log alone.
 
-The sink's join decides once and for all and may wait on the clock. A reader must come to the same sequence whenever it
+The sink's join decides once and for all. A reader must come to the same sequence whenever it
 reads the same offsets again, from wherever it may start: so a sample counts at the offset of the record that completed
 it, and nothing here depends on when records were fetched or on what was read before.
 """
@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import (
-    NO_TRUTH,
     UNREADABLE,
     Failure,
     Message,
@@ -27,8 +26,6 @@ from schemas.dataset import MAX_RECEIVERS
 GIVEN_UP_AFTER_OFFSETS = 65_536
 """A sample that is not complete so many offsets after its first record has lost some: it is left out."""
 MOST_ORDERS = 10_000
-LIVE_GRACE_NS = 10_000_000_000
-"""A real recording's sample goes without the receivers that others of its dataset have overtaken by this much."""
 
 
 class Joined(NamedTuple):
@@ -46,9 +43,7 @@ class Joined(NamedTuple):
 
 
 class _Open:
-    __slots__ = (
-        "expected", "failed", "first_offset", "hopeless", "key", "live", "pairs", "pairs_expected", "recordings",
-    )  # fmt: skip
+    __slots__ = ("expected", "failed", "first_offset", "hopeless", "key", "pairs", "pairs_expected", "recordings")
 
     def __init__(self, key: SampleKey, first_offset: int) -> None:
         self.key = key
@@ -57,8 +52,6 @@ class _Open:
         self.failed: set[str] = set()
         self.hopeless = False
         """The whole sample failed."""
-        self.live = False
-        """A recording of the real world, which may lack receivers."""
         self.expected = MAX_RECEIVERS + 1
         """Receivers; unknown before the first recording."""
         self.pairs: bytes | None = None
@@ -74,11 +67,7 @@ class _Open:
     @property
     def lost(self) -> bool:
         """It will never be a sample, but its other receivers may still speak."""
-        return self.hopeless or (bool(self.failed) and not self.live)
-
-    @property
-    def captured_at_ns(self) -> int:
-        return min(recording.captured_at_ns for recording, _ in self.recordings.values())
+        return self.hopeless or bool(self.failed)
 
 
 class PartitionJoin:
@@ -90,12 +79,11 @@ class PartitionJoin:
         self._dataset = dataset
         self._replayed = replayed
         self._open: dict[SampleKey, _Open] = {}
-        self._live: set[SampleKey] = set()
         self._orders: dict[tuple[Place, ...], tuple[tuple[Place, ...], list[int]]] = {}
         self.left_out = Counter[str]()
         """What did not become samples: `unreadable` records, `failed` and `incomplete` samples."""
 
-    def take(self, records: Records) -> list[Joined]:  # noqa: C901, PLR0912  # the hot loop saves calls
+    def take(self, records: Records) -> list[Joined]:  # noqa: C901  # the hot loop saves calls
         """Adds records; the samples that they completed, in the order of completion.
 
         The receivers of a sample mostly stand together, so the sample of the record before is tried first.
@@ -136,14 +124,7 @@ class PartitionJoin:
                 if not recordings:
                     sample.expected = message.receivers_expected
                     sample.pairs_expected = message.pairs_expected
-                    sample.live = bytes(message.truth) == NO_TRUTH
                 recordings[place] = (message, value)
-                if sample.live:
-                    self._live.add(sample.key)
-                    self._overtake(message, offset, done)
-                    if sample.key not in self._open:  # a straggler: its own sample was overdue
-                        sample = None
-                        continue
             if len(sample.recordings) + len(sample.failed) >= sample.expected and (
                 not sample.pairs_expected or sample.pairs or sample.lost
             ):
@@ -151,14 +132,10 @@ class PartitionJoin:
                 sample = None
         return done
 
-    def finish(self, end: int) -> list[Joined]:
-        """The live samples still open where the log is read to its `end`; what else is open is left out."""
-        done: list[Joined] = []
-        for key in [key for key in self._open if key in self._live]:
-            self._close(self._open[key], end - 1, done)
+    def finish(self) -> None:
+        """Leaves out what is still open where the log is read to its end."""
         for sample in self._open.values():
             self._leave_out(sample)
-        return done
 
     def restart_offset(self, next_offset: int) -> int:
         """Where a reader must begin to find all samples that are completed at `next_offset` or later."""
@@ -169,16 +146,8 @@ class PartitionJoin:
         sample = self._open[key] = _Open(key, offset)
         return sample
 
-    def _overtake(self, message: Recording, offset: int, done: list[Joined]) -> None:
-        """Closes live samples of the dataset that were recorded long before this record."""
-        for sample in [self._open[key] for key in self._live]:
-            same = sample.key.dataset == (message.dataset_id, message.dataset_version)
-            if same and message.captured_at_ns - sample.captured_at_ns > LIVE_GRACE_NS:
-                self._close(sample, offset, done)
-
     def _close(self, sample: _Open, offset: int, done: list[Joined]) -> None:
         del self._open[sample.key]
-        self._live.discard(sample.key)
         if sample.lost:
             self.left_out["failed"] += 1
         elif offset - sample.first_offset > GIVEN_UP_AFTER_OFFSETS:
@@ -213,7 +182,6 @@ class PartitionJoin:
             if sample.first_offset >= offset:
                 return
             del self._open[sample.key]
-            self._live.discard(sample.key)
             self._leave_out(sample)
 
     def _leave_out(self, sample: _Open) -> None:

@@ -91,7 +91,7 @@ class PartitionReader:
 
     def _close(self, boundary: int) -> Run:
         if boundary == self._position.end:
-            self._pending += self._join.finish(boundary)
+            self._join.finish()
         samples, self._pending = self._pending, []
         left_out, self._counted = Counter(self._join.left_out) - self._counted, Counter(self._join.left_out)
         carried = max(self._skip - len(samples), 0)

@@ -42,6 +42,9 @@ class Recording(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="
     captured_at_ns: int
     values: msgspec.Raw
     truth: msgspec.Raw
+    position: msgspec.Raw = msgspec.Raw(b"\xc0")
+    recorded: msgspec.Raw = msgspec.Raw(b"\xc0")
+    """Of a real recording; of others None, like the position."""
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True, gc=False, tag_field="schema", tag="failure_record"):
@@ -81,16 +84,21 @@ class _Origin(msgspec.Struct, frozen=True, gc=False):
 class _Transmitter(msgspec.Struct, frozen=True, gc=False):
     latitude: float
     longitude: float
-    altitude_m: float
-    inside_network: bool
+    altitude_m: float | None
+    inside_network: bool | None = None
 
 
 class _Position(msgspec.Struct, frozen=True, gc=False):
     transmitter: _Transmitter
 
 
+class _Rate(msgspec.Struct, frozen=True, gc=False):
+    sample_rate_hz: float
+
+
 Message: TypeAlias = Recording | Failure | TimeDifferences
-NO_TRUTH = b"\xc0"
+NOTHING = b"\xc0"
+"""None."""
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading something else than a message of ours may raise."""
@@ -98,6 +106,8 @@ read_message = msgspec.msgpack.Decoder(Recording | Failure | TimeDifferences).de
 """The message in a record's value. Raises one of UNREADABLE for anything else."""
 _read_receiver = msgspec.msgpack.Decoder(Receiver).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
+_read_transmitter = msgspec.msgpack.Decoder(_Transmitter).decode
+_read_rate = msgspec.msgpack.Decoder(_Rate).decode
 _read_origin = msgspec.msgpack.Decoder(_Origin).decode
 _read_pairs = msgspec.msgpack.Decoder(PairRecord).decode
 _read_truth = msgspec.msgpack.Decoder(Truth | None).decode
@@ -123,8 +133,15 @@ class Places:
 
 
 def transmitter_of(recording: Recording) -> _Transmitter | None:
-    """Where the transmitter stood; None for a real recording. Raises one of UNREADABLE."""
-    return None if bytes(recording.truth) == NO_TRUTH else _read_position(recording.truth).transmitter
+    """Where the transmitter stood; None where that is not known. Raises one of UNREADABLE."""
+    if bytes(recording.truth) != NOTHING:
+        return _read_position(recording.truth).transmitter
+    return None if bytes(recording.position) == NOTHING else _read_transmitter(recording.position)
+
+
+def recorded_rate_hz(recording: Recording, value: bytes) -> float | None:
+    """The sample rate of a real recording; None for a generated one. Raises one of UNREADABLE."""
+    return None if bytes(recording.recorded) == NOTHING else _read_rate(value).sample_rate_hz
 
 
 def truth_of(recording: Recording) -> Truth | None:

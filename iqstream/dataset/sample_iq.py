@@ -71,7 +71,6 @@ async def sample_iq(pool: Pool, source: IQSource, dataset: Dataset, sample_idx: 
         RecordedSample(
             key=SampleKey(dataset.id, dataset.version, sample_idx),
             spec=dataset.spec,
-            recorded=dataset.recorded,
             lineage=outcome.lineage,
         )
     )

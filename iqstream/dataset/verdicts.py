@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from iqstream.dataset.columns import Columns
+from iqstream.dataset.recording import NOTHING, recorded_rate_hz
 from schemas import FEATURE_NAMES, STATISTICS, FeatureRecord, Limits, decode
-from sink.quality import REASONS, Accepted, assess
+from sink.quality import REASONS, Accepted, assess, detection_snr_db
 
 ACCEPTED = -1
 CLOSE = 1e-9
@@ -38,16 +39,16 @@ def judge(columns: Columns, limits: Sequence[Limits]) -> Verdicts:
     asked = {name: np.array([getattr(limit, name) for limit in limits], float) for name in Limits.__struct_fields__}
     snr_db = _mean_of(columns, "snr_db")
     signal_present = _mean_of(columns, "signal_present")
-    detection_snr_db = asked["detection_snr_db"][:, None]
+    least_snr_db = _least_snr_db(columns, asked["detection_snr_db"])
     with np.errstate(invalid="ignore"):
-        detected = columns.present & (signal_present > 0.5) & (snr_db >= detection_snr_db)
+        detected = columns.present & (signal_present > 0.5) & (snr_db >= least_snr_db)
     count = detected.sum(axis=1)
     mean_snr_db = _mean_over(snr_db, detected)
     gdop, doubtful = _gdop(columns, detected)
     located = np.isfinite(columns.position[:, 0]) & (count > 0)
     reason = np.full(len(columns), ACCEPTED, np.int8)
     with np.errstate(invalid="ignore"):
-        poor = located & np.where(np.isnan(gdop), asked["min_receivers"] != 2, gdop > asked["max_gdop"])
+        poor = located & np.where(np.isnan(gdop), asked["min_receivers"] > 2, gdop > asked["max_gdop"])
         reason[poor] = REASONS.index("poor_geometry")
         reason[mean_snr_db < asked["min_snr_db"]] = REASONS.index("low_snr")
         reason[(count == 0) | (count < asked["min_receivers"])] = REASONS.index("too_few_receivers")
@@ -62,6 +63,19 @@ def judge(columns: Columns, limits: Sequence[Limits]) -> Verdicts:
     for row in np.flatnonzero(close & columns.readable).tolist():
         _ask_authority(columns, row, limits[row], verdicts)
     return verdicts
+
+
+def _least_snr_db(columns: Columns, limit_db: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """What each recording has to reach, (n, r), or (n, 1) where it is the same for all; limits (n,) of the datasets."""
+    recorded = [row for row, sample in enumerate(columns.samples) if bytes(sample.recordings[0].recorded) != NOTHING]
+    if not recorded:
+        return limit_db[:, None]
+    least_db = np.repeat(limit_db[:, None], columns.present.shape[1], axis=1)
+    for row in recorded:
+        sample = columns.samples[row]
+        for at, (recording, value) in enumerate(zip(sample.recordings, sample.values, strict=True)):
+            least_db[row, at] = detection_snr_db(float(limit_db[row]), recorded_rate_hz(recording, value))
+    return least_db
 
 
 def _ask_authority(columns: Columns, row: int, limits: Limits, verdicts: Verdicts) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iqstream.catalogue.counts import row_count
-from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.datasets import Dataset, generated_spec
 from iqstream.catalogue.examples import example_answers
 from iqstream.catalogue.outcomes import Place, SampleOutcome, count_by_place, sample_outcomes
 from iqstream.dataset.feature_records import feature_records
@@ -46,7 +46,7 @@ def pace_of(dataset: Dataset, outcomes: Sequence[SampleOutcome]) -> Pace:
         seconds=(completed_at - dataset.created_at).total_seconds(),
         first_after_s=(decided[0] - dataset.created_at).total_seconds(),
         samples_per_s=later / (decided[-1] - decided[0]).total_seconds() if later else None,
-        iq_seconds_per_sample=len(spec.receivers) * spec.capture.capture_ms / 1000,
+        iq_seconds_per_sample=len(spec.receivers) * spec.duration_ms / 1000,
     )
 
 
@@ -77,7 +77,7 @@ async def demo_results(
 
     `dataset` is complete and the stages have stopped.
     """
-    count, drawn = RecordingCount(dataset.spec), Drawn(dataset=dataset)
+    count, drawn = RecordingCount(generated_spec(dataset)), Drawn(dataset=dataset)
     async for record in feature_records(settings, dataset.id, dataset.version):
         count.add(record)
         if isinstance(record, FeatureRecord):

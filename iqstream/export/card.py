@@ -12,7 +12,7 @@ from iqstream.dataset.splits import SPLITS
 from iqstream.export.selection import BIN_KM, Selection
 from iqstream.export.table import Table
 from iqstream.runtime.terminal import shown
-from schemas import FEATURE_TABLE, STATISTICS
+from schemas import FEATURE_TABLE, STATISTICS, RecordedSpec, Spec
 
 SNR_BIN_DB = 5.0
 BAR = 30
@@ -54,8 +54,6 @@ def dataset_card(
     """Returns the card's text."""
     spec = dataset.spec
     limits = spec.limits
-    synthetic = f"synthetic, generator {spec.generator_version}, seed {spec.seed}"
-    origin = "real recordings" if dataset.recorded else synthetic
     accepted = tally.outcomes["accepted"]
     rejected = tally.outcomes["rejected"]
     return "\n".join(
@@ -69,13 +67,9 @@ def dataset_card(
             "|---|---|",
             f"| dataset | {dataset.id}, version {dataset.version}, {dataset.status} |",
             f"| samples asked for | {dataset.requested}: {dataset.samples} |",
-            f"| origin | {origin} |",
+            f"| origin | {_origin(spec)} |",
             f"| spec | sha256 `{spec_sha256}` |",
-            f"| carrier | {spec.frequency_hz / 1e6:g} MHz |",
-            (
-                f"| capture | {spec.capture.capture_ms} ms at {spec.capture.sample_rate_hz / 1e3:g} kHz, "
-                f"chunks of {spec.capture.chunk_ms} ms |"
-            ),
+            *_capture(spec),
             f"| receivers | {len(spec.receivers)} |",
             (
                 f"| limits | mean SNR at least {limits.min_snr_db:g} dB, at least {limits.min_receivers} receivers "
@@ -151,6 +145,26 @@ def dataset_card(
             ),
             "",
         ]
+    )
+
+
+def _origin(spec: Spec) -> str:
+    if isinstance(spec, RecordedSpec):
+        return f"real recordings, cut into windows by ingest {spec.ingest_version}"
+    return f"synthetic, generator {spec.generator_version}, seed {spec.seed}"
+
+
+def _capture(spec: Spec) -> tuple[str, ...]:
+    if isinstance(spec, RecordedSpec):
+        rate = "each at its own rate" if spec.sample_rate_hz is None else f"at {spec.sample_rate_hz / 1e3:g} kHz"
+        return (f"| windows | {spec.window_ms} ms {rate}, chunks of {spec.chunk_ms} ms |",)
+    capture = spec.capture
+    return (
+        f"| carrier | {spec.frequency_hz / 1e6:g} MHz |",
+        (
+            f"| capture | {capture.capture_ms} ms at {capture.sample_rate_hz / 1e3:g} kHz, "
+            f"chunks of {capture.chunk_ms} ms |"
+        ),
     )
 
 

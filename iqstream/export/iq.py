@@ -15,6 +15,7 @@ from iqstream.export.npy import npy_files
 from iqstream.export.sigmf import sigmf_files
 from iqstream.runtime.disk import require_free
 from iqstream.runtime.errors import UserError
+from schemas import DatasetSpec
 
 RESERVE_BYTES = 64 * 1024 * 1024
 
@@ -117,9 +118,13 @@ async def export_iq(
         OSError: a file cannot be written.
     """
     spec = dataset.spec
-    folder.require_free(len(samples) * len(spec.receivers) * spec.capture.samples)
+    if isinstance(spec, DatasetSpec):
+        folder.require_free(len(samples) * len(spec.receivers) * spec.capture.samples)
     for done, sample_idx in enumerate(samples):
         on_progress(done, len(samples))
-        await asyncio.to_thread(folder.write, await sample_iq(pool, source, dataset, sample_idx))
+        found = await sample_iq(pool, source, dataset, sample_idx)
+        if not isinstance(spec, DatasetSpec):  # recordings of any rate: known when they are there
+            folder.require_free(sum(len(frame.iq) for frame in found.frames.values()))
+        await asyncio.to_thread(folder.write, found)
     on_progress(len(samples), len(samples))
     return folder.written

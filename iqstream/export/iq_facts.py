@@ -38,6 +38,18 @@ def facts_of(sample: SampleIQ, frame: IQFrame, scale: float) -> dict[str, Any]:
         "wire_crc32": sample.crc32[rx_id],
         "synthesized": rx_id in sample.synthesized,
         "truth": msgspec.to_builtins(frame.truth),
+        **_recorded(frame),
+    }
+
+
+def _recorded(frame: IQFrame) -> dict[str, Any]:
+    """What only a real recording has."""
+    if frame.recorded is None:
+        return {}
+    return {
+        "level_reference": frame.recorded.level_reference,
+        "recorded": msgspec.to_builtins(frame.recorded),
+        "position": msgspec.to_builtins(frame.position),
     }
 
 

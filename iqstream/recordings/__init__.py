@@ -3,7 +3,8 @@
 from iqstream.recordings.errors import BadRecording
 from iqstream.recordings.given import Given
 from iqstream.recordings.open import Opened, open_recordings
-from iqstream.recordings.recording import Gap, Position, Provenance, Recording, Segment, TimeSource
+from iqstream.recordings.recording import Gap, Position, Provenance, Recording, Segment
+from schemas.recorded import TimeSource
 
 __all__ = [
     "BadRecording",

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from iqstream.recordings.errors import BadRecording
-from iqstream.recordings.recording import Recording, TimeSource
+from iqstream.recordings.recording import Recording
 from iqstream.recordings.windows import Window, windows_of
+from schemas.recorded import TimeSource
 
 ALIGNED_BY: tuple[TimeSource, ...] = ("gnss", "ntp")
 """Sources of time that put windows of several receivers together. A name has whole seconds, of an unsaid zone."""

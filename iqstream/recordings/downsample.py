@@ -61,7 +61,7 @@ class Downsampling:
         else:
             low = resample_poly(iq, self.up, self.down, window=taps)
         first = context // self.down * self.up
-        return low[first : first + window.samples * self.up // self.down]
+        return np.ascontiguousarray(low[first : first + window.samples * self.up // self.down])
 
 
 def plan_downsampling(sample_rate_hz: float, wanted_hz: float) -> Downsampling:

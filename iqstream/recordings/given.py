@@ -11,8 +11,8 @@ from iqstream.recordings.recording import (
     MAX_SAMPLE_RATE_HZ,
     MIN_SAMPLE_RATE_HZ,
     Position,
-    TimeSource,
 )
+from schemas.recorded import TimeSource
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

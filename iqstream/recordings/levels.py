@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -10,8 +9,8 @@ from scipy.fft import fft
 
 from iqstream.recordings.datatype import Datatype
 from iqstream.recordings.recording import Recording
+from schemas.recorded import LevelReference
 
-LevelReference: TypeAlias = Literal["dbm", "dbfs"]
 CLIPPED_SHARE = 1e-4
 """From this share of components at the converter's limits on, a window counts as clipped."""
 DC_SHARE = 0.5

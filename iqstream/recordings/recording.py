@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from iqstream.recordings.storage import Storage
+from schemas.recorded import TimeSource
 
-TimeSource: TypeAlias = Literal["gnss", "ntp", "name", "none"]
-"""Where the time of a recording comes from: time stamps of a satellite receiver, the recording computer's clock (by the
-file's metadata; whether NTP keeps it is not known to a file), the file's name, or nowhere."""
 NS_PER_S = 1_000_000_000
 MIN_SAMPLE_RATE_HZ, MAX_SAMPLE_RATE_HZ = 1.0, 1e9
 MAX_CENTER_FREQUENCY_HZ = 1e12

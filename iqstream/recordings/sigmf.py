@@ -19,7 +19,6 @@ from iqstream.recordings.recording import (
     Provenance,
     Recording,
     Segment,
-    TimeSource,
     duration_ns,
 )
 from iqstream.recordings.sigmf_metadata import (
@@ -35,6 +34,7 @@ from iqstream.recordings.sigmf_metadata import (
 )
 from iqstream.recordings.storage import FileState, Storage, open_file, require_whole
 from iqstream.recordings.tar import Member, members
+from schemas.recorded import TimeSource
 
 META, DATA, COLLECTION, ARCHIVE = ".sigmf-meta", ".sigmf-data", ".sigmf-collection", ".sigmf"
 _HARMLESS_EXTENSIONS = {
@@ -205,7 +205,9 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
     source: TimeSource = "none" if all(at is None for at, _ in times) else given.time_source or "ntp"
     name = parse_name(Path(data.meta_name).name.removesuffix(META)).rx_name
     scale = facts.scale if given.dbm_at_full_scale is None else None
-    dbm_at_full_scale = given.dbm_at_full_scale if scale is None else 20 * math.log10(scale * datatype.full_scale)
+    dbm_at_full_scale = given.dbm_at_full_scale
+    if scale is not None and facts.level_reference == "dbm":
+        dbm_at_full_scale = 20 * math.log10(scale * datatype.full_scale)
     for frequency_hz, segments in by_frequency.items():
         yield Recording(
             rx_name=given.rx_name or (printable(facts.rx_id) if facts.rx_id else name),

@@ -9,6 +9,7 @@ from msgspec import Meta
 
 from iqstream.recordings.errors import BadRecording, printable
 from iqstream.recordings.names import utc_ns
+from schemas.recorded import LevelReference
 
 MAX_METADATA_BYTES = 64 << 20
 _Index = Annotated[int, Meta(ge=0, le=2**62)]
@@ -48,6 +49,8 @@ class Global(msgspec.Struct, frozen=True):
     scale: Annotated[float, Meta(ge=1e-30, le=1e30)] | None = msgspec.field(name="iqstream:scale", default=None)
     """sqrt(mW) per unit of the components, as our exports say."""
     rx_id: str | None = msgspec.field(name="iqstream:rx_id", default=None)
+    level_reference: LevelReference = msgspec.field(name="iqstream:level_reference", default="dbm")
+    """What 0 dBm means where there is a scale."""
 
 
 class Capture(msgspec.Struct, frozen=True):

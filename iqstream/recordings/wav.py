@@ -13,8 +13,9 @@ from iqstream.recordings.errors import BadRecording
 from iqstream.recordings.given import Given, choose_center_frequency, choose_sample_rate
 from iqstream.recordings.kiwi import Stamps, true_rate_and_segments
 from iqstream.recordings.names import NameFacts, parse_name, utc_ns
-from iqstream.recordings.recording import NS_PER_S, Provenance, Recording, Segment, TimeSource
+from iqstream.recordings.recording import NS_PER_S, Provenance, Recording, Segment
 from iqstream.recordings.storage import FileState, Storage, open_file, require_whole
+from schemas.recorded import TimeSource
 
 _UNKNOWN_SIZE = 0xFFFFFFFF
 """In RF64 the size stands in `ds64`; elsewhere the samples go on to the file's end."""

@@ -14,7 +14,7 @@ from aiokafka import TopicPartition
 from aiokafka.errors import ProducerFenced
 
 from iqstream.catalogue.connection import connect
-from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.datasets import Dataset, generated_spec
 from iqstream.catalogue.replays import Replay
 from iqstream.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.aiokafka_internals import murmur2
@@ -239,5 +239,5 @@ def _outgoing(message: FeatureRecord | PairRecord | FailureRecord) -> OutgoingRe
 
 def _shard(job: LaneJob, sample_idx: int) -> OutgoingRecord:
     """The order to make a sample once more: it takes the way of every new one, with this replay's generation."""
-    spec = msgspec.structs.replace(job.source.spec, dataset_version=job.replay.dataset_version)
+    spec = msgspec.structs.replace(generated_spec(job.source), dataset_version=job.replay.dataset_version)
     return shard_record(GenerationShard(spec=spec, first_idx=sample_idx, count=1, generation=job.replay.generation))

@@ -48,15 +48,14 @@ def source_of(dataset: Dataset, sample_idx: int, lineage: Mapping[str, Mapping[s
     """
     proved = {rx_id: place for rx_id, place in (lineage or {}).items() if place["crc32"] is not None}
     complete = proved.keys() == {receiver.rx_id for receiver in dataset.spec.receivers}
-    if complete or (dataset.recorded and proved):
+    if complete or (dataset.recorded and proved and len(proved) == len(lineage or {})):
         return RecordedSample(
             key=SampleKey(dataset.id, dataset.version, sample_idx),
             spec=dataset.spec,
-            recorded=dataset.recorded,
             lineage=proved,
         )
     if dataset.recorded:
-        return Gone(sample_idx=sample_idx, reason="no frame of it could be read")
+        return Gone(sample_idx=sample_idx, reason="not every frame of it could be read")
     return GeneratedAgain(sample_idx=sample_idx)
 
 
@@ -99,7 +98,7 @@ async def make_plan(pool: Pool, dataset: Dataset, samples: SampleRanges, ends: M
             plan.missing.append((source.sample_idx, source.reason))
         else:
             expired = sorted(rx_id for rx_id, place in source.lineage.items() if not _is_kept(place, ends))
-            if expired and source.recorded:
+            if expired and dataset.recorded:
                 plan.missing.append((source.key.sample_idx, f"recordings have expired: {', '.join(expired)}"))
                 continue
             plan.frames_expired += len(expired)

@@ -9,7 +9,7 @@ impairments add is left out.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple, cast
+from typing import ClassVar, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -43,9 +43,16 @@ class Transmission(NamedTuple):
 class Heard:
     """What `assess` asks of a receiver's record, from the SNR of its chunks."""
 
+    recorded: ClassVar = None
+
     receiver: Receiver
     truth: Transmission
     chunks_db: npt.NDArray[np.float64]
+
+    @property
+    def transmitter(self) -> Scene:
+        """Where the transmitter stands."""
+        return self.truth.transmitter
 
     def value(self, feature: str) -> float:
         """The mean of a feature over the chunks; the confidence counts for nothing here."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from iqstream.catalogue.datasets import OPEN, Dataset
+from iqstream.catalogue.datasets import OPEN, Dataset, generated_spec
 from iqstream.catalogue.extended import begin_extension
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Conflict, UserError
@@ -46,20 +46,19 @@ async def extend_dataset(settings: Settings, pool: Pool, dataset: Dataset, sampl
         )
     if samples > MAX_SAMPLES:
         raise UserError(f"--samples {samples}: a dataset has at most {MAX_SAMPLES} samples")
-    spec = msgspec.structs.replace(dataset.spec, samples=samples)
+    spec = msgspec.structs.replace(generated_spec(dataset), samples=samples)
     room = msgspec.structs.replace(spec, samples=more, iq_samples=dataset.iq_samples - dataset.iq_samples_saved)
     check_room_for(room, settings)
     await check_publishable(settings, spec)
     extended = await begin_extension(pool, dataset, samples)
-    await resume(settings, pool, extended.spec, known_samples=dataset.requested)
+    await resume(settings, pool, spec, known_samples=dataset.requested)
     return Extended(dataset=extended, samples_before=dataset.requested)
 
 
 def check_extendable(dataset: Dataset) -> None:
     """Raises UserError unless more samples of a dataset can be made as the others were; says what to do instead."""
     named = f"dataset {dataset.name!r}"
-    if dataset.recorded:
-        raise Conflict(f"{named} holds real recordings: nothing can be generated for it")
+    generated_spec(dataset)
     if dataset.is_growing:
         raise Conflict(
             f"{named} grows: `iqstream datasets resume {dataset.id} --rate 5/s` continues it, "

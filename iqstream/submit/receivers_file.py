@@ -14,17 +14,17 @@ OPTIONAL = ("antenna_height_m",)
 EXAMPLE = "rx_id,latitude,longitude,altitude_m\ntorino,45.044,7.672,250\n..."
 
 
-def read_receivers(path: Path) -> tuple[Receiver, ...]:
-    """Returns the receivers of a file, in its order.
+def read_receivers(path: Path, *, least: int = 2) -> tuple[Receiver, ...]:
+    """Returns the receivers of a file, in its order: at least so many.
 
     Raises:
         UserError: names the file, the line, the column and what is allowed there.
     """
-    return parse_receivers(text_of("receivers file", path), str(path))
+    return parse_receivers(text_of("receivers file", path), str(path), least=least)
 
 
-def parse_receivers(text: str, where: str) -> tuple[Receiver, ...]:
-    """Returns the receivers of CSV text, in its order; `where` is what errors name it by.
+def parse_receivers(text: str, where: str, *, least: int = 2) -> tuple[Receiver, ...]:
+    """Returns the receivers of CSV text, in its order: at least so many; `where` is what errors name it by.
 
     Raises:
         UserError: names the text, the line, the column and what is allowed there.
@@ -38,8 +38,8 @@ def parse_receivers(text: str, where: str) -> tuple[Receiver, ...]:
         raise UserError(f"{where}, line 1: columns: {', '.join(wrong)}. Example:\n{EXAMPLE}")
     rows.fieldnames = columns
     receivers = [_receiver(where, rows.line_num, row) for row in rows]
-    if len(receivers) < 2:
-        raise UserError(f"{where}: {len(receivers)} receivers; a network has at least 2")
+    if len(receivers) < least:
+        raise UserError(f"{where}: {len(receivers)} receivers; a network has at least {least}")
     first_line: dict[str, int] = {}
     for line, receiver in enumerate(receivers, start=2):
         if receiver.rx_id in first_line:

@@ -9,13 +9,13 @@ import msgspec
 from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.catalogue.stored import COLUMNS, StoredOutcome, StoredRow
-from schemas import DatasetSpec, IQFrame, Lineage, PairRecord, SampleKey
+from schemas import IQFrame, Lineage, PairRecord, SampleKey, Spec
 from sink.join import JoinedSample
 from sink.rows import measurement_row, pair_row
 from sink.verdict import Outcome, figures, judge
 
 
-def recomputed(spec: DatasetSpec, stored: StoredOutcome, frames: Mapping[str, IQFrame], *, recorded: bool) -> Outcome:
+def recomputed(spec: Spec, stored: StoredOutcome, frames: Mapping[str, IQFrame]) -> Outcome:
     """Extraction and verdict of a sample whose every frame is there."""
     key = SampleKey(spec.dataset_id, spec.dataset_version, stored.sample_idx)
     records = tuple(feature_record(frames[rx_id], Lineage(**stored.lineage[rx_id])) for rx_id in sorted(stored.lineage))
@@ -26,7 +26,6 @@ def recomputed(spec: DatasetSpec, stored: StoredOutcome, frames: Mapping[str, IQ
             records=records,
             failures=(),
             missing=int(stored.figures.get("missing_receivers", 0)),
-            live=recorded,
             pairs=_pairs(stored, frames) if spec.pairs else None,
         ),
         spec.limits,
@@ -42,7 +41,7 @@ def _pairs(stored: StoredOutcome, frames: Mapping[str, IQFrame]) -> PairRecord:
 
 
 def differences(
-    spec: DatasetSpec, content_sha256: str, stored: StoredOutcome, row: StoredRow | None, made: Outcome
+    spec: Spec, content_sha256: str, stored: StoredOutcome, row: StoredRow | None, made: Outcome
 ) -> Iterator[str]:
     """A sentence for everything in which the stored outcome or row is not what was made again."""
     if (stored.outcome, stored.reason) != (made.verdict, made.reason):

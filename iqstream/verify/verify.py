@@ -158,7 +158,7 @@ class Verifier:
             findings.problems += [f"sample {index}: {problem}" for problem in proved.missing.values()]
             if not proved.missing:
                 findings.checked += 1
-                made = recomputed(self._spec, outcome, proved.frames, recorded=self._dataset.recorded)
+                made = recomputed(self._spec, outcome, proved.frames)
                 differing = differences(self._spec, self._content_sha256, outcome, row, made)
                 findings.problems += [f"sample {index} {difference}" for difference in differing]
         notes = [_made_again(synthesised)]
@@ -175,7 +175,6 @@ class Verifier:
         sample = RecordedSample(
             key=SampleKey(self._dataset.id, self._dataset.version, outcome.sample_idx),
             spec=self._spec,
-            recorded=self._dataset.recorded,
             lineage=outcome.lineage,
         )
         return await look_for_recordings(self._frames, self._synthesize, sample)

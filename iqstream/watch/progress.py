@@ -18,6 +18,7 @@ from iqstream.shards import SUBMISSION_PLACE, SUBMITTED_VERSION, samples_per_sha
 from iqstream.watch.event import Progress
 from iqstream.watch.obstacles import obstacles
 from iqstream.watch.withheld import WithheldRecords
+from schemas import DatasetSpec
 
 
 class ProgressReader:
@@ -51,7 +52,9 @@ class ProgressReader:
 def reckon(dataset: Dataset, submitted: int, unread_shards: int, unread_frames: int) -> Progress:
     """What the backlogs say of a dataset, never less than what is decided."""
     submitted = max(dataset.decided, submitted)
-    generated = max(dataset.decided, submitted - unread_shards * samples_per_shard(dataset.spec))
+    generated = submitted
+    if isinstance(dataset.spec, DatasetSpec):
+        generated = max(dataset.decided, submitted - unread_shards * samples_per_shard(dataset.spec))
     extracted = None
     if dataset.spec.publish == "frames":
         extracted = max(dataset.decided, generated - -(-unread_frames // len(dataset.spec.receivers)))

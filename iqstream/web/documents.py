@@ -25,7 +25,7 @@ from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.listing import Line
 from iqstream.replay.results import ReplayPlan
 from iqstream.watch.event import WatchEvent
-from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, Verdict
+from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, RecordedSpec, Verdict
 from schemas.dataset import MAX_SAMPLES
 
 MAX_PAGE = 500
@@ -86,7 +86,10 @@ class DatasetDetail(Document, frozen=True, kw_only=True):
     """A dataset with its settings, why its samples were rejected or failed, and its figures."""
 
     dataset: DatasetDocument
-    spec: DatasetSpec
+    spec: DatasetSpec | None
+    """How its samples are generated; null for real recordings."""
+    recorded_spec: RecordedSpec | None
+    """How real recordings become its samples; null for generated ones."""
     versions: list[int]
     outcomes: list[OutcomeCount]
     failures: list[dict[str, Any]]
@@ -391,9 +394,11 @@ def dataset_document(dataset: Dataset) -> DatasetDocument:
 
 def detail_document(report: DatasetReport) -> DatasetDetail:
     """Returns a dataset with what is known of it."""
+    spec = report.dataset.spec
     return DatasetDetail(
         dataset=dataset_document(report.dataset),
-        spec=report.dataset.spec,
+        spec=spec if isinstance(spec, DatasetSpec) else None,
+        recorded_spec=spec if isinstance(spec, RecordedSpec) else None,
         versions=[one.version for one in report.versions],
         outcomes=list(report.outcomes),
         failures=_plain(list(report.failures)),

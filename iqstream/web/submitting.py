@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 
 import msgspec
 
-from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.datasets import Dataset, generated_spec
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import Submission
 from iqstream.runtime.errors import NotFound, UserError
@@ -100,6 +100,6 @@ def spec_of(new: Any, **more: Any) -> DatasetSpec:  # noqa: ANN401  # a NewDatas
 
 def _require_same(earlier: Dataset, spec: DatasetSpec, *, seed_given: bool) -> None:
     """Raises Refusal unless a dataset is what is asked for again. It may have been renamed or extended since."""
-    asked = spec if seed_given else msgspec.structs.replace(spec, seed=earlier.spec.seed)
+    asked = spec if seed_given else msgspec.structs.replace(spec, seed=generated_spec(earlier).seed)
     if asked.content_sha256() != earlier.spec.content_sha256() or asked.samples > earlier.spec.samples:
         raise Refusal(409, f"Idempotency-Key: was used for another dataset, {earlier.name!r}: take a new key")

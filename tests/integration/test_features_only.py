@@ -13,7 +13,6 @@ import pytest
 from extractor.pairs.record import pair_record
 from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.datasets import find_dataset
-from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.dataset import FeatureStream, IQStream
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import UserError
@@ -235,11 +234,3 @@ def test_time_differences_of_a_dataset_without_any_are_refused_by_name(settings,
     spec, *_ = made
     with pytest.raises(UserError, match=f"pairs: dataset '{spec.name}' holds no time differences"):
         next(iter(FeatureStream(spec.dataset_id, pairs=True, settings=settings)))
-
-
-async def test_real_recordings_cannot_be_published_as_features(settings):
-    spec = small_spec(1, publish="features")
-    async with postgres_pool(settings) as pool:
-        with pytest.raises(UserError, match="publish: real recordings"):
-            await create_dataset(pool, spec, recorded=True)
-        assert await pool.fetchval("SELECT count(*) FROM heimdall.datasets WHERE id = $1", UUID(spec.dataset_id)) == 0

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import msgspec
 import pytest
 
 from iqstream.catalogue.dataset_status import set_status
@@ -13,15 +12,16 @@ from iqstream.catalogue.datasets import find_dataset
 from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.replays import begin_replay
 from iqstream.catalogue.sample_ranges import SampleRanges
+from iqstream.client.asynchronous import aconnect
+from iqstream.dataset import FeatureStream
+from iqstream.ingest.given import Asked
+from iqstream.ingest.track import Track
 from iqstream.reach import postgres_pool
 from iqstream.replay.run import DatasetReplay, chosen
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.runtime.kafka import transactional_producer
-from iqstream.runtime.topics import FRAMES
 from iqstream.submit.continuous import end_growth
 from iqstream.submit.submission import shard_publisher
-from producer.synthesize import synthesize_sample
-from schemas import encode, headers, sample_key
+from schemas import TransmitterPosition
 from tests.integration import replay_extractors
 from tests.integration.pipeline import (
     Pipeline,
@@ -40,6 +40,7 @@ from tests.integration.replays import (
     replay,
     stored,
 )
+from tests.recorded import recorded_spec, write_recordings
 
 pytestmark = pytest.mark.stack
 SAMPLES = 20
@@ -234,27 +235,36 @@ async def test_samples_that_were_never_made_are_generated_by_the_stages(settings
     assert verdicts[0] == verdicts[1]
 
 
-async def test_recordings_that_have_expired_are_missing_and_their_rows_stand(settings, pipeline):
-    spec = small_spec(2, iq_samples=0)
-    async with postgres_pool(settings) as pool:
-        await create_dataset(pool, spec, recorded=True)
-        await set_status(pool, spec.dataset_id, 1, "running")
-    sender = transactional_producer(settings, f"recordings-{spec.dataset_id}")
-    await sender.start()
-    try:
-        async with sender.transaction():
-            for index in range(2):
-                for made in synthesize_sample(spec, index).frames:
-                    frame = msgspec.structs.replace(made, truth=None)
-                    key = sample_key(spec.dataset_id, index)
-                    await (await sender.send(FRAMES, encode(frame), key=key, headers=headers(frame)))
-    finally:
-        await sender.stop()
-    await wait_for_dataset(settings, spec, is_complete)
+async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_their_frames_have_expired(
+    settings, pipeline, tmp_path
+):
+    """One dataset of real recordings through everything that reads it; ingested twice, it has each window once."""
+    write_recordings(tmp_path, 0.35)
+    place = TransmitterPosition(latitude=45.1, longitude=7.2)
+    asked = Asked(name=f"recorded {tmp_path}", paths=(tmp_path,), window_ms=100, chunk_ms=20, track=Track(always=place))
+    async with aconnect(settings) as client:
+        done = await client.ingest(asked)
+        assert (done.samples, done.windows, done.failures) == (3, 9, ())
+        again = await client.ingest(asked)
+        assert (again.dataset_id, again.samples, again.known_windows) == (done.dataset_id, 0, 9)
+        spec = recorded_spec(dataset_id=done.dataset_id)
+        await wait_for_dataset(settings, spec, is_complete)
+        assert (await client.verify(done.dataset_id)).holds
+        report = await client.sample(done.dataset_id, 1)
+        stored_as = report.row.columns["extraction_metadata"]
+        assert (stored_as["extraction_method"], stored_as["level_reference"]) == ("recorded", "dbfs")
+        assert (report.row.columns["tx_known"], report.row.columns["tx_latitude"]) == (True, 45.1)
+        detail = await client.dataset(done.dataset_id)
+        assert detail.figures.iq_bytes == 9 * (128 + 4800 * 8)
+        streamed = await asyncio.to_thread(list, FeatureStream(done.dataset_id, settings=settings))
+        assert sorted(one.meta["sample_idx"] for one in streamed) == [0, 1, 2]
+        assert all(one.meta["outcome"] == "accepted" and one.y[0] == 45.1 for one in streamed)
+    replayed = await replay(settings, spec)
+    assert (replayed.result.counts["frames_read"], replayed.result.missing) == (9, [])
     before = await stored(settings, spec)
     await expire_frames(settings)
     replayed = await replay(settings, spec)
-    assert sorted(index for index, _reason in replayed.result.missing) == [0, 1]
+    assert sorted(index for index, _reason in replayed.result.missing) == [0, 1, 2]
     assert all("ingest its file again" in reason for _index, reason in replayed.result.missing)
     assert await stored(settings, spec) == before
 

@@ -34,6 +34,7 @@ from iqstream.catalogue.new_datasets import create_dataset, insert_dataset
 from iqstream.catalogue.offsets import StaleOwner, create_offsets
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import create_pool
+from iqstream.catalogue.recorded import create_recorded
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.runtime.invalid_share import InvalidShare
@@ -44,6 +45,7 @@ from schemas.dataset import Limits
 from sink.dead_letters import copy_dead_letters
 from sink.partition import SinkPartition
 from sink.verdict import judge
+from tests.recorded import recorded_spec
 from tests.sink_samples import (
     TOPIC,
     failure_record,
@@ -126,9 +128,8 @@ async def sink(pool):
 
 
 async def submitted(pool, **fields):
-    recorded = fields.pop("recorded", False)
     spec = make_spec(**fields)
-    await create_dataset(pool, spec, recorded=recorded)
+    await create_dataset(pool, spec)
     assert await set_status(pool, spec.dataset_id, 1, "running")
     return spec
 
@@ -464,7 +465,7 @@ async def further_version(pool, spec, number, samples):
     made = msgspec.structs.replace(spec, dataset_version=number)
     async with pool.acquire() as connection:
         held = SampleRanges.parse(samples)
-        await insert_dataset(connection, made, samples=held, recorded=False, status="running", grows=False)
+        await insert_dataset(connection, made, samples=held, status="running", grows=False)
     return made
 
 
@@ -632,20 +633,6 @@ async def test_until_a_replay_is_complete_and_when_it_fails_the_old_row_stands(p
     await owner.handle(numbered([failure_record(spec, 0, 2, generation=1)], 5))
     assert ((await table_of(pool, spec))[0][0], (await table_of(pool, spec))[1]) == (rows, moved)
     assert await sink.stored_offset() == 6
-
-
-async def test_a_live_sample_is_stored_with_the_receivers_there_are(pool, sink):
-    spec = await submitted(pool, samples=1, receivers=4, recorded=True)
-    owner = await sink.owner(live_grace_s=0.0)
-    await owner.handle(numbered(whole_sample(spec, 0, truth=False)[:3]))
-    await owner.idle(4)
-    assert await counters(pool, spec) == (1, 0, 0)
-    row = await pool.fetchrow(
-        "SELECT tx_known, array_length(receiver_features, 1) AS receivers FROM heimdall.measurement_features "
-        "WHERE dataset_id = $1",
-        UUID(spec.dataset_id),
-    )
-    assert tuple(row) == (False, 3)
 
 
 async def test_partitions_that_share_datasets_do_not_deadlock(pool):
@@ -843,10 +830,10 @@ async def test_datasets_of_the_same_recordings_have_one_salt_whatever_is_asked_o
     spec = make_spec(samples=100, seed=seed)
     longer = make_spec(samples=1000, seed=seed, limits=Limits(min_snr_db=9.0), iq_samples=0)
     others = [make_spec(seed=seed + 1), make_spec(seed=seed, frequency_hz=145e6)]
-    real = make_spec(seed=seed)
+    real = recorded_spec()
     for one in (spec, longer, *others):
         await create_dataset(pool, one)
-    await create_dataset(pool, real, recorded=True)
+    await create_recorded(pool, real, {}, reuse_name=False, description="")
     assert [twin.id for twin in await same_recordings(pool, longer)] == [spec.dataset_id]
     salts = [await split_salt(pool, one.dataset_id) for one in (spec, longer, *others, real)]
     assert salts[0] == salts[1]
@@ -865,9 +852,7 @@ async def test_what_was_split_before_stays_so_and_new_datasets_of_its_recordings
     new, version = make_spec(seed=seed), msgspec.structs.replace(second, dataset_version=2)
     await create_dataset(pool, new)
     async with pool.acquire() as connection:
-        await insert_dataset(
-            connection, version, samples=SampleRanges.first(1), recorded=False, status="running", grows=False
-        )
+        await insert_dataset(connection, version, samples=SampleRanges.first(1), status="running", grows=False)
     rows = await pool.fetch(
         "SELECT id::text, split_salt::text FROM heimdall.datasets WHERE id = ANY($1) ORDER BY created_at, version",
         [UUID(one.dataset_id) for one in (old, second, new)],

@@ -1,15 +1,29 @@
 """A submission that is cut off is gone on with, every shard once."""
 
+import asyncio
+import contextlib
+import dataclasses
+import sys
+from collections import Counter
+
 import pytest
+from aiokafka import TopicPartition
 
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import find_dataset, get_dataset
+from iqstream.client.asynchronous import aconnect
+from iqstream.ingest.given import Asked
 from iqstream.reach import postgres_pool
-from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.errors import Conflict, Unreachable, UserError
 from iqstream.runtime.kafka_protocol import CommittedOffset
+from iqstream.runtime.topics import FRAMES
+from iqstream.shards import published_samples
 from iqstream.submit import submission
 from iqstream.submit.extend import extend_dataset
-from tests.integration.pipeline import small_spec, submitted_shards, submitted_shards_of
+from schemas import IQFrame, decode
+from tests.integration.pipeline import Pipeline, small_spec, submitted_shards, submitted_shards_of
+from tests.integration.transactions import committed_records
+from tests.recorded import recorded_spec, write_recordings
 
 pytestmark = pytest.mark.stack
 
@@ -80,3 +94,38 @@ async def test_an_extension_cut_off_is_resumed_and_one_of_a_forgotten_submission
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
     shards = await submitted_shards_of(settings, spec)
     assert sorted(index for shard in shards for index in shard.sample_indices) == list(range(9))
+
+
+async def test_an_ingest_killed_in_the_middle_is_gone_on_with_and_has_each_window_once(settings, tmp_path):
+    """kill -9 once the first transaction stands; the same command, in another process, publishes the rest."""
+    write_recordings(tmp_path, 2.0)
+    name = f"killed {tmp_path}"
+    command = [sys.executable, "-m", "iqstream", "ingest", "--name", name, "--window-ms", "10", "--chunk-ms", "5"]
+    environment = Pipeline(settings, tmp_path / "log").environment()
+    dying = await asyncio.create_subprocess_exec(
+        *command, str(tmp_path), env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    assert dying.stdout is not None
+    dataset_id = (await dying.stdout.readline()).decode().split()[-1]
+    spec = recorded_spec(dataset_id=dataset_id)
+    while not await published_samples(settings, spec) and dying.returncode is None:
+        await asyncio.sleep(0.01)
+    with contextlib.suppress(ProcessLookupError):
+        dying.kill()
+    await dying.wait()
+    asked = Asked(name=name, paths=(tmp_path,), window_ms=10, chunk_ms=5)
+    async with aconnect(settings) as client:
+        with pytest.raises(Conflict, match="ingest those first") if dying.returncode else contextlib.nullcontext():
+            await client.ingest(dataclasses.replace(asked, paths=(tmp_path / "rx0.sigmf-meta",)))
+        done = await client.ingest(asked)
+        assert (done.dataset_id, done.failures) == (dataset_id, ())
+        assert (await client.dataset(dataset_id)).dataset.status == "running"
+        await client.cancel(dataset_id)
+    places = [TopicPartition(FRAMES, partition) for partition in range(settings.partitions)]
+    records = [
+        record for record in await committed_records(settings, places) if record.key.startswith(dataset_id.encode())
+    ]
+    frames = [decode(record.value, IQFrame) for record in records]
+    each = Counter((frame.sample_idx, frame.receiver.rx_id) for frame in frames)
+    assert each == {(index, receiver.rx_id): 1 for index in range(200) for receiver in spec.receivers}
+    assert len({frame.recorded.identity for frame in frames}) == 600

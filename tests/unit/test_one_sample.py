@@ -33,9 +33,7 @@ def records():
 
 
 def outcome_of(records):
-    joined = JoinedSample(
-        key=sample_of(records[0]), generation=0, records=tuple(records), failures=(), missing=0, live=False
-    )
+    joined = JoinedSample(key=sample_of(records[0]), generation=0, records=tuple(records), failures=(), missing=0)
     return judge(joined, SPEC.limits)
 
 

@@ -21,7 +21,7 @@ from iqstream.web.page import json_block, page, table
 from iqstream.web.pages.path import path_section
 from iqstream.web.problems import Refusal
 from iqstream.web.recordings import Recordings
-from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, IQFrame
+from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, DatasetSpec, IQFrame
 
 RECORDING_S = 5.0
 """So long a page waits for the recording that its truth comes from."""
@@ -60,6 +60,7 @@ async def sample_page(request: Request) -> Response:
         receivers_map(found.spec.receivers, marks, snr_db=snr_db),
         _waterfall(report, query, rx_ids, rx_id) if rx_ids else el("p", "It has no recordings.", class_="empty"),
         path_section(truth, rx_id) if truth is not None else el("p", why_not, class_="empty"),
+        _levels(report),
         _features(report, rx_id, heard),
         el("details", el("summary", "Figures and lineage"), json_block(figures), json_block(outcome.lineage)),
     )
@@ -87,7 +88,7 @@ async def _heard(request: Request, report: SampleReport, rx_id: str) -> IQFrame 
 def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id: str) -> Markup:
     found = report.dataset
     here = f"/datasets/{found.id}/samples/{report.outcome.sample_idx}"
-    whole = float(found.spec.capture.capture_ms)
+    whole = float(found.spec.duration_ms)
     start, stop = query.start_ms, whole if query.stop_ms is None else query.stop_ms
     length = stop - start
 
@@ -101,9 +102,8 @@ def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id
 
     middle, quarter = (start + stop) / 2, length / 4
     view = {"version": found.version, "start_ms": f"{start:g}", "stop_ms": f"{stop:g}", "fft": query.fft}
-    half_khz = found.spec.capture.sample_rate_hz / 2000
     picture = f"/api/v1{here}/receivers/{rx_id}/waterfall.png?{urlencode(view)}"
-    told = f"{start:g} to {stop:g} ms, {-half_khz:g} to {half_khz:g} kHz around {found.spec.frequency_hz / 1e6:g} MHz"
+    told = f"{start:g} to {stop:g} ms{_band(report)}"
     return el(
         "section",
         el("h2", f"Waterfall at {rx_id}"),
@@ -135,6 +135,30 @@ def _downloads(recording: str, picture: str, view: Mapping[str, object]) -> Chil
         ", ",
         el("a", "the recording as SigMF", href=f"{recording}/iq.sigmf?version={view['version']}"),
     ]
+
+
+def _band(report: SampleReport) -> str:
+    """What the waterfall shows of the spectrum, in words; empty where only the frames say it."""
+    spec = report.dataset.spec
+    if isinstance(spec, DatasetSpec):
+        rate_hz, centre_hz = spec.capture.sample_rate_hz, spec.frequency_hz
+    elif report.row is not None:
+        stored = report.row.columns["extraction_metadata"]
+        rate_hz, centre_hz = stored["sample_rate_hz"], stored["center_frequency_hz"]
+    else:
+        return ""
+    return f", {-rate_hz / 2000:g} to {rate_hz / 2000:g} kHz around {centre_hz / 1e6:g} MHz"
+
+
+def _levels(report: SampleReport) -> Child:
+    """Says so where levels are no powers at the antenna."""
+    stored = {} if report.row is None else report.row.columns["extraction_metadata"]
+    if stored.get("level_reference") != "dbfs":
+        return None
+    return el(
+        "p",
+        "Receivers without a calibration: 0 dBm in the levels below is full scale (dBFS), no power at the antenna.",
+    )
 
 
 def _features(report: SampleReport, rx_id: str, heard: IQFrame | None) -> Child:

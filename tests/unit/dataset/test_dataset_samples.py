@@ -14,7 +14,7 @@ from iqstream.dataset.join import GIVEN_UP_AFTER_OFFSETS, PartitionJoin
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from iqstream.dataset.verdicts import ACCEPTED, judge
-from schemas import FEATURE_NAMES, Limits, TransmitterTruth, encode
+from schemas import FEATURE_NAMES, Limits, TransmitterPosition, TransmitterTruth, encode
 from schemas.feature_record import FEATURE_VALUES
 from sink.quality import REASONS, Accepted, assess
 from tests.sink_samples import failure_record, feature_record, make_spec, make_truth, network, whole_sample
@@ -191,10 +191,10 @@ def test_a_sample_whose_records_are_lost_is_given_up_and_frees_the_restart():
     assert join.left_out["incomplete"] == 1
 
 
-def test_a_real_recordings_sample_goes_without_receivers_that_later_ones_have_overtaken():
-    first = whole_sample(SPEC, 0, truth=False)[:3]
-    later = [feature_record(SPEC, 1, truth=False, captured_at_ns=first[0].captured_at_ns + 11_000_000_000)]
-    join, done = join_of([*first, *later])
-    assert [(sample.key.sample_idx, len(sample.places), sample.completed_at) for sample in done] == [(0, 3, 3)]
-    assert [sample.key.sample_idx for sample in join.finish(10)] == [1]
-    assert math.isnan(batch([whole_sample(SPEC, 2, truth=False)], SPEC.limits).y[0, 0])
+def test_where_a_recorded_sample_was_sent_is_nan_or_what_is_known():
+    unknown = batch([whole_sample(SPEC, 2, truth=False)], SPEC.limits)
+    assert np.isnan(unknown.y).all()
+    there = TransmitterPosition(latitude=45.5, longitude=7.25)
+    known = [msgspec.structs.replace(one, position=there) for one in whole_sample(SPEC, 2, truth=False)]
+    assert batch([known], SPEC.limits).y[0, :2].tolist() == [45.5, 7.25]
+    assert np.isnan(batch([known], SPEC.limits).y[0, 2])

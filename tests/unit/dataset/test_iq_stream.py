@@ -19,6 +19,7 @@ from iqstream.runtime.errors import Failed
 from schemas import IQFrame, Limits, SampleKey, encode, frame_crc32
 from sink.recordings import RecordedSample, Recordings
 from tests.dataset_logs import NOWHERE, memory_topic
+from tests.recorded import recorded_spec
 from tests.sink_samples import make_spec
 
 SAMPLES, PARTITIONS = 12, 3
@@ -69,7 +70,7 @@ def wanted(sample_idx, **changes):
         for receiver in range(3)
     }  # fmt: skip
     key = (SPEC.dataset_id, 1, sample_idx)
-    return RecordedSample(**{"key": SampleKey(*key), "spec": SPEC, "recorded": False, "lineage": lineage} | changes)
+    return RecordedSample(**{"key": SampleKey(*key), "spec": SPEC, "lineage": lineage} | changes)
 
 
 def stored(*samples):
@@ -96,7 +97,7 @@ async def test_a_topic_that_was_deleted_is_not_asked():
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"), [({"recorded": True}, "ingest its file again"), ({}, "its synthesis has crc32")]
+    ("changes", "reason"), [({"spec": recorded_spec()}, "ingest its file again"), ({}, "its synthesis has crc32")]
 )
 async def test_other_iq_than_the_lineages_is_refused_and_the_sample_named(changes, reason):
     source = IQSource(Reader({}), {}, lambda spec, index: synthesize(spec, index + 1))

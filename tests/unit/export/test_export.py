@@ -24,6 +24,7 @@ from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Antennas, Capture, Clocks, Terrain, TerrainTile
 from sink.rows import json_text, receiver_object
+from tests.recorded import recorded_spec
 from tests.sink_samples import feature_record, make_spec
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -139,7 +140,7 @@ def test_truth_columns_hold_what_the_generator_put_into_the_frames():
 @pytest.mark.parametrize(
     ("one", "why"),
     [
-        (dataclasses.replace(generated(), recorded=True), "real recordings"),
+        (dataclasses.replace(generated(), spec=recorded_spec(), recorded=True), "real recordings"),
         (dataset(), "only the release that made it"),
         (
             generated(terrain=Terrain(source="tiles", tiles=(TerrainTile(name="N45E007", sha256="0" * 64),))),

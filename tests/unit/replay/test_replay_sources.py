@@ -44,11 +44,12 @@ def test_a_synthetic_sample_that_lacks_a_proof_is_generated_again(known):
     assert source_of(dataset(), 1, known) == GeneratedAgain(sample_idx=1)
 
 
-def test_a_recording_is_processed_from_the_frames_that_it_has():
-    source = source_of(dataset(recorded=True), 1, lineage(1, None, 3))
+def test_a_recording_is_processed_from_its_frames_if_every_one_could_be_read():
+    source = source_of(dataset(recorded=True), 1, lineage(1, 3))
     assert isinstance(source, RecordedSample)
-    assert source.lineage.keys() == {"rx0", "rx2"}
-    assert isinstance(source_of(dataset(recorded=True), 1, lineage(None)), Gone)
+    assert source.lineage.keys() == {"rx0", "rx1"}
+    for known in (lineage(1, None, 3), lineage(None), None):
+        assert isinstance(source_of(dataset(recorded=True), 1, known), Gone)
 
 
 class Ledger:

@@ -13,11 +13,9 @@ RECEIVERS = 3
 SAMPLES = 6
 
 
-def feed(join, records, first_offset=0, *, decided=None, live=False):
+def feed(join, records, first_offset=0, *, decided=None):
     """The samples that some records complete."""
-    joined = [
-        join.add(first_offset + n, record, decided_generation=decided, live=live) for n, record in enumerate(records)
-    ]
+    joined = [join.add(first_offset + n, record, decided_generation=decided) for n, record in enumerate(records)]
     return [sample for sample in joined if sample is not None]
 
 
@@ -58,7 +56,7 @@ class JoinAgainstModel(RuleBasedStateMachine):
         for offset in range(self.read, min(self.read + count, len(self.log))):
             record = self.log[offset]
             key = sample_of(record)
-            sample = self.join.add(offset, record, decided_generation=self.ledger.get(key), live=False)
+            sample = self.join.add(offset, record, decided_generation=self.ledger.get(key))
             if sample is not None:
                 assert sample.generation > self.ledger.get(key, -1)
                 self.ledger[key] = sample.generation
@@ -131,34 +129,10 @@ def test_a_sample_that_expects_no_time_differences_does_not_wait_for_them():
     assert (sample.pairs, sample.pairs_missing) == (None, False)
 
 
-def test_a_failure_decides_a_synthetic_sample_at_once():
+def test_a_failure_decides_a_sample_at_once():
     spec = make_spec(receivers=3)
     (sample,) = feed(Join(), [feature_record(spec, 0, 0), failure_record(spec, 0, 1)])
     assert [failure.rx_id for failure in sample.failures] == ["rx1"]
-
-
-def test_a_live_sample_goes_on_without_a_failed_receiver():
-    spec = make_spec(receivers=3)
-    records = whole_sample(spec, 0, truth=False)
-    (sample,) = feed(Join(), [failure_record(spec, 0, 1), records[0], records[2]], live=True)
-    assert len(sample.records) == 2
-
-
-def test_live_samples_are_closed_once_others_have_overtaken_them_by_the_grace():
-    spec = make_spec(receivers=3)
-    join = Join()
-    feed(join, [feature_record(spec, 0, 0, truth=False), feature_record(spec, 5, 0, truth=False)], live=True)
-    assert join.close_overdue(round(5e9)) == []
-    (sample,) = join.close_overdue(round(4.9e9))
-    assert (sample.key.sample_idx, sample.missing) == (0, 2)
-    assert [sample.key.sample_idx for sample in join.close_live()] == [5]
-
-
-def test_synthetic_samples_are_never_closed_for_lateness():
-    spec = make_spec(receivers=3)
-    join = Join()
-    feed(join, [feature_record(spec, 0, 0), feature_record(spec, 9, 0)])
-    assert join.close_overdue(0) == join.close_live() == []
 
 
 def test_memory_is_bounded_by_giving_up_on_the_oldest():

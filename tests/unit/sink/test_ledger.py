@@ -20,9 +20,7 @@ decisions = st.lists(
 
 
 def outcome(idx, generation, verdict):
-    joined = JoinedSample(
-        key=SampleKey(DATASET, 1, idx), generation=generation, records=(), failures=(), missing=0, live=False
-    )
+    joined = JoinedSample(key=SampleKey(DATASET, 1, idx), generation=generation, records=(), failures=(), missing=0)
     return Outcome(joined=joined, verdict=verdict, reason=None, quality=None)
 
 

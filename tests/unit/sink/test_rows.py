@@ -6,17 +6,19 @@ import math
 import msgspec
 import pytest
 
-from schemas import FEATURE_NAMES, STATISTICS
+from schemas import FEATURE_NAMES, STATISTICS, TransmitterPosition
 from sink.join import JoinedSample, sample_of
+from sink.quality import assess
 from sink.rows import json_text, measurement_row
 from sink.verdict import figures, judge, lineage
+from tests.recorded import recorded_spec, recorded_window
 from tests.sink_samples import failure_record, make_spec, whole_sample
 
 
-def joined(records, failures=(), *, missing=0, live=False):
+def joined(records, failures=(), *, missing=0):
     first = (*records, *failures)[0]
     return JoinedSample(
-        key=sample_of(first), generation=0, records=tuple(records), failures=tuple(failures), missing=missing, live=live
+        key=sample_of(first), generation=0, records=tuple(records), failures=tuple(failures), missing=missing
     )
 
 
@@ -69,7 +71,42 @@ def test_an_unknown_transmitter_has_no_coordinates():
     spec = make_spec()
     row = row_of(spec, whole_sample(spec, 0, truth=False))
     assert (row.tx_known, row.tx_latitude, row.tx_longitude, row.tx_altitude_m) == (False, None, None, None)
-    assert json.loads(row.extraction_metadata)["extraction_method"] == "recorded"
+
+
+def test_a_recorded_sample_says_so_and_to_what_its_levels_refer():
+    spec = recorded_spec()
+
+    def row(references, position=None):
+        records = [
+            msgspec.structs.replace(record, position=position, recorded=recorded_window(level_reference=reference))
+            for record, reference in zip(whole_sample(make_spec(), 0, truth=False), references, strict=True)
+        ]
+        return row_of(spec, records)
+
+    one = row(["dbm", "dbfs", "dbm"])
+    metadata = json.loads(one.extraction_metadata)
+    assert (metadata["extraction_method"], metadata["level_reference"]) == ("recorded", "dbfs")
+    assert metadata["recordings"]["rx0"]["late_samples"] == 0.25
+    assert json.loads(row(["dbm"] * 3).extraction_metadata)["level_reference"] == "dbm"
+    assert (one.tx_known, one.gdop) == (False, None)
+    there = row(["dbm"] * 3, TransmitterPosition(latitude=45.05, longitude=8.0))
+    assert (there.tx_known, there.tx_latitude, there.tx_altitude_m) == (True, 45.05, None)
+    assert there.gdop is not None
+
+
+def test_the_detection_limit_moves_with_the_bandwidth_of_a_recording():
+    """The same signal has 10 dB more SNR in a tenth of the bandwidth; a generated dataset's limit stays as it is."""
+    records = [
+        msgspec.structs.replace(record, sample_rate_hz=20_000.0)
+        for record in whole_sample(make_spec(), 0, truth=False, snr_db=-5.0)
+    ]
+    limits = recorded_spec().limits
+    assert len(assess(records, limits).figures.detected) == 3
+    recorded = [msgspec.structs.replace(record, recorded=recorded_window()) for record in records]
+    assert assess(recorded, limits).figures.detected == ()
+    louder = [msgspec.structs.replace(one, recorded=recorded_window())
+              for one in whole_sample(make_spec(), 0, truth=False, snr_db=-5.0)]  # fmt: skip
+    assert len(assess(louder, limits).figures.detected) == 3  # at 200 kHz
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -102,11 +139,10 @@ def test_a_synthetic_sample_with_a_failure_is_failed_and_says_why():
     assert set(lineage(outcome.joined)) == {"rx0", "rx1", "rx2"}
 
 
-def test_a_synthetic_sample_with_a_missing_receiver_is_failed_and_a_live_one_is_judged():
+def test_a_sample_with_a_missing_receiver_is_failed():
     spec = make_spec(receivers=4)
     records = whole_sample(spec, 0)[:3]
     assert judge(joined(records, missing=1), spec.limits).reason == "Incomplete"
-    assert judge(joined(records, missing=1, live=True), spec.limits).verdict == "accepted"
 
 
 def test_rows_survive_extreme_but_valid_values():

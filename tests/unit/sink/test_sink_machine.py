@@ -57,7 +57,7 @@ class Sink(RuleBasedStateMachine):
         ledger = Ledger({sample: self.table[sample] for sample in samples & self.table.keys()})
         for offset, record in batch:
             decided = ledger.generation(sample_of(record))
-            joined = self.join.add(offset, record, decided_generation=decided, live=False)
+            joined = self.join.add(offset, record, decided_generation=decided)
             if joined is not None:
                 ledger.decide(judge(joined, self.spec.limits))
         if not committed:

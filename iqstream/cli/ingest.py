@@ -1,0 +1,254 @@
+"""`iqstream ingest`: recordings of real receivers made samples of a dataset."""
+
+import math
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from iqstream.cli.console import say, say_json
+from iqstream.cli.door import with_client
+from iqstream.cli.times import parse_instant
+from iqstream.cli.watching import watch_to_the_end
+from iqstream.ingest.given import Asked, Ingested
+from iqstream.ingest.track import UNKNOWN_TRACK, Track, read_track
+from iqstream.recordings import Given
+from iqstream.runtime.errors import Failed, UserError
+from iqstream.shards import SUBMITTED_VERSION
+from iqstream.submit.quantity import parse_quantity
+from iqstream.submit.receivers_file import read_receivers
+from schemas import Receiver, TransmitterPosition
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  iqstream ingest --name 'DCF77' --at rxa=53.67,7.28 --at rxb=45.78,0.61 --at rxc=47.17,8.43 kiwi/
+  iqstream ingest --name Keyfob --at g001=45.05,7.65,240 g001_433.92M_250k.cu8
+  iqstream ingest --name Walk --track walk.gpx --receivers network.csv --watch recordings/
+"""
+)
+@click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
+@click.option("--name", required=True, help="The dataset: a new one, or one of recordings, which is gone on with.")
+@click.option("--rx", "rx_name", metavar="ID", help="The receiver, of all files.  [default: by file or name]")
+@click.option(
+    "--at",
+    "places",
+    multiple=True,
+    metavar="ID=LAT,LON[,ALT_M]",
+    help="Where a receiver stood, unless its files say it; may be given for each.",
+)
+@click.option(
+    "--receivers",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="CSV of rx_id,latitude,longitude,altitude_m[,antenna_height_m]: where receivers stood.",
+)
+@click.option("--sample-rate", metavar="HZ", help="Of the files: 250k, 2.4MHz.  [default: by file or name]")
+@click.option("--frequency", metavar="HZ", help="Centre of the files: 433.92MHz.  [default: by file or name]")
+@click.option("--datatype", metavar="TYPE", help="Of files of plain samples: cu8, ci16_le.  [default: by the ending]")
+@click.option("--started-at", metavar="TIME", help="Of the first sample, with zone.  [default: by file or name]")
+@click.option(
+    "--time-source",
+    type=click.Choice(["gnss", "ntp", "name"]),
+    help="How well the time is known; receivers are put together by gnss and ntp alone.  [default: by file]",
+)
+@click.option(
+    "--calibration",
+    "calibrations",
+    multiple=True,
+    metavar="[ID=]DBM",
+    help="Power at the antenna input of a full-scale tone; without it levels are dBFS.",
+)
+@click.option("--dc/--no-dc", "dc_of_device", default=None, help="The mean is the receiver's own: take it out, or not.")
+@click.option("--transmitter", metavar="LAT,LON[,ALT_M]", help="Where the transmitter stood.  [default: not known]")
+@click.option(
+    "--track",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Where it was: a CSV file of time,latitude,longitude[,altitude_m], or GPX.",
+)
+@click.option("--window-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Length of a sample.  [default: 1000]")
+@click.option(
+    "--chunk-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Features are measured of.  [default: 200]"
+)
+@click.option("--to-rate", metavar="HZ", help="Resample to fewer samples a second.  [default: as recorded]")
+@click.option("--min-snr", type=float, metavar="DB", help="Lowest mean SNR to accept.  [default: 3]")
+@click.option(
+    "--min-receivers", type=click.IntRange(1), metavar="N", help="Fewest that must have detected it.  [default: 1]"
+)
+@click.option(
+    "--iq-samples", type=click.IntRange(0), metavar="N", help="Accepted samples whose IQ is stored.  [default: 100]"
+)
+@click.option("--description", default="", help="What the dataset is for.")
+@click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
+def ingest(*, paths: tuple[Path, ...], watch: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # by name
+    """Make samples of recordings: SigMF, WAV with IQ (also of KiwiSDRs), .cu8 .cs8 .cs16 .cf32, .npy; files or folders.
+
+    Recordings are cut into windows on one grid of time. What several receivers recorded of a window is one sample.
+    A window that the dataset holds already is not taken twice: the same command goes on after an interruption, and
+    adds nothing when nothing is new. What cannot be read is named, the rest goes on, and the exit code is 1.
+    """
+    asked = _asked(paths, options)
+
+    def begun(dataset_id: str) -> None:
+        if not as_json:
+            say(f"Ingesting into {asked.name!r}, dataset {dataset_id}")
+
+    done = with_client(lambda client: client.ingest(asked, on_dataset=begun))
+    if as_json:
+        say_json(_document(done))
+    else:
+        say(_line(done))
+    for failure in done.failures:
+        say(f"Not read: {failure}", err=True)
+    if watch and done.dataset_id:
+        with_client(
+            lambda client: watch_to_the_end(client, done.dataset_id, version=SUBMITTED_VERSION, on_stderr=as_json)
+        )
+    if done.failures:
+        count = len(done.failures)
+        raise Failed(
+            f"{count} {'thing' if count == 1 else 'things'} could not be read, as named above; the rest is ingested"
+            if done.dataset_id
+            else "none of it could be read, as named above: there is no dataset"
+        )
+    if not done.dataset_id:
+        raise Failed("there is no recording in what was named")
+
+
+def _asked(paths: tuple[Path, ...], options: dict[str, Any]) -> Asked:
+    if missing := [str(path) for path in paths if not path.exists()]:
+        raise UserError(f"there is no {', '.join(missing)}")
+    rx_name = options["rx_name"]
+    everywhere, by_rx = _calibrations(options["calibrations"])
+    started_at = options["started_at"]
+    try:
+        given = Given(
+            rx_name=rx_name,
+            sample_rate_hz=_hertz("--sample-rate", options["sample_rate"]),
+            center_frequency_hz=_hertz("--frequency", options["frequency"]),
+            datatype=options["datatype"],
+            started_at_ns=None if started_at is None else _ns(parse_instant(started_at, "--started-at")),
+            time_source=options["time_source"],
+            dbm_at_full_scale=everywhere,
+            dc_of_device=options["dc_of_device"],
+        )
+    except ValueError as error:
+        raise UserError(str(error)) from None
+    said = () if options["receivers"] is None else read_receivers(options["receivers"], least=1)
+    return Asked(
+        name=options["name"],
+        paths=paths,
+        given=given,
+        receivers=(*said, *_receivers(options["places"])),
+        calibration_dbm=by_rx,
+        track=_track(options["transmitter"], options["track"]),
+        window_ms=options["window_ms"],
+        chunk_ms=options["chunk_ms"],
+        sample_rate_hz=_hertz("--to-rate", options["to_rate"]),
+        min_snr_db=options["min_snr"],
+        min_receivers=options["min_receivers"],
+        iq_samples=options["iq_samples"],
+        description=options["description"],
+    )
+
+
+def _hertz(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        return float(parse_quantity(text, "Hz"))
+    except ValueError as error:
+        raise UserError(f"{option}: {error}") from None
+
+
+def _ns(moment: datetime) -> int:
+    past = moment - _EPOCH
+    return (past.days * 86_400 + past.seconds) * 1_000_000_000 + past.microseconds * 1000
+
+
+def _numbers(option: str, text: str) -> tuple[float, float, float | None]:
+    """Latitude, longitude, and altitude if it is said."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in {2, 3} or not all(map(math.isfinite, numbers)):
+        raise UserError(f"{option}: {text!r} is no place: write LAT,LON or LAT,LON,ALTITUDE_M, as 45.05,7.65,240")
+    return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None
+
+
+def _receivers(places: tuple[str, ...]) -> list[Receiver]:
+    found: dict[str, Receiver] = {}
+    for place in places:
+        rx_id, equals, where = place.partition("=")
+        if not equals:
+            raise UserError(f"--at: {place!r} names no receiver: write ID=LAT,LON or ID=LAT,LON,ALTITUDE_M")
+        latitude, longitude, altitude = _numbers("--at", where)
+        if rx_id in found:
+            raise UserError(f"--at: {rx_id} has two places")
+        try:
+            found[rx_id] = Receiver(rx_id=rx_id, latitude=latitude, longitude=longitude, altitude_m=altitude or 0.0)
+        except ValueError as error:
+            raise UserError(f"--at: {error}") from None
+    return list(found.values())
+
+
+def _calibrations(said: tuple[str, ...]) -> tuple[float | None, dict[str, float]]:
+    everywhere: float | None = None
+    by_rx: dict[str, float] = {}
+    for text in said:
+        rx_id, _, number = text.rpartition("=")
+        try:
+            dbm = float(number)
+        except ValueError:
+            raise UserError(f"--calibration: {text!r}: write DBM, or ID=DBM, as rxa=-20.5") from None
+        if not abs(dbm) <= 300:
+            raise UserError(f"--calibration: {text!r}: allowed are -300 to 300 dBm")
+        if not rx_id:
+            everywhere = dbm
+        else:
+            by_rx[rx_id] = dbm
+    return everywhere, by_rx
+
+
+def _track(place: str | None, path: Path | None) -> Track:
+    if place is not None and path is not None:
+        raise UserError("--transmitter and --track both say where the transmitter was: give one of them")
+    if path is not None:
+        return read_track(path)
+    if place is None:
+        return UNKNOWN_TRACK
+    latitude, longitude, altitude = _numbers("--transmitter", place)
+    try:
+        return Track(always=TransmitterPosition(latitude=latitude, longitude=longitude, altitude_m=altitude))
+    except ValueError as error:
+        raise UserError(f"--transmitter: {error}") from None
+
+
+def _line(done: Ingested) -> str:
+    alone = f", {done.unaligned} of them of one receiver alone" if done.unaligned else ""
+    known = f"; {done.known_windows} windows are there already" if done.known_windows else ""
+    return (
+        f"{done.samples} samples of {done.windows} windows ({done.recorded_s:g} s of IQ) from {done.recordings} "
+        f"recordings{alone}{known}"
+    )
+
+
+def _document(done: Ingested) -> dict[str, Any]:
+    return {
+        "dataset_id": done.dataset_id or None,
+        "name": done.name,
+        "recordings": done.recordings,
+        "samples": done.samples,
+        "windows": done.windows,
+        "known_windows": done.known_windows,
+        "unaligned": done.unaligned,
+        "recorded_s": done.recorded_s,
+        "failures": [
+            {"file": str(failure.path), "place": failure.place, "problem": failure.problem} for failure in done.failures
+        ],
+    }

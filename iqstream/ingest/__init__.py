@@ -1,0 +1,1 @@
+"""Recordings of real receivers become samples of a dataset."""

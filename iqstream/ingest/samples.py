@@ -1,0 +1,163 @@
+"""Recordings to samples: windows of all receivers on one time grid, and the frame of each. No servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from iqstream.ingest.track import Track
+from iqstream.recordings import BadRecording, Recording
+from iqstream.recordings.alignment import align
+from iqstream.recordings.downsample import Downsampling, plan_downsampling
+from iqstream.recordings.levels import find_doubts, level_of
+from iqstream.recordings.windows import Window
+from iqstream.recordings.wire import as_ci16, as_recorded
+from schemas import IQFrame, Receiver, RecordedSpec, RecordedWindow
+from schemas.dataset import MAX_CAPTURE_SAMPLES
+
+NS_PER_MS = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class IdentifiedWindow:
+    """A window that can be read, and its identity (SHA-256, hex)."""
+
+    window: Window
+    identity: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedSample:
+    """What the receivers recorded at one time on one centre frequency."""
+
+    windows: tuple[IdentifiedWindow, ...]
+    """One of each receiver."""
+    unaligned: str
+    """Why it is one of a receiver alone; else empty."""
+
+
+class Cutter:
+    """Cuts recordings into samples, all in the same way."""
+
+    def __init__(self, window_ms: int, sample_rate_hz: float | None) -> None:
+        """`sample_rate_hz`: to which they are resampled; None: each keeps its own."""
+        self._grid_ns = window_ms * NS_PER_MS
+        self._wanted_hz = sample_rate_hz
+        self._plans: dict[float, Downsampling] = {}
+        self.failures: list[BadRecording] = []
+        """What could not be read so far; the first of each file and kind."""
+        self._failed: set[tuple[str, str]] = set()
+
+    def samples(self, recordings: Sequence[Recording]) -> Iterator[RecordedSample]:
+        """The samples in the order of time; reads every window once, and leaves out what cannot be read."""
+        fit = [recording for recording in recordings if self._fits(recording)]
+        context = max([self._plan(one).context_samples for one in fit if self._wanted_hz is not None], default=0)
+        heard: set[Recording] = set()
+        for aligned in align(fit, self._grid_ns, context):
+            found = [one for window in aligned.windows if (one := self._identified(window)) is not None]
+            heard.update(window.recording for window in aligned.windows)
+            if found:
+                yield RecordedSample(windows=tuple(found), unaligned=aligned.unaligned)
+        for recording in fit:
+            if recording not in heard:
+                self._note(recording, "", f"holds no whole window of {self._grid_ns // NS_PER_MS} ms: --window-ms")
+
+    def frame(
+        self, spec: RecordedSpec, sample_idx: int, sample: RecordedSample, at: int, receiver: Receiver, track: Track
+    ) -> IQFrame:
+        """The frame of one window of a sample.
+
+        Raises:
+            BadRecording: the file has changed since it was cut, or cannot be read.
+        """
+        one = sample.windows[at]
+        window, recording = one.window, one.window.recording
+        plan = self._plan(recording) if self._wanted_hz is not None else None
+        resampled = plan is not None and plan.up != plan.down
+        wire = as_ci16(recording, plan.read(window)) if plan is not None and resampled else as_recorded(window)
+        doubts = find_doubts(window.read_raw(), recording.storage.datatype)
+        _, reference = level_of(recording)
+        started_at_ns = window.started_at_ns
+        middle_ns = None
+        if window.grid_index is not None:  # the same for all receivers
+            middle_ns = window.grid_index * window.grid_ns + window.grid_ns // 2
+        return IQFrame(
+            dataset_id=spec.dataset_id,
+            dataset_version=spec.dataset_version,
+            sample_idx=sample_idx,
+            receivers_expected=len(sample.windows),
+            receiver=receiver,
+            captured_at_ns=started_at_ns or 0,
+            center_frequency_hz=recording.center_frequency_hz,
+            sample_rate_hz=plan.new_rate_hz if plan is not None and resampled else recording.sample_rate_hz,
+            chunk_ms=spec.chunk_ms,
+            datatype=wire.datatype,
+            scale=wire.scale,
+            truth=None,
+            position=track.at(middle_ns),
+            recorded=RecordedWindow(
+                file=storable_name(recording.storage.path.name),
+                first_sample=window.first_sample,
+                identity=one.identity,
+                time_source=recording.time_source if started_at_ns is not None else "none",
+                late_samples=window.late_samples,
+                level_reference=reference,
+                clipped_share=doubts.clipped_share,
+                clipped=doubts.clipped,
+                dc_dominates=doubts.dc_dominates,
+                agc_suspected=doubts.agc_suspected,
+                dc_of_device=recording.dc_of_device,
+                unaligned=storable_name(sample.unaligned)[:500],
+            ),
+            iq=memoryview(wire.iq),
+        )
+
+    def _identified(self, window: Window) -> IdentifiedWindow | None:
+        try:
+            if window.recording.storage.datatype.component.kind == "f":
+                window.read()  # every sample a number
+            return IdentifiedWindow(window=window, identity=window.identity())
+        except BadRecording as error:
+            self._note(window.recording, error.place, error.problem)
+            return None
+
+    def _fits(self, recording: Recording) -> bool:
+        try:
+            samples = self._plan(recording).new_rate_hz * self._grid_ns / 1e9
+        except ValueError as error:
+            self._note(recording, "", str(error))
+            return False
+        if samples > MAX_CAPTURE_SAMPLES:
+            self._note(
+                recording,
+                "",
+                f"a window of {samples:.0f} samples, at most {MAX_CAPTURE_SAMPLES}: --window-ms, --to-rate",
+            )
+            return False
+        if samples < 1:
+            self._note(recording, "", "a window is shorter than a sample: --window-ms")
+            return False
+        return True
+
+    def _plan(self, recording: Recording) -> Downsampling:
+        rate_hz = recording.sample_rate_hz
+        if rate_hz not in self._plans:
+            self._plans[rate_hz] = plan_downsampling(rate_hz, rate_hz if self._wanted_hz is None else self._wanted_hz)
+        return self._plans[rate_hz]
+
+    def _note(self, recording: Recording, place: str, problem: str) -> None:
+        path = recording.storage.path
+        kind = "" if place.startswith("sample") else problem
+        if (str(path), kind) not in self._failed:
+            self._failed.add((str(path), kind))
+            self.failures.append(BadRecording(path, place, problem))
+
+
+def storable_name(text: str) -> str:
+    """Text as records and PostgreSQL can hold it: no NUL, no lone surrogate; at most 255 characters."""
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")[:255]
+
+
+def windows_of(samples: Mapping[int, RecordedSample]) -> dict[str, int]:
+    """The sample of every window, by identity."""
+    return {one.identity: index for index, sample in samples.items() for one in sample.windows}

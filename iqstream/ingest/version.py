@@ -1,0 +1,3 @@
+"""Which ingest made a frame: changes with any change of a published byte."""
+
+INGEST_VERSION = "1"
