@@ -272,7 +272,10 @@ def generated_spec(dataset: Dataset) -> DatasetSpec:
         UserError: it holds real recordings.
     """
     if not isinstance(dataset.spec, DatasetSpec):
-        raise Conflict(f"dataset {dataset.name!r} holds real recordings: nothing can be generated for it")
+        raise Conflict(
+            f"dataset {dataset.name!r} holds real recordings: nothing can be generated for it; `iqstream ingest` "
+            "with its name adds recordings, and goes on with what was interrupted"
+        )
     return dataset.spec
 
 

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from iqstream.dataset.columns import Columns
 from iqstream.dataset.join import Joined
-from iqstream.dataset.recording import truth_of
+from iqstream.dataset.recording import level_reference, truth_of
 from iqstream.dataset.verdicts import ACCEPTED, Verdicts
 from schemas import Truth
 from sink.quality import REASONS
@@ -95,7 +95,7 @@ def meta_of(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]], receivers: int
     dataset_id (n,) str, dataset_version, sample_idx, generation (n,) int64; rx_ids (n, r) str, empty where not present;
     captured_at_ns (n,) int64; outcome and reason (n,) str; mean_snr_db, overall_confidence, gdop (n,) float64, NaN
     where there is none; num_receivers_detected (n,) int64; inside_network (n,) int8, -1 where unknown; split (n,) str;
-    truth: `Truths`.
+    level_reference (n,) str, `dbm` or, of receivers without a calibration, `dbfs`; truth: `Truths`.
     """
     samples = [part.columns.samples[row] for part, rows in parts for row in rows.tolist()]
     reason = _figures(parts, "reason")
@@ -117,6 +117,7 @@ def meta_of(parts: Sequence[tuple[Judged, npt.NDArray[np.intp]]], receivers: int
         "num_receivers_detected": np.concatenate([part.verdicts.detected[rows].sum(axis=1) for part, rows in parts]),
         "inside_network": np.concatenate([part.columns.inside[rows] for part, rows in parts]),
         "split": np.concatenate([part.split[rows] for part, rows in parts]),
+        "level_reference": np.array([level_reference(sample.recordings) for sample in samples], np.str_),
         "truth": Truths(samples),
     }
 

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from schemas import Lineage, PairMeasurement, PairRecord, Receiver, Truth
 from schemas.feature_record import FEATURE_VALUES
 from schemas.features import FEATURES_OF_VERSION, STATISTICS
+from schemas.recorded import LevelReference
 
 FLOAT64 = 0xCB
 """msgpack's mark before eight bytes, big-endian."""
@@ -92,6 +93,10 @@ class _Position(msgspec.Struct, frozen=True, gc=False):
     transmitter: _Transmitter
 
 
+class _Reference(msgspec.Struct, frozen=True, gc=False):
+    level_reference: LevelReference
+
+
 class _Rate(msgspec.Struct, frozen=True, gc=False):
     sample_rate_hz: float
 
@@ -107,6 +112,7 @@ read_message = msgspec.msgpack.Decoder(Recording | Failure | TimeDifferences).de
 _read_receiver = msgspec.msgpack.Decoder(Receiver).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
 _read_transmitter = msgspec.msgpack.Decoder(_Transmitter).decode
+_read_reference = msgspec.msgpack.Decoder(_Reference).decode
 _read_rate = msgspec.msgpack.Decoder(_Rate).decode
 _read_origin = msgspec.msgpack.Decoder(_Origin).decode
 _read_pairs = msgspec.msgpack.Decoder(PairRecord).decode
@@ -142,6 +148,14 @@ def transmitter_of(recording: Recording) -> _Transmitter | None:
 def recorded_rate_hz(recording: Recording, value: bytes) -> float | None:
     """The sample rate of a real recording; None for a generated one. Raises one of UNREADABLE."""
     return None if bytes(recording.recorded) == NOTHING else _read_rate(value).sample_rate_hz
+
+
+def level_reference(recordings: Sequence[Recording]) -> LevelReference:
+    """What 0 dBm means in a sample: a power at the antenna where all of its receivers are calibrated, or generated."""
+    if bytes(recordings[0].recorded) == NOTHING:
+        return "dbm"
+    references = {_read_reference(recording.recorded).level_reference for recording in recordings}
+    return "dbm" if references == {"dbm"} else "dbfs"
 
 
 def truth_of(recording: Recording) -> Truth | None:

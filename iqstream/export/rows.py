@@ -11,7 +11,7 @@ from iqstream.catalogue.exported import ExportedSample, exported_samples
 from iqstream.catalogue.postgres import Connection
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, random_split, receiver_split, spatial_split
 from iqstream.export.selection import Selection
-from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, TRUTH_COLUMNS, Table
+from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, RECORDED_COLUMNS, TRUTH_COLUMNS, Column, Table
 from iqstream.export.truth import DrawTruth
 from schemas import FEATURE_NAMES, STATISTICS, DatasetKey
 
@@ -53,6 +53,12 @@ async def export_tables(
         yield len(batch), await asyncio.to_thread(tables.table, batch)
 
 
+def columns_of(dataset: Dataset, draw_truth: DrawTruth | None) -> tuple[Column, ...]:
+    """Returns the columns of a dataset's export: those of truth where it is drawn."""
+    columns = COLUMNS + RECORDED_COLUMNS if dataset.recorded else COLUMNS
+    return columns if draw_truth is None else columns + TRUTH_COLUMNS
+
+
 class _Tables:
     """Rows of samples as columns."""
 
@@ -60,7 +66,7 @@ class _Tables:
         self._dataset = dataset
         self._salt = salt
         self._draw_truth = draw_truth
-        self._columns = COLUMNS if draw_truth is None else COLUMNS + TRUTH_COLUMNS
+        self._columns = columns_of(dataset, draw_truth)
         self._selection = selection
         self._receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
         self._receiver_split = receiver_split(list(self._receivers))
@@ -91,6 +97,7 @@ class _Tables:
             "inside_network": _INSIDE[figures.get("inside_network")],
             "num_receivers_detected": figures.get("num_receivers_detected", 0),
             **{name: _number(figures.get(name)) for name in _FIGURES},
+            "level_reference": sample.extraction_metadata.get("level_reference", ""),
         }
         detected = set(figures.get("detected", ()))
         heard = {one["rx_id"]: one for one in stored} if stored is not None else dict.fromkeys(self._receivers)

@@ -12,9 +12,8 @@ from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS_BY
 from iqstream.export.card import Tally, dataset_card
 from iqstream.export.formats import FORMATS
-from iqstream.export.rows import export_tables
+from iqstream.export.rows import columns_of, export_tables
 from iqstream.export.selection import selection_of
-from iqstream.export.table import COLUMNS, TRUTH_COLUMNS
 from iqstream.export.truth import DrawTruth
 from iqstream.runtime.readable import Readable
 
@@ -58,8 +57,7 @@ async def export_dataset(
         done = 0
         on_progress(done, total)
         described = metadata(dataset, spec_sha256, include_rejected=include_rejected)
-        columns = COLUMNS if draw_truth is None else COLUMNS + TRUTH_COLUMNS
-        with FORMATS[file_format](path, described, columns) as writer:
+        with FORMATS[file_format](path, described, columns_of(dataset, draw_truth)) as writer:
             async for samples, table in export_tables(
                 connection, dataset, selection, include_rejected=include_rejected, draw_truth=draw_truth
             ):

@@ -122,11 +122,21 @@ TRUTH_COLUMNS: tuple[Column, ...] = tuple(
     )
 )
 """What the generator put in. It is drawn again from the spec, so only exports that ask for it have it."""
+RECORDED_COLUMNS: tuple[Column, ...] = (
+    Column(
+        name="level_reference",
+        dtype="U4",
+        role="quality",
+        meaning="dbm: levels are powers at the antenna; dbfs: full scale of a receiver without a calibration is 0 dBm",
+    ),
+)
+"""Of datasets of real recordings, and of streams, which may hold some."""
 NOT_STREAMED = ("split_random", "split_spatial", "split_receiver_holdout", "weight")
 """Columns of exports alone: a stream has one `split`, and weights need the whole dataset."""
 STREAM_COLUMNS: tuple[Column, ...] = (
     *(column for column in COLUMNS if column.name not in NOT_STREAMED),
     Column(name="split", dtype="U10", role="id"),
+    *RECORDED_COLUMNS,
 )
 
 
@@ -138,7 +148,7 @@ def table_of_batch(batch: Batch) -> Table:
         name: meta[name][rows]
         for name in (
             "dataset_id", "dataset_version", "sample_idx", "outcome", "reason", "captured_at_ns", "inside_network",
-            "mean_snr_db", "overall_confidence", "num_receivers_detected", "gdop", "split",
+            "mean_snr_db", "overall_confidence", "num_receivers_detected", "gdop", "split", "level_reference",
         )
     }  # fmt: skip
     table |= {name: y[rows, at] for at, name in enumerate(("tx_latitude", "tx_longitude", "tx_altitude_m"))}

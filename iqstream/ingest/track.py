@@ -16,6 +16,8 @@ from schemas import TransmitterPosition
 
 COLUMNS = ("time", "latitude", "longitude")
 EXAMPLE = "time,latitude,longitude,altitude_m\n2026-11-25T14:30:00Z,45.05,7.65,240"
+MOST_BYTES = 64 * 1024 * 1024
+"""Some days of a point a second."""
 LONGEST_STEP_NS = 60_000_000_000
 """Between two points of a track that are further apart in time, the place is not known."""
 
@@ -52,7 +54,7 @@ def read_track(path: Path) -> Track:
     Raises:
         UserError: names the file, the place in it, and what is allowed there.
     """
-    text = text_of("track", path)
+    text = text_of("track", path, limit_bytes=MOST_BYTES)
     points = _gpx(path, text) if text.lstrip().startswith("<") else _csv(path, text)
     if not points:
         raise UserError(f"{path}: holds no points of a track")
@@ -89,7 +91,7 @@ def _gpx(path: Path, text: str) -> list[_Point]:
     except ET.ParseError as error:
         raise UserError(f"{path}: is no GPX: {error}") from None
     points: list[_Point] = []
-    for number, element in enumerate(root.iter("{*}trkpt"), start=1):
+    for number, element in enumerate(root.findall(".//{*}trkpt"), start=1):
         time, altitude = element.findtext("{*}time") or "", element.findtext("{*}ele") or ""
         points.append(_point(path, f"trkpt {number}", time, element.get("lat", ""), element.get("lon", ""), altitude))
     return points

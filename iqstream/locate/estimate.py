@@ -6,6 +6,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from schemas.recorded import LevelReference
+
 Floats = npt.NDArray[np.float64]
 Indices = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -35,6 +37,8 @@ class Observation:
     snr_db: Floats
     detected: Flags
     pairs: Pairs
+    level_reference: LevelReference = "dbm"
+    """Of a receiver without a calibration `dbfs`: nobody knows its levels as powers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,16 @@ class LevelGrid:
     sigma_db: float = 9.0
 
     def log_posterior(self, observation: Observation) -> Floats:
-        """Of every cell, shape (n,), up to a constant."""
+        """Of every cell, shape (n,), up to a constant.
+
+        Raises:
+            ValueError: the levels are no powers at the antenna.
+        """
+        if observation.level_reference != "dbm":
+            raise ValueError(
+                f"levels of reference {observation.level_reference} are no powers at the antenna, which this locator "
+                "compares with a transmitter's: calibrate the receivers, or locate by time differences"
+            )
         heard = observation.detected
         missed = _missed(self.loss, self.eirp_dbm, self.threshold_dbm, self.sigma_db)
         each = np.empty((POWERS, self.loss.latitudes.size))

@@ -13,12 +13,12 @@ from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.feature_records import feature_records
 from iqstream.dataset.iq_source import open_iq_source
 from iqstream.dataset.sample_iq import sample_iq
-from iqstream.plot.picture import Link, Page, Recording, heard_link
+from iqstream.plot.picture import Link, Page, Recording, heard_link, level_unit
 from iqstream.plot.truth import RecordingErrors, recording_errors
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
-from schemas import DatasetKey, FeatureRecord
+from schemas import DatasetKey, FeatureRecord, RecordedSpec
 
 MOST_SAMPLES = 2000
 """More on one map cannot be told apart."""
@@ -98,6 +98,7 @@ def page_of(
         links=[*drawn.links, *more_links],
         recording=recording,
         errors=drawn.errors,
+        recorded=isinstance(dataset.spec, RecordedSpec),
     )
 
 
@@ -124,6 +125,7 @@ async def recording_to_draw(
         sample_rate_hz=frame.sample_rate_hz,
         center_frequency_hz=frame.center_frequency_hz,
         title=f"Sample {found.sample_idx} at {rx_id}, SNR {found.snr_db[rx_id]:.0f} dB",
+        level_unit=level_unit(frame),
     )
 
 

@@ -19,7 +19,8 @@ from scipy.signal import get_window
 from iqstream.catalogue.outcomes import SampleOutcome
 from iqstream.plot.truth import QUANTITIES, RecordingErrors
 from iqstream.runtime.terminal import shown
-from schemas import FeatureRecord, Receiver
+from schemas import FeatureRecord, IQFrame, Receiver
+from sink.quality import detection_snr_db as detection_limit_db
 
 SIZE_INCHES = (16.0, 9.0)
 DOTS_PER_INCH = 120
@@ -61,6 +62,8 @@ class Recording:
     sample_rate_hz: float
     center_frequency_hz: float
     title: str
+    level_unit: str = "dBm"
+    """dBFS of a receiver without a calibration."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,23 +76,31 @@ class Page:
     links: Sequence[Link]
     recording: Recording | None
     errors: Sequence[RecordingErrors]
+    recorded: bool = False
+    """Of real recordings, which have no truth."""
 
 
 def heard_link(record: FeatureRecord, detection_snr_db: float) -> Link | None:
-    """Returns the link of a recording in which the signal was detected; None otherwise, and without truth.
+    """Returns the link of a recording in which the signal was detected; None otherwise, and without a known place.
 
-    Detected as in the quality filter: present in most chunks, and a mean SNR of at least `detection_snr_db`.
+    Detected as in the quality filter: present in most chunks, and a mean SNR of at least `detection_snr_db`, which is
+    moved to the bandwidth of a real recording.
     """
-    snr_db = record.value("snr_db")
-    if record.truth is None or record.value("signal_present") <= 0.5 or snr_db < detection_snr_db:
+    snr_db, transmitter = record.value("snr_db"), record.transmitter
+    least_db = detection_limit_db(detection_snr_db, None if record.recorded is None else record.sample_rate_hz)
+    if transmitter is None or record.value("signal_present") <= 0.5 or snr_db < least_db:
         return None
-    transmitter = record.truth.transmitter
     return Link(
         tx_latitude=transmitter.latitude,
         tx_longitude=transmitter.longitude,
         receiver=record.receiver,
         snr_db=snr_db,
     )
+
+
+def level_unit(frame: IQFrame) -> str:
+    """Returns dBm, or dBFS of a receiver without a calibration."""
+    return "dBFS" if frame.recorded is not None and frame.recorded.level_reference == "dbfs" else "dBm"
 
 
 def save_picture(page: Page, path: Path) -> None:
@@ -113,12 +124,13 @@ def draw(page: Page) -> Figure:
     draw_spectrogram(figure, figure.add_subplot(grid[0, 1:]), page.recording)
     strong = [recording for recording in page.errors if recording.true_snr_db >= ERRORS_FROM_SNR_DB]
     for index in range(len(QUANTITIES)):
-        _draw_errors(figure.add_subplot(grid[1 + index // 2, 1 + index % 2]), index, strong)
+        axes = figure.add_subplot(grid[1 + index // 2, 1 + index % 2])
+        _draw_errors(axes, index, strong, "real recordings: no truth" if page.recorded else "no recordings")
     return figure
 
 
 def _draw_map(figure: Figure, axes: Axes, page: Page) -> None:
-    _draw_links(figure, axes, page.links)
+    _draw_links(figure, axes, page)
     for (verdict, reason), (marker, colour, words) in _MARKS.items():
         here = [o for o in page.outcomes if o.verdict == verdict and (reason is None or o.reason == reason)]
         placed = [(o.longitude, o.latitude) for o in here if o.longitude is not None and o.latitude is not None]
@@ -143,9 +155,11 @@ def _draw_map(figure: Figure, axes: Axes, page: Page) -> None:
     _draw_scale(axes, shrink)
 
 
-def _draw_links(figure: Figure, axes: Axes, links: Sequence[Link]) -> None:
+def _draw_links(figure: Figure, axes: Axes, page: Page) -> None:
+    links = page.links
     if not links:
-        axes.text(0.5, 0.5, "no transmission was heard", transform=axes.transAxes, ha="center", color=INK)
+        why = "where transmitters stood is not known" if page.recorded else "no transmission was heard"
+        axes.text(0.5, 0.5, why, transform=axes.transAxes, ha="center", color=INK)
         return
     ordered = sorted(links, key=lambda link: link.snr_db)  # the strongest on top
     snr_db = np.array([link.snr_db for link in ordered])
@@ -235,7 +249,7 @@ def draw_spectrogram(figure: Figure, axes: Axes, recording: Recording | None) ->
         vmax=float(np.percentile(dbm_per_hz, 99.9)),
     )
     bar = figure.colorbar(image, ax=axes, pad=0.01)
-    bar.set_label("dBm/Hz", fontsize=_LABEL, color=INK)
+    bar.set_label(f"{recording.level_unit}/Hz", fontsize=_LABEL, color=INK)
     bar.ax.tick_params(labelsize=_TICK)
     megahertz = f"{recording.center_frequency_hz / 1e6:g} MHz"
     dress(axes, recording.title, "time, ms", f"offset from {megahertz}, kHz")
@@ -256,12 +270,12 @@ def spectrogram_dbm_per_hz(samples: npt.NDArray[np.complex64], sample_rate_hz: f
     return decibels
 
 
-def _draw_errors(axes: Axes, index: int, recordings: Sequence[RecordingErrors]) -> None:
+def _draw_errors(axes: Axes, index: int, recordings: Sequence[RecordingErrors], nothing: str) -> None:
     """A histogram over the central 98 %; what lies outside is in the outermost bins."""
     quantity = QUANTITIES[index]
     dress(axes, f"{quantity.long_name} error", f"measured - true, {quantity.unit}", "recordings")
     if not recordings:
-        axes.text(0.5, 0.5, "no recordings", transform=axes.transAxes, ha="center", color=INK)
+        axes.text(0.5, 0.5, nothing, transform=axes.transAxes, ha="center", color=INK)
         return
     errors = np.array([recording.errors[index] for recording in recordings])
     limit = max(float(np.percentile(np.abs(errors), 98)), 1e-6)

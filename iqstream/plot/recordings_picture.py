@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from iqstream.dataset.sample_iq import SampleIQ
-from iqstream.plot.picture import INK, TITLE, Recording, draw_spectrogram, dress, save_figure
+from iqstream.plot.picture import INK, TITLE, Recording, draw_spectrogram, dress, level_unit, save_figure
 from iqstream.runtime.terminal import shown
 
 WIDTH_INCHES, ROW_INCHES, HEAD_INCHES = 16.0, 2.4, 0.8
@@ -37,6 +37,7 @@ def recordings_page(sample: SampleIQ) -> RecordingsPage:
                 sample_rate_hz=frame.sample_rate_hz,
                 center_frequency_hz=frame.center_frequency_hz,
                 title=rx_id + (f", SNR {sample.snr_db[rx_id]:.1f} dB" if rx_id in sample.snr_db else ""),
+                level_unit=level_unit(frame),
             )
             for rx_id, frame in sample.frames.items()
         ],

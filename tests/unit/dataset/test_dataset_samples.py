@@ -14,9 +14,10 @@ from iqstream.dataset.join import GIVEN_UP_AFTER_OFFSETS, PartitionJoin
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from iqstream.dataset.verdicts import ACCEPTED, judge
-from schemas import FEATURE_NAMES, Limits, TransmitterPosition, TransmitterTruth, encode
+from schemas import FEATURE_NAMES, Limits, RecordedLimits, TransmitterPosition, TransmitterTruth, encode
 from schemas.feature_record import FEATURE_VALUES
 from sink.quality import REASONS, Accepted, assess
+from tests.recorded import recorded_window
 from tests.sink_samples import failure_record, feature_record, make_spec, make_truth, network, whole_sample
 from tests.strategies import SEEDED
 
@@ -198,3 +199,34 @@ def test_where_a_recorded_sample_was_sent_is_nan_or_what_is_known():
     known = [msgspec.structs.replace(one, position=there) for one in whole_sample(SPEC, 2, truth=False)]
     assert batch([known], SPEC.limits).y[0, :2].tolist() == [45.5, 7.25]
     assert np.isnan(batch([known], SPEC.limits).y[0, 2])
+
+
+def test_levels_of_a_sample_are_dbm_where_all_of_its_receivers_are_calibrated():
+    def recorded(*references):
+        return [
+            msgspec.structs.replace(one, recorded=recorded_window(level_reference=reference))
+            for one, reference in zip(whole_sample(SPEC, 2, truth=False), references, strict=True)
+        ]
+
+    receivers = len(SPEC.receivers)
+    samples = [
+        whole_sample(SPEC, 1),
+        recorded(*["dbm"] * receivers),
+        recorded(*["dbm"] * (receivers - 1), "dbfs"),
+    ]
+    found = batch(samples, SPEC.limits).meta["level_reference"]
+    assert found.tolist() == ["dbm", "dbm", "dbfs"]
+
+
+@SEEDED
+@given(st.floats(-40, 40), st.floats(1e3, 1e7))
+def test_a_recorded_samples_verdict_is_the_sinks_at_any_bandwidth(snr_db, sample_rate_hz):
+    records = [
+        msgspec.structs.replace(one, sample_rate_hz=sample_rate_hz, recorded=recorded_window())
+        for one in whole_sample(SPEC, 2, truth=False, snr_db=snr_db)
+    ]
+    limits = RecordedLimits(min_snr_db=-300.0, detection_snr_db=-5.0)
+    found = batch([records], limits)
+    verdict = assess(records, limits)
+    assert found.x["detected"].sum() == len(verdict.figures.detected)
+    assert (found.meta["outcome"][0] == "accepted") == isinstance(verdict, Accepted)

@@ -55,6 +55,15 @@ def table(**kept):
     return _Tables(one, SELECTION, one.id, None).table([stored(one, **kept)])
 
 
+def test_an_export_of_recordings_says_to_what_levels_refer_and_one_of_generated_samples_has_no_such_column():
+    one = dataset()
+    assert "level_reference" not in _Tables(one, SELECTION, one.id, None).table([stored(one)])
+    recorded = dataclasses.replace(one, spec=recorded_spec(receivers=one.spec.receivers), recorded=True)
+    sample = dataclasses.replace(stored(one), extraction_metadata={"level_reference": "dbfs"})
+    found = _Tables(recorded, SELECTION, one.id, None).table([sample])
+    assert found["level_reference"].tolist() == ["dbfs"] * 3
+
+
 def test_feature_columns_have_the_units_of_the_table():
     columns = {column.name: column for column in COLUMNS}
     for feature in FEATURE_TABLE.values():

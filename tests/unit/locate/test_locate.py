@@ -1,5 +1,7 @@
 """Locators on networks whose answer is known."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,14 @@ def several(loss, receivers):
 
 def apart_km(estimate):
     return float(np.hypot(*offset_km(*PLACE, np.array(estimate.latitude), np.array(estimate.longitude))))
+
+
+def test_levels_of_uncalibrated_receivers_are_refused_by_what_compares_them_with_powers(loss, receivers):
+    there = dataclasses.replace(observation(loss, receivers), level_reference="dbfs")
+    for locator in (grid(loss), MaximumLikelihood(loss, receivers, levels=grid(loss))):
+        with pytest.raises(ValueError, match="calibrate the receivers"):
+            locator.locate(there)
+    assert apart_km(MaximumLikelihood(loss, receivers).locate(there)) < 0.02
 
 
 def test_exact_differences_give_the_place_to_20_m(loss, receivers):

@@ -8,14 +8,20 @@ import re
 import struct
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from iqstream.recordings import BadRecording, Given, open_recordings
+from iqstream.ingest.network import named
+from iqstream.ingest.samples import Cutter
+from iqstream.ingest.track import UNKNOWN_TRACK
+from iqstream.recordings import BadRecording, Given, Recording, open_recordings
 from iqstream.recordings.windows import windows_of
+from iqstream.runtime.errors import UserError
+from schemas import encode
+from tests.recorded import recorded_spec
 from tests.recording_files import (
     CENTER_HZ,
     RATE_HZ,
@@ -110,6 +116,10 @@ FORMATS = {
 }  # fmt: skip
 
 
+TOO_SHORT = ("cs16", "cf32")
+"""Files that hold no window of a millisecond."""
+
+
 def mutated(content: bytes, rng: random.Random) -> bytes:
     """One to four changes: bits, bytes of extreme values, a length, a cut, a copy, a hostile value in JSON."""
     changed = bytearray(content)
@@ -151,7 +161,7 @@ def test_a_mutated_file_is_read_or_named(tmp_path: Path, name: str) -> None:
     said = FROM_CALLER if name == "npy" else None
     assert open_recordings([opens], said).failures == ()
     rng = random.Random(name)
-    failed = read = 0
+    failed = read = framed = 0
     tracemalloc.start()
     try:
         for number in range(FILES):
@@ -170,12 +180,30 @@ def test_a_mutated_file_is_read_or_named(tmp_path: Path, name: str) -> None:
                 for window in windows_of(recording, 1_000_000_000):
                     _read_or_named(window.read)
                 _read_or_named(lambda all_of=recording: all_of.read(0, all_of.storage.samples))
+            if number % 4 == 0:
+                framed += _frames(opened.recordings, 40_000.0 if number % 40 == 0 else None)
             assert time.monotonic() - began < LONGEST_S, number
             assert tracemalloc.get_traced_memory()[1] < LARGEST_BYTES, number
     finally:
         tracemalloc.stop()
     assert failed
     assert read
+    assert framed or name in TOO_SHORT
+
+
+def _frames(recordings: Sequence[Recording], to_rate: float | None) -> int:
+    """Makes frames of the recordings, as an ingest does; how many."""
+    cutter, spec = Cutter(1, to_rate), recorded_spec(window_ms=1, chunk_ms=1)
+    try:
+        samples = list(cutter.samples(named(recordings, {})))
+    except UserError:  # two receivers of one id
+        return 0
+    count = 0
+    for index, sample in enumerate(samples):
+        for at in range(len(sample.windows)):
+            encode(cutter.frame(spec, index, sample, at, spec.receivers[at % 3], UNKNOWN_TRACK))
+            count += 1
+    return count
 
 
 def _read_or_named(read: Callable[[], np.ndarray]) -> None:
