@@ -13,13 +13,19 @@ from iqstream.cli.times import parse_instant
 from iqstream.cli.watching import watch_to_the_end
 from iqstream.ingest.given import Asked, Ingested
 from iqstream.ingest.track import UNKNOWN_TRACK, Track, read_track
-from iqstream.recordings import Given
+from iqstream.recordings import BadRecording, Given
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.shards import SUBMITTED_VERSION
 from iqstream.submit.quantity import parse_quantity
 from iqstream.submit.receivers_file import read_receivers
 from schemas import Receiver, TransmitterPosition
 
+_OPTION_OF = {
+    "give sample_rate_hz": "give --sample-rate",
+    "give center_frequency_hz": "give --frequency",
+    "give datatype": "give --datatype",
+}
+"""What the readers say to callers, and here."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -103,7 +109,7 @@ def ingest(*, paths: tuple[Path, ...], watch: bool, as_json: bool, **options: An
     else:
         say(_line(done))
     for failure in done.failures:
-        say(f"Not read: {failure}", err=True)
+        say(f"Not read: {_in_options(failure)}", err=True)
     if watch and done.dataset_id:
         with_client(
             lambda client: watch_to_the_end(client, done.dataset_id, version=SUBMITTED_VERSION, on_stderr=as_json)
@@ -156,11 +162,18 @@ def _asked(paths: tuple[Path, ...], options: dict[str, Any]) -> Asked:
     )
 
 
+def _in_options(failure: BadRecording) -> str:
+    said = str(failure)
+    for field, option in _OPTION_OF.items():
+        said = said.replace(field, option)
+    return said
+
+
 def _hertz(option: str, text: str | None) -> float | None:
     if text is None:
         return None
-    try:
-        return float(parse_quantity(text, "Hz"))
+    try:  # 250k, as recorders write it
+        return float(parse_quantity(f"{text}Hz" if text[-1:] in "kMG" else text, "Hz"))
     except ValueError as error:
         raise UserError(f"{option}: {error}") from None
 

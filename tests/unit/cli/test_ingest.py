@@ -53,7 +53,7 @@ def run(monkeypatch, *arguments, result=None):
 def test_options_are_read_with_units_and_per_receiver(monkeypatch, tmp_path):
     asked, output = run(
         monkeypatch, str(tmp_path), "--at", "rxa=53.67,7.28", "--at", "rxb=45.78,0.61,120", "--frequency", "433.92MHz",
-        "--sample-rate", "250kHz", "--to-rate", "48kHz", "--calibration", "-20", "--calibration", "rxa=-30.5",
+        "--sample-rate", "250k", "--to-rate", "48kHz", "--calibration", "-20", "--calibration", "rxa=-30.5",
         "--transmitter", "50.0152,9.0112", "--started-at", "2026-01-31T12:00:00.5Z", "--window-ms", "500",
     )  # fmt: skip
     assert asked.paths == (tmp_path,)
@@ -96,7 +96,10 @@ def test_what_is_typed_wrongly_is_refused_before_any_server_is_asked(monkeypatch
 @pytest.mark.parametrize(
     ("result", "why"),
     [
-        (done(failures=Rows([BadRecording(Path("a.wav"), "byte 3", "is truncated")])), "1 thing could not be read"),
+        (
+            done(failures=Rows([BadRecording(Path("a.wav"), "byte 3", "give sample_rate_hz")])),
+            "1 thing could not be read",
+        ),
         (
             done(dataset_id="", failures=Rows([BadRecording(Path("a.wav"), "", "is no WAV file")])),
             "none of it could be read",

@@ -12,13 +12,15 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.dataset.sample_iq import SampleIQ
 from iqstream.export.sigmf import sigmf_files
+from iqstream.ingest.publish import Publisher
 from iqstream.ingest.run import _Plan
 from iqstream.ingest.samples import Cutter
 from iqstream.ingest.track import UNKNOWN_TRACK, Track
 from iqstream.recordings import Given, open_recordings
+from iqstream.runtime.topics import FEATURES, FRAMES
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, Lineage, TransmitterPosition, decode, encode, frame_crc32
+from schemas import Capture, FailureRecord, Lineage, TransmitterPosition, decode, encode, frame_crc32
 from tests.recorded import CENTER_HZ, RATE_HZ, RECEIVERS, recorded_spec, write_recordings
 from tests.recording_files import capture_of, components, metadata, write_pair
 from tests.sink_samples import make_spec
@@ -179,3 +181,17 @@ def test_our_own_export_gives_the_same_72_values_bit_for_bit(tmp_path, integers)
         assert len(before.values) == 72
         assert feature_record(frame, NOWHERE).values == before.values
         assert frame.recorded.level_reference == "dbm"
+
+
+def test_a_sample_whose_file_changes_before_it_is_published_fails_alone_and_is_named(tmp_path):
+    pairs = write_recordings(tmp_path, 0.3)
+    cutter, samples, _ = cut(tmp_path)
+    spec, failures = recorded_spec(window_ms=100, chunk_ms=50), []
+    publisher = Publisher(None, spec, cutter, UNKNOWN_TRACK, failures)
+    assert [record.topic for record in publisher._sample_records(0, samples[0])] == [FRAMES] * 3
+    pairs[1].with_suffix(".sigmf-data").write_bytes(b"")
+    (record,) = publisher._sample_records(1, samples[1])
+    failure = decode(record.value, FailureRecord)
+    assert (record.topic, failure.sample_idx, failure.rx_id, failure.error) == (FEATURES, 1, None, "BadRecording")
+    assert "rx1.sigmf-data: has changed" in failure.message
+    assert [str(one) for one in failures] == [failure.message]
