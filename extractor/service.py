@@ -22,6 +22,8 @@ from iqstream.runtime.worker import Worker
 from schemas import IQFrame, Lineage, decode, encode, failure_of_frame, frame_crc32, headers, sample_key
 
 FRAMES_PER_TRANSACTION = 14
+FETCH_BYTES = FRAMES_PER_TRANSACTION * 1024 * 1024
+"""Of a partition: a transaction's frames in one answer."""
 
 
 class FrameToFeatures:
@@ -74,7 +76,12 @@ async def serve(worker: Worker) -> None:
         reader = await resources.enter_async_context(started_reader(settings))
         withdrawn = await resources.enter_async_context(WithdrawnDatasets(settings.postgres_dsn).followed())
         executor = resources.enter_context(ThreadPoolExecutor(1, thread_name_prefix="extraction"))
-        consumer = member_consumer(settings, group=EXTRACTOR.group, instance_id=worker.instance_id(EXTRACTOR.group))
+        consumer = member_consumer(
+            settings,
+            group=EXTRACTOR.group,
+            instance_id=worker.instance_id(EXTRACTOR.group),
+            fetch_bytes=FETCH_BYTES,
+        )
         shell = StageShell(
             consumer=consumer,
             topic=FRAMES,

@@ -74,11 +74,18 @@ def _tls(settings: Settings) -> ssl.SSLContext:
 
 
 def member_consumer(
-    settings: Settings, *, group: str, instance_id: str, gather_bytes: int = 1, gather_ms: int = 500
+    settings: Settings,
+    *,
+    group: str,
+    instance_id: str,
+    gather_bytes: int = 1,
+    gather_ms: int = 500,
+    fetch_bytes: int = FETCH_PARTITION_BYTES,
 ) -> AIOKafkaConsumer:
     """A static member of a stage's group: reads committed records only, never commits or jumps by itself.
 
-    A broker answers as soon as it has `gather_bytes`, and after `gather_ms` with what there is.
+    A broker answers as soon as it has `gather_bytes`, and after `gather_ms` with what there is: of a partition
+    `fetch_bytes`, and one batch even where that is larger.
     """
     return AIOKafkaConsumer(
         bootstrap_servers=settings.kafka_bootstrap,
@@ -95,7 +102,7 @@ def member_consumer(
         request_timeout_ms=REQUEST_TIMEOUT_MS,
         fetch_min_bytes=gather_bytes,
         fetch_max_wait_ms=gather_ms,
-        max_partition_fetch_bytes=FETCH_PARTITION_BYTES,
+        max_partition_fetch_bytes=fetch_bytes,
         **security(settings),
     )
 
