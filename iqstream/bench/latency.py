@@ -1,6 +1,7 @@
 """How soon: a first row of idle stages, a first sample after their start, and IQ saved once nothing else is to do."""
 
 import asyncio
+import os
 import statistics
 import time
 from collections.abc import Awaitable, Callable
@@ -15,7 +16,7 @@ from iqstream.bench.machine import where_and_when
 from iqstream.bench.pipeline import Tell, full_size_spec
 from iqstream.bench.servers import BenchServers, bench_servers
 from iqstream.bench.stages import Stages
-from iqstream.bench.tables import FIRST_ROW, FIRST_SAMPLE, SAVED
+from iqstream.bench.tables import FIRST_ROW, FIRST_SAMPLE, LOAD, SAVED
 from iqstream.catalogue.connection import connect
 from iqstream.catalogue.counts import decided, iq_samples_saved, row_count
 from iqstream.initialise import initialise
@@ -44,6 +45,7 @@ async def measure_latency(state_dir: Path, *, rounds: int, iq_samples: int, tell
         Failed: a stage ended, or made no progress.
         Unreachable: a server does not start.
     """
+    load = os.getloadavg()[0]
     async with bench_servers(state_dir) as servers:
         await initialise(servers.settings())
         began_s = time.monotonic()
@@ -63,6 +65,7 @@ async def measure_latency(state_dir: Path, *, rounds: int, iq_samples: int, tell
         FIRST_SAMPLE: round(first_sample_s, 2),
         SAVED: round(saved_per_s, 1),
         **where_and_when(),
+        LOAD: round(load, 1),
         "first rows, s": [round(row_s, 2) for row_s in rows_s],
     }
 

@@ -22,6 +22,7 @@ CONSUMED = "consumer, MB/s"
 FIRST_ROW = "first row after a submission to idle stages, s"
 FIRST_SAMPLE = "first sample after the stages' start, s"
 SAVED = "IQ saved while stages are idle, samples/s"
+LOAD = "processes that wanted a core before it began"
 _MODES = {"frames": "with frames", "features": "features only"}
 _PARTS = {
     "producer": "producer",
@@ -99,7 +100,10 @@ def latency_table(document: Mapping[str, Any]) -> str:
             "|---|---:|",
             *(f"| {name} | {document[name]} |" for name in names),
             "",
-            f"{document['cpu']}, commit {document['commit']}, {document['date']}.",
+            (
+                f"{document['cpu']}, commit {document['commit']}, {document['date']}; before it began, other work kept "
+                f"{document[LOAD]:.1f} processes at once running or waiting for a core."
+            ),
         ]
     )
 

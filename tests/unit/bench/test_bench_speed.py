@@ -13,7 +13,17 @@ from iqstream.bench.functions import leaves
 from iqstream.bench.long_run import LongRun, Mark
 from iqstream.bench.pipeline import Run, summary
 from iqstream.bench.spent import Spent, measured
-from iqstream.bench.tables import CPU, RATE, SCALING, SCALING_RATES, SPEED, scaling_table, speed_table
+from iqstream.bench.tables import (
+    CPU,
+    LATENCY,
+    RATE,
+    SCALING,
+    SCALING_RATES,
+    SPEED,
+    latency_table,
+    scaling_table,
+    speed_table,
+)
 from iqstream.cli.bench import bench, with_table
 from iqstream.cli.bench_speed import RESULTS
 from iqstream.lag.advise import WorkerFigures, advise, cost_by_metrics
@@ -84,6 +94,11 @@ def kept(name):
 def test_the_pages_show_the_runs_that_are_kept(page, name, table):
     text = (ROOT / page).read_text()
     assert with_table(text, name, table(*map(kept, RESULTS.values()))) == text
+
+
+def test_how_soon_is_shown_as_the_run_that_is_kept():
+    text = (ROOT / "docs/performance.md").read_text()
+    assert with_table(text, LATENCY, latency_table(kept("latency"))) == text
 
 
 def test_modes_stand_beside_each_other_and_what_one_has_not_is_a_dash():
