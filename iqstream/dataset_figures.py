@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -47,7 +48,7 @@ async def dataset_figures(pool: Pool, dataset: Dataset) -> DatasetFigures:
     """Returns a version in figures, read from its rows."""
     key = DatasetKey(dataset.id, dataset.version)
     found = await measured(pool, key)
-    distances = distances_km(dataset.spec, found.places)
+    distances = await asyncio.to_thread(distances_km, dataset.spec, found.places)
     iq_bytes = await _iq_bytes(pool, dataset)
     return DatasetFigures(
         mean_snr_db=spread(found.mean_snr_db),

@@ -137,6 +137,16 @@ async def list_datasets(pool: Pool | Connection, *, include_deleted: bool = Fals
     return [_dataset(row) for row in rows]
 
 
+async def datasets_mark(pool: Pool | Connection) -> str:
+    """Text that is another one after any dataset was made, has moved or was deleted."""
+    return str(
+        await pool.fetchval(
+            "SELECT coalesce(sum(hashtextextended((id, version, name, description, status, samples, grows, requested, "
+            "accepted, rejected, failed, iq_samples, iq_samples_saved)::text, 0)::numeric), 0) FROM heimdall.datasets"
+        )
+    )
+
+
 async def find_dataset(
     pool: Pool | Connection,
     name_or_id: str,

@@ -18,6 +18,7 @@ from iqstream.catalogue.datasets import (
     OPEN,
     Dataset,
     dataset_versions,
+    datasets_mark,
     find_dataset,
     generated_spec,
     list_datasets,
@@ -35,7 +36,7 @@ from iqstream.client.ingesting import IngestCalls
 from iqstream.client.lag import LagCalls
 from iqstream.client.recordings import RecordingCalls
 from iqstream.client.replays import ReplayCalls
-from iqstream.client.results import DatasetReport, Resumed, Submission
+from iqstream.client.results import DatasetReport, DatasetVersions, Resumed, Submission
 from iqstream.client.stored import StoredCalls
 from iqstream.client.truth import TruthCalls
 from iqstream.client.upkeep import UpkeepCalls
@@ -104,6 +105,30 @@ class AsyncClient(
         """
         async with self._postgres() as pool:
             return Rows(await list_datasets(pool, include_deleted=include_deleted))
+
+    async def datasets_mark(self) -> str:
+        """Returns text that is another one after any dataset was made, has moved or was deleted; costs next to nothing.
+
+        Raises:
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with self._postgres() as pool:
+            return await datasets_mark(pool)
+
+    async def versions(self, name_or_id: str, *, version: int | None = None) -> DatasetVersions:
+        """Returns a dataset with its counts, and its versions: what `dataset` tells without looking at its samples.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is none, or several have that name.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            return DatasetVersions(dataset=found, versions=Rows(await dataset_versions(pool, found.id)))
 
     async def dataset(self, name_or_id: str, *, version: int | None = None) -> DatasetReport:
         """Returns a dataset: versions, settings, counts, why samples were rejected or failed, SNR, distances, sizes.

@@ -19,6 +19,20 @@ from schemas import DatasetSpec
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class DatasetVersions(Readable):
+    """A version of a dataset, and all others of it."""
+
+    dataset: Dataset
+    versions: Rows[Dataset]
+    """Newest first."""
+
+    @property
+    def held(self) -> str:
+        """Which of the dataset's samples the version holds, in words."""
+        return held_of(self.dataset, self.versions)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class DatasetReport(Readable):
     """A version of a dataset, why its samples were rejected or failed, and its figures."""
 

@@ -81,6 +81,8 @@ class Client:
         self._loop.close()
 
     datasets = _call(AsyncClient.datasets)
+    datasets_mark = _call(AsyncClient.datasets_mark)
+    versions = _call(AsyncClient.versions)
     dataset = _call(AsyncClient.dataset)
     cancel = _call(AsyncClient.cancel)
     check = _call(AsyncClient.check)

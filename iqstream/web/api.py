@@ -56,6 +56,7 @@ from iqstream.web.documents import (
 )
 from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.events import event_response
+from iqstream.web.listed import Listed
 from iqstream.web.new_dataset import NewDataset
 from iqstream.web.operations import Asked, Operation, json_response
 from iqstream.web.tasks import TaskDocument, TaskPage
@@ -85,7 +86,7 @@ def selected(datasets: Sequence[Dataset], query: DatasetQuery) -> list[Dataset]:
 
 async def list_datasets(asked: Asked) -> DatasetPage:
     query: DatasetQuery = asked.query
-    found = selected(await asked.client.datasets(), query)
+    found = selected(await asked.state.listed.datasets(), query)
     page = found[query.offset : query.offset + query.limit]
     return DatasetPage(datasets=[dataset_document(one) for one in page], total=len(found))
 
@@ -114,12 +115,13 @@ async def show_distribution(asked: Asked) -> DistributionDocument:
 
 
 async def show_dataset(asked: Asked) -> DatasetDetail:
-    return detail_document(await asked.client.dataset(asked.dataset, version=asked.query.version))
+    found = await asked.client.versions(asked.dataset, version=asked.query.version)
+    return detail_document(found, await asked.state.reports.of(found.dataset))
 
 
 async def change(asked: Asked) -> DatasetDocument:
     client, changes = asked.client, asked.body
-    found = (await client.dataset(asked.dataset)).dataset
+    found = (await client.versions(asked.dataset)).dataset
     if changes.name is not None and changes.name != found.name:
         await client.rename(found.id, changes.name)
     if changes.description is not None:
@@ -149,7 +151,7 @@ async def delete(asked: Asked) -> Deleted:
 
 
 async def _after(client: AsyncClient, dataset: Dataset) -> DatasetDocument:
-    return dataset_document((await client.dataset(dataset.id, version=dataset.version)).dataset)
+    return dataset_document((await client.versions(dataset.id, version=dataset.version)).dataset)
 
 
 async def show_lag(asked: Asked) -> dict[str, Any]:
@@ -161,12 +163,17 @@ async def show_lag_history(asked: Asked) -> list[dict[str, Any]]:
 
 
 async def follow_datasets(asked: Asked) -> Response:
-    client = asked.client
+    listed: Listed = asked.state.listed
 
-    async def readings() -> AsyncGenerator[msgspec.Struct, None]:
+    async def readings() -> AsyncGenerator[msgspec.Struct | None, None]:
+        seen = None
         while True:
-            found = await client.datasets()
-            yield DatasetPage(datasets=[dataset_document(one) for one in found[:50]], total=len(found))
+            found = await listed.datasets()
+            if found is not seen:
+                seen = found
+                yield DatasetPage(datasets=[dataset_document(one) for one in found[:50]], total=len(found))
+            else:
+                yield None
             await asyncio.sleep(LIST_INTERVAL_S)
 
     return event_response(asked.request, "datasets", readings)

@@ -21,6 +21,7 @@ from iqstream.web.api import OPERATIONS
 from iqstream.web.estimates import Estimates
 from iqstream.web.events import Hub
 from iqstream.web.lag_history import LagHistory
+from iqstream.web.listed import Listed
 from iqstream.web.openapi import openapi_document
 from iqstream.web.operations import PREFIX, json_response
 from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page
@@ -35,6 +36,7 @@ from iqstream.web.pages.signing import sign_in, sign_in_page, sign_out
 from iqstream.web.pages.tasks import tasks_page
 from iqstream.web.problems import Refusal, answer_error
 from iqstream.web.recordings import Recordings
+from iqstream.web.reports import Reports
 from iqstream.web.security import Access, Guard
 from iqstream.web.submitting import Submissions
 from iqstream.web.tasks import Tasks
@@ -61,6 +63,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
                 reading.cancel()
                 await app.state.submissions.close()
                 await app.state.tasks.close()
+                await app.state.reports.close()
                 await asyncio.gather(reading, return_exceptions=True)
 
     app = Starlette(
@@ -81,6 +84,8 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.submissions = Submissions(client)
     app.state.estimates = Estimates(client)
     app.state.tasks = Tasks()
+    app.state.reports = Reports(client)
+    app.state.listed = Listed(client)
     app.state.making = asyncio.Semaphore(MADE_AT_ONCE)
     return Guard(app, access)
 

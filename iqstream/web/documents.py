@@ -14,6 +14,7 @@ from iqstream.catalogue.failures import FailureCount
 from iqstream.catalogue.outcomes import OutcomeCount, Place, SampleOutcome
 from iqstream.client.results import (
     DatasetReport,
+    DatasetVersions,
     DeadLetterReport,
     LetterRetryPlan,
     SamplePage,
@@ -392,14 +393,14 @@ def dataset_document(dataset: Dataset) -> DatasetDocument:
     return DatasetDocument(samples=str(dataset.samples), **{name: getattr(dataset, name) for name in names})
 
 
-def detail_document(report: DatasetReport) -> DatasetDetail:
-    """Returns a dataset with what is known of it."""
-    spec = report.dataset.spec
+def detail_document(found: DatasetVersions, report: DatasetReport) -> DatasetDetail:
+    """Returns a dataset as it is now with what was counted of it last."""
+    spec = found.dataset.spec
     return DatasetDetail(
-        dataset=dataset_document(report.dataset),
+        dataset=dataset_document(found.dataset),
         spec=spec if isinstance(spec, DatasetSpec) else None,
         recorded_spec=spec if isinstance(spec, RecordedSpec) else None,
-        versions=[one.version for one in report.versions],
+        versions=[one.version for one in found.versions],
         outcomes=list(report.outcomes),
         failures=_plain(list(report.failures)),
         figures=_plain(report.figures),

@@ -27,7 +27,8 @@ _TRIED_AGAIN: tuple[type[Exception], ...] = (IqstreamError, *NamelessOutage)
 _SILENT = Unreachable("a server does not answer, and is waited for; what is shown is as it was before")
 
 T = TypeVar("T")
-Source = Callable[[], AsyncGenerator[msgspec.Struct | dict[str, object], None]]
+Source = Callable[[], AsyncGenerator[msgspec.Struct | dict[str, object] | None, None]]
+"""None: it is as it was."""
 
 
 class Subject:
@@ -43,14 +44,18 @@ class Subject:
         self.task = asyncio.create_task(self._read())
 
     async def _read(self) -> None:
+        latest: object = None
         while True:
             try:
                 async with aclosing(self._source()) as documents:
                     async for document in _with_silences(documents):
-                        if document is None:
+                        if document is _SILENT:
                             await self._tell("problem", problem_of(_SILENT))
-                        else:
+                        elif document is not None:
+                            latest = document
                             await self._tell("state", document)
+                        elif latest is not None:
+                            await self._tell("state", latest)
             except _TRIED_AGAIN as error:  # a server is away, or the dataset has gone: tried again
                 await self._tell("problem", problem_of(error))
                 await asyncio.sleep(RETRY_S)
@@ -90,13 +95,13 @@ class Subject:
                 yield b": still here\n\n"
 
 
-async def _with_silences(documents: AsyncGenerator[T, None]) -> AsyncGenerator[T | None, None]:
-    """Iterates documents, and None where one is overdue: watching waits for a server without a word."""
+async def _with_silences(documents: AsyncGenerator[T, None]) -> AsyncGenerator[T | Unreachable, None]:
+    """Iterates documents, and `_SILENT` where one is overdue: watching waits for a server without a word."""
     while True:
         following = asyncio.ensure_future(anext(documents))
         try:
             while not (await asyncio.wait({following}, timeout=SILENCE_S))[0]:
-                yield None
+                yield _SILENT
             document = await following
         except StopAsyncIteration:
             return

@@ -54,7 +54,7 @@ class Submissions:
                 return await self._begun(task, spec.dataset_id), True
         _require_same(earlier, spec, seed_given=new.seed is not None)
         await self._client.resume(spec.dataset_id) if earlier.status == "submitting" else None
-        return (await self._client.dataset(spec.dataset_id)).dataset, False
+        return (await self._client.versions(spec.dataset_id)).dataset, False
 
     def _done(self, task: asyncio.Task[Submission]) -> None:
         self._under_way.discard(task)
@@ -73,13 +73,13 @@ class Submissions:
             await asyncio.wait({task}, timeout=BEGUN_AFTER_S)
             if task.done():
                 task.result()
-                return (await self._client.dataset(dataset_id)).dataset
+                return (await self._client.versions(dataset_id)).dataset
             if (found := await self._earlier(dataset_id)) is not None:
                 return found
 
     async def _earlier(self, dataset_id: str) -> Dataset | None:
         try:
-            return (await self._client.dataset(dataset_id)).dataset
+            return (await self._client.versions(dataset_id)).dataset
         except NotFound:
             return None
 

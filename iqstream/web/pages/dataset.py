@@ -11,7 +11,8 @@ from starlette.responses import RedirectResponse, Response
 from iqstream.catalogue.datasets import OPEN, Dataset
 from iqstream.catalogue.outcomes import SampleOutcome
 from iqstream.client.asynchronous import AsyncClient
-from iqstream.client.results import DatasetReport, SamplePage
+from iqstream.client.results import DatasetReport, DatasetVersions, SamplePage
+from iqstream.dataset_figures import DatasetFigures
 from iqstream.web.documents import SampleQuery
 from iqstream.web.forms import form_of
 from iqstream.web.map import receivers_map
@@ -20,8 +21,11 @@ from iqstream.web.operations import parsed_query
 from iqstream.web.page import button, json_block, page, table
 from iqstream.web.pages.datasets import progress
 from iqstream.web.problems import Refusal
+from iqstream.web.reports import Reports
 from schemas.dataset import MAX_SAMPLES
 
+REPORT_S, REFRESH_S = 0.4, 1.0
+"""So long a page waits for what is counted over all samples; so often it asks for it then."""
 VERDICTS = ("", "accepted", "rejected", "failed")
 
 
@@ -29,8 +33,10 @@ async def dataset_page(request: Request) -> Response:
     client: AsyncClient = request.app.state.client
     query: SampleQuery = parsed_query(request, SampleQuery)
     name = request.path_params["dataset"]
-    report = await client.dataset(name, version=query.version)
-    found = report.dataset
+    standing = await client.versions(name, version=query.version)
+    found = standing.dataset
+    reports: Reports = request.app.state.reports
+    report = await reports.within(found, REPORT_S)
     samples = await client.samples(
         found.id, version=found.version, outcome=query.outcome or None, after=query.after, limit=query.limit
     )
@@ -38,8 +44,9 @@ async def dataset_page(request: Request) -> Response:
         request,
         found.name,
         el("p", found.description) if found.description else None,
-        el("section", _standing(report), id="standing", data_live=True),
-        el("section", _outcomes(report), id="outcomes", data_live=True),
+        el("p", id="rate") if found.status in OPEN else None,
+        el("section", _standing(standing, report), id="standing", data_live=True),
+        el("section", _outcomes(found, report), id="outcomes", data_live=True),
         el(
             "section",
             el("h2", "Samples"),
@@ -59,17 +66,27 @@ async def dataset_page(request: Request) -> Response:
         el("section", el("h2", "Do"), _actions(found)),
         el("details", el("summary", "Settings"), json_block(found.spec)),
         events=f"/api/v1/datasets/{found.id}/events?version={found.version}" if found.status in OPEN else None,
+        refresh_s=REFRESH_S if report is None else None,
     )
 
 
-def _standing(report: DatasetReport) -> Child:
-    found, figures = report.dataset, report.figures
-    snr, near = figures.mean_snr_db, figures.nearest_receiver_km
+def _standing(standing: DatasetVersions, report: DatasetReport | None) -> Child:
+    found = standing.dataset
     facts: list[tuple[str, Child]] = [
         ("Status", found.status),
         ("Decided", progress(found)),
-        ("Version", f"{found.version}: {report.held}"),
-        ("IQ kept", f"{found.iq_samples_saved} of at most {found.iq_samples} samples, {figures.iq_bytes / 1e6:.1f} MB"),
+        ("Version", f"{found.version}: {standing.held}"),
+        ("IQ kept", f"{found.iq_samples_saved} of at most {found.iq_samples} samples"),
+        ("Id", el("code", found.id)),
+        *([] if report is None else _figures(report.figures)),
+    ]
+    return el("dl", [[el("dt", name), el("dd", value)] for name, value in facts])
+
+
+def _figures(figures: DatasetFigures) -> list[tuple[str, Child]]:
+    snr, near = figures.mean_snr_db, figures.nearest_receiver_km
+    return [
+        ("Size of the IQ", f"{figures.iq_bytes / 1e6:.1f} MB"),
         ("Rows", f"{figures.rows_bytes / 1e6:.1f} MB"),
         (
             "Mean SNR",
@@ -78,12 +95,12 @@ def _standing(report: DatasetReport) -> Child:
             else f"{snr.mean:.1f} dB (10 % below {snr.percentile_10:.1f}, 10 % above {snr.percentile_90:.1f})",
         ),
         ("Nearest receiver", "–" if near is None else f"{near.median:.1f} km in the median"),
-        ("Id", el("code", found.id)),
-    ]  # fmt: skip
-    return el("dl", [[el("dt", name), el("dd", value)] for name, value in facts])
+    ]
 
 
-def _outcomes(report: DatasetReport) -> Child:
+def _outcomes(found: Dataset, report: DatasetReport | None) -> Child:
+    if report is None:
+        return el("p", f"The outcomes of {found.decided:,} samples are being counted.", class_="empty")
     total = max(1, report.dataset.decided)
     why = table(
         ["Outcome", "Reason", "Samples", "Share"],
@@ -194,7 +211,7 @@ def _row_form(action: str, *inputs: Child, label: str) -> Markup:
 async def dataset_action(request: Request) -> Response:
     """Does what a button of a dataset's page says, and goes back to the page."""
     client: AsyncClient = request.app.state.client
-    found = (await client.dataset(request.path_params["dataset"])).dataset
+    found = (await client.versions(request.path_params["dataset"])).dataset
     form = await form_of(request)
     match request.path_params["action"]:
         case "cancel":

@@ -20,7 +20,7 @@ _STATUSES: tuple[Status, ...] = ("submitting", "running", "complete", "cancelled
 
 async def datasets_page(request: Request) -> Response:
     query: DatasetQuery = parsed_query(request, DatasetQuery)
-    every = await request.app.state.client.datasets()
+    every = await request.app.state.listed.datasets()
     found = selected(every, query)
     shown = found[query.offset : query.offset + query.limit]
     if not every:

@@ -13,6 +13,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from iqstream.catalogue.datasets import generated_spec
 from iqstream.runtime.errors import UserError
 from iqstream.submit.quantity import parse_quantity, to_float, unit_of
 from iqstream.submit.receivers_file import EXAMPLE, OPTIONAL, REQUIRED, parse_receivers
@@ -51,8 +52,8 @@ async def new_page(request: Request) -> Response:
     if preset_name:
         given = values_of(make_spec(preset(preset_name))) | given
     elif like:
-        found = (await request.app.state.client.dataset(like)).dataset
-        given = values_of(found.spec) | {"name": "", "description": found.description} | given
+        found = (await request.app.state.client.versions(like)).dataset
+        given = values_of(generated_spec(found)) | {"name": "", "description": found.description} | given
     return _form(request, given, {})
 
 

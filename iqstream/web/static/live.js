@@ -7,7 +7,7 @@
   const banner = document.getElementById("banner");
   const AT_MOST_EVERY_MS = 1000, STREAMS = 4, WITHOUT_STREAM_MS = 3000;
   const FOCUSED = "a, button, summary, input, select, [tabindex]";
-  let source = null, timer = null, pending = null, fetching = false, again = false, last = 0;
+  let source = null, timer = null, ticker = null, pending = null, fetching = false, again = false, last = 0;
   let turn = 0, release = () => {};
 
   function say(text) {
@@ -40,7 +40,8 @@
           const now = fresh.getElementById(old.id);
           if (now) replace(old, now);
         }
-        if (events && !fresh.body.dataset.events) stop();
+        if (!fresh.body.dataset.refresh) clearInterval(ticker);
+        if (!fresh.body.dataset.events) leave();
       } else {
         say((fresh.querySelector(".problem") || fresh.body).textContent + " Trying again.");
         if (!source) soon();
@@ -51,6 +52,17 @@
       fetching = false;
       if (again) { again = false; soon(); }
     }
+  }
+
+  // How fast a dataset is made, and what holds it up; the events alone know.
+  function tell(state) {
+    const rate = document.getElementById("rate");
+    if (!rate || state.submitted === undefined) return;
+    const { submitted, generated, samples_per_second: speed, seconds_left: left, obstacles } = state;
+    const parts = [`${submitted} submitted, ${generated} generated`];
+    if (speed !== null) parts.push(`${speed.toFixed(1)} samples/s`);
+    if (left !== null) parts.push(left < 120 ? `${Math.round(left)} s to go` : `${Math.round(left / 60)} min to go`);
+    rate.textContent = [parts.join(", "), ...obstacles].join(". ");
   }
 
   function soon() {
@@ -72,7 +84,7 @@
 
   async function start() {
     const mine = ++turn;
-    if (refresh) timer = setInterval(update, 1000 * Number(refresh));
+    if (refresh) ticker = setInterval(update, 1000 * Number(refresh));
     if (!events) return;
     const held = await stream();
     if (mine !== turn) { held?.(); return; }
@@ -81,7 +93,7 @@
 
   function listen() {
     source = new EventSource(events);
-    source.addEventListener("state", soon);
+    source.addEventListener("state", (event) => { tell(JSON.parse(event.data)); soon(); });
     source.addEventListener("problem", (event) => say(JSON.parse(event.data).detail + " Trying again."));
     source.addEventListener("end", () => { stop(); update(); });
     source.onerror = () => {
@@ -91,6 +103,11 @@
   }
 
   function stop() {
+    leave();
+    clearInterval(ticker);
+  }
+
+  function leave() {
     turn++;
     source?.close();
     source = null;

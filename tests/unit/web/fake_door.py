@@ -15,6 +15,7 @@ from iqstream.catalogue.stored import StoredOutcome
 from iqstream.client.dead_letters import EVERY_LETTER
 from iqstream.client.results import (
     DatasetReport,
+    DatasetVersions,
     DeadLetterReport,
     LetterRetryPlan,
     Resumed,
@@ -59,6 +60,10 @@ class FakeDoor:
         self.goes_on = asyncio.Event()
         """A replay ends when it is set."""
         self.terrain_dir = ""
+        self.counted = 0
+        self.may_count = asyncio.Event()
+        """What is counted over all samples comes when it is set."""
+        self.may_count.set()
 
     async def __aenter__(self):
         return self
@@ -95,7 +100,17 @@ class FakeDoor:
         self._answer()
         return Rows(reversed(self.made.values()))
 
+    async def datasets_mark(self):
+        self._answer()
+        return str(list(self.made.values()))
+
+    async def versions(self, name_or_id, *, version=None):
+        found = self._find(name_or_id)
+        return DatasetVersions(dataset=found, versions=Rows([found]))
+
     async def dataset(self, name_or_id, *, version=None):
+        self.counted += 1
+        await self.may_count.wait()
         found = self._find(name_or_id)
         counts = Counter((one.verdict, one.reason) for one in self.outcomes.get(found.id, ()))
         return DatasetReport(
