@@ -39,7 +39,7 @@ def tags_of(answer):
 
 @pytest.fixture
 def dataset(writer, door):
-    made = submit(writer).json()["id"]
+    made = submit(writer, seed=8).json()["id"]  # of sample 3 the lower antenna is nearest to a ray
     door.decide(made, 30)
     return made
 
@@ -242,17 +242,17 @@ def test_a_sample_shows_its_path_and_the_budget_adds_up(writer, dataset):
         ends = [path["ground_m"][0], path["ground_m"][-1]]
         assert all(ray_m > ground_m for ray_m, ground_m in zip(path["ray_m"], ends, strict=True))
         clearance_m = min(ray - ground for ray, ground in rays(path))
-        assert clearance_m == pytest.approx(link["clearance_m"], abs=0.5)
+        assert clearance_m == pytest.approx(link["clearance_m"], abs=0.1)
     page = writer.get(f"/datasets/{dataset}/samples/3?rx=genova").text
     assert "Path to genova" in page
     assert 'class="profile"' in page
 
 
 def rays(path):
-    """Heights of the straight ray and of the ground, between the ends."""
+    """Heights of the straight ray and of the ground, with both ends: the lower antenna may be nearest to it."""
     start, end = path["ray_m"]
     whole = path["distances_km"][-1]
-    for km, ground_m in list(zip(path["distances_km"], path["ground_m"], strict=True))[1:-1]:
+    for km, ground_m in zip(path["distances_km"], path["ground_m"], strict=True):
         yield start + (end - start) * km / whole, ground_m
 
 
