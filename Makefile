@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # Two processes share the tests, a file at a time; each starts servers of its own. Fault tests come first: they are long.
 IN_TWO := -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: help setup interop demo test test-fast test-torch2 test-containers test-wheel acceptance check audit docs fidelity clean
+.PHONY: help setup interop demo test test-fast test-torch2 test-containers test-wheel acceptance check audit docs fidelity pictures clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -61,6 +61,10 @@ docs: setup ## write the generated reference pages
 
 fidelity: setup ## measure every feature against truth and write docs/fidelity.md (6 minutes on two cores)
 	@$(BIN)/python -m benchmarks.fidelity
+
+pictures: setup ## take the pictures of the dashboard: docs/images/dashboard (needs chromium)
+	@mkdir -p docs/images/dashboard
+	@IQSTREAM_PICTURES=docs/images/dashboard $(BIN)/python -m pytest -q tests/integration/test_dashboard_in_browser.py -k pictures
 
 clean: ## stop the embedded servers of this folder and remove them, their data and the virtual environment
 	@if [ -x $(BIN)/iqstream ]; then $(BIN)/iqstream down; fi

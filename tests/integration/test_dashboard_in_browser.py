@@ -178,6 +178,7 @@ async def test_a_dataset_is_cancelled_and_the_other_tab_is_told(visitor, page, s
     other = await visitor.new_page()
     await other.goto("/?q=cancelled")
     await expect(other.locator("#list")).to_contain_text("running")
+    await expect(page.locator("#rate")).to_contain_text(re.compile(r"3000 submitted, \d+ generated"))
     await page.get_by_role("button", name="Cancel").click()
     await expect(page.locator("#standing")).to_contain_text("cancelled")
     await expect(other.locator("#list")).to_contain_text(re.compile(r"cancelled \d+ of 3000"))
@@ -300,3 +301,22 @@ async def test_no_view_breaks_a_rule_of_accessibility_and_none_is_wider_than_a_p
         await page.set_viewport_size(PHONE)
         wide = await page.evaluate("document.documentElement.scrollWidth")
         assert wide <= PHONE["width"], name
+
+
+PICTURES = (
+    ("datasets", "light", DESK), ("dataset", "light", DESK), ("sample", "light", DESK), ("sample", "dark", DESK),
+    ("new", "light", PHONE), ("lag", "dark", PHONE),
+)  # fmt: skip
+"""Of which views, in which colours and at which width."""
+
+
+async def test_pictures_are_taken_of_the_views(page, complete, tmp_path):
+    folder = Path(os.environ.get("IQSTREAM_PICTURES", tmp_path))  # `make pictures` keeps them
+    for name, scheme, size in PICTURES:
+        await page.emulate_media(color_scheme=scheme)
+        await page.set_viewport_size(size)
+        await page.goto(views(complete)[name], wait_until="networkidle" if name == "sample" else "load")
+        width = "desk" if size == DESK else "phone"
+        taken = folder / f"{name}-{scheme}-{width}.png"
+        await page.screenshot(path=taken)
+        assert taken.stat().st_size > 5_000
