@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,12 +127,14 @@ async def disturb(
     )
 
 
-async def _undisturbed(settings: Callable[[], Settings], spec: DatasetSpec, tell: Tell) -> str:
-    tell(f"{spec.samples} samples undisturbed, to compare with")
+async def _undisturbed(settings: Callable[[], Settings], spec: DatasetSpec, tell: Tell) -> Mapping[bool, str]:
+    """Digests of a dataset of either kind, by whether it has time differences."""
+    tell(f"twice {spec.samples} samples undisturbed, to compare with")
     load = Load(settings, spec, in_flight=0, every_s=0.0)
-    await load.submit_another()
+    for _ in range(2):
+        await load.submit_another()
     await load.all_complete()
-    return await dataset_digest(settings(), load.specs[0].dataset_id)
+    return {made.pairs: await dataset_digest(settings(), made.dataset_id) for made in load.specs}
 
 
 async def _run_step(ground: Ground, step: Step, tell: Tell) -> list[Recovery]:

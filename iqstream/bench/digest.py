@@ -17,7 +17,7 @@ _PLACES = frozenset({"topic", "partition", "offset"})
 
 
 async def dataset_digest(settings: Settings, dataset_id: str) -> str:
-    """Returns the SHA-256 of rows, outcomes and objects, without ids, times and frame offsets."""
+    """Returns the SHA-256 of rows, outcomes, pairs and objects, without ids, times and frame offsets."""
     connection = await connect(settings.postgres_dsn)
     try:
         rows = await all_stored(connection, dataset_id)

@@ -24,7 +24,10 @@ STUCK_AFTER_S = 90.0
 
 
 class Load:
-    """Datasets of one spec, submitted whenever little of the earlier ones is left; every second one without frames."""
+    """Datasets of one spec, submitted whenever little of the earlier ones is left.
+
+    Every second one is without frames and with time differences.
+    """
 
     def __init__(self, settings: Callable[[], Settings], spec: DatasetSpec, *, in_flight: int, every_s: float) -> None:
         """How much work to keep up.
@@ -62,7 +65,7 @@ class Load:
         number = len(self.specs) + 1
         spec = new_dataset(self._spec, f"bench {number}")
         if number % 2 == 0:
-            spec = msgspec.structs.replace(spec, publish="features")
+            spec = msgspec.structs.replace(spec, publish="features", pairs=True)
         self.specs.append(spec)
         await submit_through_outages(self._settings, spec)
 

@@ -9,7 +9,7 @@ from iqstream.catalogue.counts import stored_counts
 from iqstream.dataset.feature_records import committed_records
 from iqstream.runtime.settings import Settings
 from iqstream.verify.completeness import Completeness, RecordingCount
-from schemas import DatasetSpec, FailureRecord, FeatureRecord, SchemaError, decode
+from schemas import DatasetSpec, FailureRecord, FeatureRecord, PairRecord, SchemaError, decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,10 +19,10 @@ class Verdict:
     datasets: int
     samples: int
     lost: int
-    """Recordings without a feature record, samples without an outcome, accepted samples without a row."""
+    """Recordings without a feature record, samples without their pair record or an outcome, accepted ones without a row."""
     doubled: int
     digests_differ: int
-    """Datasets whose rows, outcomes or objects are not those of the undisturbed run."""
+    """Datasets whose rows, outcomes, pairs or objects are not those of the undisturbed run."""
 
     def problems(self) -> list[str]:
         """A sentence for each thing that is wrong."""
@@ -36,13 +36,13 @@ class Verdict:
         return found
 
 
-async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: str) -> Verdict:
+async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: Mapping[bool, str]) -> Verdict:
     """Reads everything back: Kafka (committed records only), PostgreSQL and the object store.
 
     Args:
         settings: where.
         specs: of complete datasets.
-        undisturbed: the digest to compare with.
+        undisturbed: the digest to compare with of a dataset without time differences (False) and of one with (True).
     """
     recordings = await _count_recordings(settings, specs)
     found: list[Completeness] = []
@@ -63,7 +63,7 @@ async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: 
                     recordings_doubled=counted.doubled,
                 )
             )
-            differ += await dataset_digest(settings, spec.dataset_id) != undisturbed
+            differ += await dataset_digest(settings, spec.dataset_id) != undisturbed[spec.pairs]
     finally:
         await connection.close()
     return Verdict(
@@ -82,6 +82,6 @@ async def _count_recordings(settings: Settings, specs: Sequence[DatasetSpec]) ->
             message = decode(record.value or b"")
         except SchemaError:
             continue  # bad on purpose
-        if isinstance(message, FeatureRecord | FailureRecord) and message.dataset_id in counts:
+        if isinstance(message, FeatureRecord | FailureRecord | PairRecord) and message.dataset_id in counts:
             counts[message.dataset_id].add(message)
     return counts

@@ -3,18 +3,27 @@
 from collections import Counter
 from dataclasses import dataclass
 
-from schemas import DatasetSpec, FailureRecord, FeatureRecord
+from schemas import DatasetSpec, FailureRecord, FeatureRecord, PairRecord
 
 
 class RecordingCount:
-    """Counts the committed records of each (sample, receiver) of a dataset that was never replayed."""
+    """Counts the committed records of each recording of a dataset that was never replayed, and its pair records."""
 
     def __init__(self, spec: DatasetSpec) -> None:
         self._spec = spec
         self._seen: Counter[tuple[int, str]] = Counter()
+        self._compared: Counter[int] = Counter()
+        """Samples whose time differences are there."""
+        self._failed: set[int] = set()
+        """Samples that have none because something failed."""
 
-    def add(self, record: FeatureRecord | FailureRecord) -> None:
+    def add(self, record: FeatureRecord | PairRecord | FailureRecord) -> None:
         """A record; the failure of a whole sample stands for one of each receiver."""
+        if isinstance(record, PairRecord):
+            self._compared[record.sample_idx] += 1
+            return
+        if isinstance(record, FailureRecord):
+            self._failed.add(record.sample_idx)
         for rx_id in self._receivers_of(record):
             self._seen[record.sample_idx, rx_id] += 1
 
@@ -25,13 +34,14 @@ class RecordingCount:
 
     @property
     def lost(self) -> int:
-        """Recordings without a record."""
-        return self._spec.samples * len(self._spec.receivers) - len(self._seen)
+        """Recordings without a record, and samples without the time differences that they are to have."""
+        compared = len(self._compared.keys() | self._failed) if self._spec.pairs else self._spec.samples
+        return self._spec.samples * (len(self._spec.receivers) + 1) - len(self._seen) - compared
 
     @property
     def doubled(self) -> int:
-        """Records beyond the first of their recording."""
-        return self._seen.total() - len(self._seen)
+        """Records beyond the first of their recording, or of their sample's time differences."""
+        return self._seen.total() - len(self._seen) + self._compared.total() - len(self._compared)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,13 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.verify.completeness import Completeness, RecordingCount
-from tests.sink_samples import failure_record, feature_record, make_spec, whole_sample
+from tests.sink_samples import failure_record, feature_record, make_spec, pair_record, whole_sample
 
 SPEC = make_spec(samples=4, receivers=3)
 
 
-def count(records) -> RecordingCount:
-    counted = RecordingCount(SPEC)
+COMPARED = make_spec(samples=4, receivers=3, publish="features", pairs=True)
+
+
+def count(records, spec=SPEC) -> RecordingCount:
+    counted = RecordingCount(spec)
     for record in records:
         counted.add(record)
     return counted
@@ -35,6 +38,14 @@ def test_a_failure_stands_for_its_recording_and_that_of_a_sample_for_all_of_them
     records += [failure_record(SPEC, sample_idx, None) for sample_idx in range(1, 4)]
     counted = count(records)
     assert (counted.lost, counted.doubled) == (0, 0)
+
+
+@pytest.mark.parametrize(("records", "lost", "doubled"), [(0, 1, 0), (1, 0, 0), (3, 0, 2)])
+def test_every_sample_that_is_to_have_time_differences_has_them_once_unless_it_failed(records, lost, doubled):
+    made = [record for index in range(3) for record in (*whole_sample(COMPARED, index), pair_record(COMPARED, index))]
+    failed = [*whole_sample(COMPARED, 3)[:2], failure_record(COMPARED, 3, 2)]
+    counted = count([*made[:-1], *[made[-1]] * records, *failed], COMPARED)
+    assert (counted.lost, counted.doubled) == (lost, doubled)
 
 
 WHOLE = {
