@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from functools import partial
 from uuid import UUID
 
@@ -205,6 +207,23 @@ def test_the_time_differences_of_every_accepted_sample_are_stored_and_streamed_o
         values = [[float(pair[name]) for name in PAIR_QUANTITIES] for pair in pairs]
         assert streamed[index]["pairs"].tolist() == values
     assert any(pair["found"] for pairs in stored_by_sample.values() for pair in pairs)
+
+
+def test_the_example_locates_every_accepted_sample_to_some_kilometres(settings, pipeline, disturbed):
+    """Of recordings of 50 ms, over a coarse map."""
+    said = subprocess.run(
+        [sys.executable, "-W", "error", "examples/locate_transmitters.py", disturbed.name, "--cells", "1000"],
+        capture_output=True,
+        check=False,
+        text=True,
+        env=pipeline.environment(),
+        timeout=150,
+    )
+    assert said.returncode == 0, said.stderr
+    *each, last = said.stdout.splitlines()
+    assert len(each) == len(asyncio.run(stored_pairs(settings, disturbed)))
+    assert last.startswith(f"{len(each)} samples: ")
+    assert float(last.split()[2]) < 10.0
 
 
 async def test_time_differences_are_verified_and_replayed_and_go_with_their_dataset(settings, disturbed):
