@@ -1,6 +1,6 @@
 """How far analytic locators are off, on fresh samples of the default spec: writes docs/locating.md and .json.
 
-Run: `python -m benchmarks.locate [--samples 6000] [--processes 2] [--keep FILE]`. Samples are synthesised, measured
+Run: `python -m benchmarks.locate [--samples 4900] [--processes 2] [--keep FILE]`. Samples are synthesised, measured
 (features and pairs) and judged in batches over the processes; of the accepted ones the first fifth is what `constant`
 and `k nearest` know, the second fifth is for validation (the size of the regions), the rest is the test.
 """
@@ -28,6 +28,7 @@ from iqstream.locate.differences import ECHO_US, MaximumLikelihood, RobustLeastS
 from iqstream.locate.estimate import LIGHT_KM_PER_US, offset_km
 from iqstream.locate.levels import NOT_HEARD_DB, Constant, LevelGrid, NearestNeighbours, WeightedCentroid
 from iqstream.locate.loss_map import LossMap, loss_map
+from iqstream.locate.together import LevelsAndDifferences
 from producer.noise import noise_dbm
 from producer.scenario import _dbm
 from producer.synthesize import synthesize_sample
@@ -152,7 +153,7 @@ def locators(seed: int, known: list[Case]) -> dict[str, Locator]:
         "levels, grid posterior": grid,
         "differences, robust least squares": RobustLeastSquares(loss, receivers),
         "differences, maximum likelihood": MaximumLikelihood(loss, receivers),
-        "levels and differences": MaximumLikelihood(loss, receivers, levels=grid),
+        "levels and differences": LevelsAndDifferences(grid, receivers),
     }
 
 
@@ -273,7 +274,7 @@ def figures(
         "echo_us": ECHO_US,
         "locators": rows,
         "pairs_us": pair_errors(test),
-        "both_less_differences": bootstrap(tested, "levels and differences", "differences, maximum likelihood"),
+        "both_less_differences": bootstrap(tested, "levels and differences", "differences, robust least squares"),
         "likelihood_less_squares": bootstrap(
             tested, "differences, maximum likelihood", "differences, robust least squares"
         ),
@@ -344,7 +345,7 @@ def document(result: dict[str, Any]) -> str:
         ),
         "",
         (
-            "Both together less differences alone, paired bootstrap, 95 % interval: "
+            "Both together less least squares of the differences, paired bootstrap, 95 % interval: "
             f"median {both['median'][0]:+.3f} to {both['median'][2]:+.3f} km, "
             f"95 % error {both['p95'][0]:+.2f} to {both['p95'][2]:+.2f} km. Maximum likelihood less least squares: "
             f"median {squares['median'][0]:+.3f} to {squares['median'][2]:+.3f} km, "
@@ -383,9 +384,9 @@ def _spread(row: dict[str, Any], name: str) -> str:
 def main() -> None:
     os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--samples", type=int, default=6000, help="to generate; about 60 %% are accepted")
+    parser.add_argument("--samples", type=int, default=4900, help="to generate; about 70 %% are accepted")
     parser.add_argument("--minutes", type=float, default=math.inf, help="generate no longer than that")
-    parser.add_argument("--seed", type=int, default=1017, help="one that nothing was tuned on")
+    parser.add_argument("--seed", type=int, default=3011, help="one that nothing was tuned on")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--keep", type=Path, help="measured samples: read from here if it exists, else written")
     parser.add_argument("--out", type=Path, default=ROOT / "docs")

@@ -19,7 +19,7 @@ class Verdict:
     datasets: int
     samples: int
     lost: int
-    """Recordings without a feature record, samples without their pair record or an outcome, accepted ones without a row."""
+    """Recordings without a feature record, samples without pair record or outcome, accepted samples without a row."""
     doubled: int
     digests_differ: int
     """Datasets whose rows, outcomes, pairs or objects are not those of the undisturbed run."""

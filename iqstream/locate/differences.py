@@ -1,4 +1,4 @@
-"""Locators that know time differences, alone or together with levels."""
+"""Locators that know time differences alone."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,6 @@ from iqstream.locate.estimate import (
     gaussian,
     moved,
 )
-from iqstream.locate.levels import LevelGrid
 from iqstream.locate.loss_map import LossMap
 
 ECHO_US = 0.6
@@ -39,11 +38,9 @@ class RobustLeastSquares:
 
     def locate(self, observation: Observation) -> Estimate:
         """The best summit of the likelihood among those reached from the best cells."""
-        pairs = observation.pairs
-        if pairs.one.size < 2:
+        if observation.pairs.one.size < 2:
             return _prior(self.loss)
-        scale = np.sqrt(pairs.deviation_us**2 + 2 * self.echo_us**2)
-        return _search(self.loss, self.receivers, pairs, scale, scale, np.zeros((pairs.one.size, 0)), self.echo_us)
+        return least_squares(self.loss, self.receivers, observation.pairs, self.echo_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,26 +49,46 @@ class MaximumLikelihood:
 
     Place and one delay for each receiver are sought together. A difference errs by its own deviation, a delay by
     `echo_us`, both with the tails of Student's t: one false difference, or one receiver that hears nothing but
-    reflections, does not decide. With `levels` a place counts by the levels' posterior as well.
+    reflections, does not decide.
     """
 
     loss: LossMap
     receivers: Floats
     echo_us: float = ECHO_US
-    levels: LevelGrid | None = None
 
     def locate(self, observation: Observation) -> Estimate:
-        """The best summit of the likelihood among those reached from the best cells; without pairs the levels alone."""
+        """The best summit of the likelihood among those reached from the best cells."""
         pairs = observation.pairs
         if pairs.one.size < 2:
-            return self.levels.locate(observation) if self.levels else _prior(self.loss)
+            return _prior(self.loss)
         shared = np.zeros((pairs.one.size, len(self.receivers)))
         rows = np.arange(pairs.one.size)
         shared[rows, pairs.one], shared[rows, pairs.other] = 1.0, -1.0
-        scale = np.sqrt(pairs.deviation_us**2 + 2 * self.echo_us**2)
+        scale = difference_scale(pairs, self.echo_us)
         own = np.maximum(pairs.deviation_us, LEAST_DEVIATION_US)
-        prior = self.levels.log_posterior(observation) if self.levels else self.loss.log_prior
-        return _search(self.loss, self.receivers, pairs, scale, own, shared, self.echo_us, prior=prior)
+        return _search(self.loss, self.receivers, pairs, scale, own, shared, self.echo_us)
+
+
+def least_squares(
+    loss: LossMap, receivers: Floats, pairs: Pairs, echo_us: float, *, prior: Floats | None = None
+) -> Estimate:
+    """The place where at least two differences agree best; `prior`: log of what each cell counts beforehand."""
+    scale = difference_scale(pairs, echo_us)
+    return _search(loss, receivers, pairs, scale, scale, np.zeros((pairs.one.size, 0)), echo_us, prior=prior)
+
+
+def difference_scale(pairs: Pairs, echo_us: float) -> Floats:
+    """Standard deviation of every difference with the echoes of both receivers, us, shape (p,)."""
+    scale: Floats = np.sqrt(pairs.deviation_us**2 + 2 * echo_us**2)
+    return scale
+
+
+def log_likelihood(distances: Floats, pairs: Pairs, scale: Floats) -> Floats:
+    """Of places by their distances to the receivers, km, shape (n, r), up to a constant, shape (n,)."""
+    delays = distances / LIGHT_KM_PER_US
+    misfit = delays[:, pairs.one] - delays[:, pairs.other] - pairs.difference_us
+    found: Floats = -0.5 * (TAIL + 1) * np.log1p((misfit / scale) ** 2 / TAIL).sum(axis=1)
+    return found
 
 
 def _prior(loss: LossMap) -> Estimate:
@@ -102,11 +119,9 @@ def _search(
         prior: log of what each cell counts beforehand.
     """
     beforehand = loss.log_prior if prior is None else prior
-    delays = loss.distance_km / LIGHT_KM_PER_US
-    misfit = delays[:, pairs.one] - delays[:, pairs.other] - pairs.difference_us
     # The nearest cell's centre is up to 0.7 cells away.
     coarse = np.sqrt(scale**2 + (0.7 * loss.cell_km / LIGHT_KM_PER_US) ** 2)
-    likelihood = beforehand - 0.5 * (TAIL + 1) * np.log1p((misfit / coarse) ** 2 / TAIL).sum(axis=1)
+    likelihood = beforehand + log_likelihood(loss.distance_km, pairs, coarse)
     reached = []
     for _ in range(STARTS):
         cell = int(np.argmax(likelihood))

@@ -10,6 +10,7 @@ from iqstream.locate.differences import MaximumLikelihood, RobustLeastSquares
 from iqstream.locate.estimate import LIGHT_KM_PER_US, distances_km, moved, offset_km
 from iqstream.locate.levels import Constant, LevelGrid, NearestNeighbours, WeightedCentroid
 from iqstream.locate.loss_map import loss_map
+from iqstream.locate.together import LevelsAndDifferences
 from producer.version import GENERATOR_VERSION
 from schemas import DatasetSpec, Terrain
 
@@ -38,12 +39,12 @@ def receivers():
     return np.array([[r.latitude, r.longitude] for r in spec.receivers])
 
 
-def observation(loss, receivers, random=None, deviation_us=0.5, heard=7):
-    """Levels and differences of a transmitter at PLACE; with errors where `random` is given."""
-    delay = distances_km(*np.array(PLACE)[:, None], receivers)[0] / LIGHT_KM_PER_US
+def observation(loss, receivers, random=None, deviation_us=0.5, heard=7, place=PLACE):
+    """Levels and differences of a transmitter; with errors where `random` is given."""
+    delay = distances_km(*np.array(place)[:, None], receivers)[0] / LIGHT_KM_PER_US
     one, other = (np.array(side) for side in np.triu_indices(heard, 1))
     error = random.normal(0, deviation_us, one.size) if random else 0.0
-    cell = np.argmin((loss.latitudes - PLACE[0]) ** 2 + (loss.longitudes - PLACE[1]) ** 2)
+    cell = np.argmin((loss.latitudes - place[0]) ** 2 + (loss.longitudes - place[1]) ** 2)
     return Observation(
         level_dbm=40.0 - loss.loss_db[cell],
         snr_db=150.0 - loss.loss_db[cell],
@@ -65,17 +66,17 @@ def several(loss, receivers):
     return [
         RobustLeastSquares(loss, receivers),
         MaximumLikelihood(loss, receivers),
-        MaximumLikelihood(loss, receivers, levels=grid(loss)),
+        LevelsAndDifferences(grid(loss), receivers),
     ]
 
 
-def apart_km(estimate):
-    return float(np.hypot(*offset_km(*PLACE, np.array(estimate.latitude), np.array(estimate.longitude))))
+def apart_km(estimate, place=PLACE):
+    return float(np.hypot(*offset_km(*place, np.array(estimate.latitude), np.array(estimate.longitude))))
 
 
 def test_levels_of_uncalibrated_receivers_are_refused_by_what_compares_them_with_powers(loss, receivers):
     there = dataclasses.replace(observation(loss, receivers), level_reference="dbfs")
-    for locator in (grid(loss), MaximumLikelihood(loss, receivers, levels=grid(loss))):
+    for locator in (grid(loss), LevelsAndDifferences(grid(loss), receivers)):
         with pytest.raises(ValueError, match="calibrate the receivers"):
             locator.locate(there)
     assert apart_km(MaximumLikelihood(loss, receivers).locate(there)) < 0.02
@@ -103,9 +104,22 @@ def test_regions_of_normal_errors_hold_what_they_state(loss, receivers):
 
 def test_without_differences_levels_answer(loss, receivers):
     seen = observation(loss, receivers, heard=1)
-    both = MaximumLikelihood(loss, receivers, levels=grid(loss)).locate(seen)
+    both = LevelsAndDifferences(grid(loss), receivers).locate(seen)
     alone = grid(loss).locate(seen)
     assert (both.latitude, both.longitude) == (alone.latitude, alone.longitude)
+
+
+def test_levels_decide_between_the_places_that_two_differences_leave_open(loss, receivers):
+    """Hyperbolas of three receivers meet twice; all seven hear how strong it is."""
+    random = np.random.default_rng(3)
+    alone, both = RobustLeastSquares(loss, receivers), LevelsAndDifferences(grid(loss), receivers)
+    far = np.zeros(2, int)
+    for place in zip(random.uniform(44.2, 45.7, 100), random.uniform(7.0, 9.4, 100), strict=True):
+        seen = dataclasses.replace(
+            observation(loss, receivers, random, heard=3, place=place), detected=np.ones(7, bool)
+        )
+        far += [apart_km(locator.locate(seen), place) > 10.0 for locator in (alone, both)]
+    assert far[1] < 0.7 * far[0]
 
 
 def test_levels_put_the_transmitter_within_their_own_region(loss, receivers):
