@@ -141,7 +141,7 @@ def whole_sample(spec, sample_idx, **fields) -> list[FeatureRecord]:
 
 def make_truth(latitude=CENTRE[0], longitude=CENTRE[1]) -> Truth:
     """A transmitter at a place; the rest is of no consequence to the sink."""
-    link = dict.fromkeys(LinkTruth.__struct_fields__, 0.0) | {
+    link = {field.name: 0.0 for field in msgspec.structs.fields(LinkTruth) if field.required} | {
         "rician_k_db": None,
         "tap_delays_us": (0.0,),
         "tap_powers": (1.0,),
