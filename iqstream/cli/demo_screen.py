@@ -154,7 +154,7 @@ def stored_lines(results: DemoResults, state_dir: Path) -> list[str]:
 
 
 def next_commands(dataset_name: str, state_dir: Path, *, servers_stay: bool) -> list[str]:
-    """Three commands to go on with, as they can be typed here, each with what it does."""
+    """Four commands to go on with, as they can be typed here, each with what it does."""
     program = program_name()
     if state_dir != DEFAULT_STATE_DIR:
         program = f"{STATE_DIR_VARIABLE}={shlex.quote(str(state_dir))} {program}"
@@ -163,6 +163,7 @@ def next_commands(dataset_name: str, state_dir: Path, *, servers_stay: bool) -> 
         (f"{program} {first[0]}", first[1]),
         (f"{program} datasets show {shlex.quote(dataset_name)}", "the settings that made this dataset"),
         (f"{program} lag", "how far each stage is behind, partition by partition"),
+        (f"{program} dashboard", "all of it in a browser"),
     ]
     width = max(len(command) for command, _ in commands)
     return [f"{command:<{width}}  {does}" for command, does in commands]

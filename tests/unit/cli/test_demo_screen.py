@@ -146,7 +146,7 @@ def test_the_next_commands_can_be_typed_as_they_stand():
             words = shlex.split(line)
             command = [word for word in words if not word.startswith("IQSTREAM_STATE_DIR=")]
             assert command[0].endswith("iqstream")
-            assert command[1] in {"status", "datasets", "lag"}
+            assert command[1] in {"status", "datasets", "lag", "dashboard"}
             assert (len(words) > len(command)) == (state_dir != ".iqstream")
 
 
