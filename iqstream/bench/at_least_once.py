@@ -15,6 +15,7 @@ from iqstream.runtime import transactions
 from iqstream.runtime.aiokafka_internals import OpenProducer
 from iqstream.runtime.batch_building import Batch
 from iqstream.runtime.kafka import MAX_REQUEST_BYTES, REQUEST_TIMEOUT_MS, security
+from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.stages import SINK, STAGES
@@ -39,6 +40,10 @@ class PlainProducer(OpenProducer):
             **security(settings),
         )
         self.fill_batches(lambda: Batch(BATCH_BYTES, transactional=False))
+
+    async def standing_position(self, committed: CommittedOffset) -> int:
+        """Nothing was aborted."""
+        return committed.offset
 
     async def settle(self) -> None:
         """Nothing was committed."""

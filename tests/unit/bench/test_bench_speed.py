@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 import sys
+from inspect import getsource
 from pathlib import Path
 
 import psutil
 import pytest
 from click.testing import CliRunner
 
+from iqstream.bench.at_least_once import PlainProducer
 from iqstream.bench.functions import leaves
 from iqstream.bench.long_run import LongRun, Mark
 from iqstream.bench.pipeline import Run, summary
@@ -27,6 +30,7 @@ from iqstream.bench.tables import (
 from iqstream.cli.bench import bench, with_table
 from iqstream.cli.bench_speed import RESULTS
 from iqstream.lag.advise import WorkerFigures, advise, cost_by_metrics
+from iqstream.runtime.transactions import TransactionalTransform
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -94,6 +98,14 @@ def kept(name):
 def test_the_pages_show_the_runs_that_are_kept(page, name, table):
     text = (ROOT / page).read_text()
     assert with_table(text, name, table(*map(kept, RESULTS.values()))) == text
+
+
+def test_at_least_once_answers_whatever_a_stage_asks_of_its_producer():
+    asks = re.compile(r"self\._producer\.(\w+)")
+    asked = set(asks.findall(getsource(TransactionalTransform)))
+    replaced = set(asks.findall(getsource(TransactionalTransform._commit)))
+    assert "standing_position" in asked
+    assert [name for name in asked - replaced if not hasattr(PlainProducer, name)] == []
 
 
 def test_how_soon_is_shown_as_the_run_that_is_kept():
