@@ -123,7 +123,9 @@ async def test_an_ingest_killed_in_the_middle_is_gone_on_with_and_has_each_windo
         await client.cancel(dataset_id)
     places = [TopicPartition(FRAMES, partition) for partition in range(settings.partitions)]
     records = [
-        record for record in await committed_records(settings, places) if record.key.startswith(dataset_id.encode())
+        record
+        for record in await committed_records(settings, places)
+        if (record.key or b"").startswith(dataset_id.encode())
     ]
     frames = [decode(record.value, IQFrame) for record in records]
     each = Counter((frame.sample_idx, frame.receiver.rx_id) for frame in frames)
