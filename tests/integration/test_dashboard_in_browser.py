@@ -247,6 +247,26 @@ async def test_a_database_that_is_killed_is_told_and_what_is_shown_goes_on_when_
     site.api("DELETE", f"/datasets/{made}")
 
 
+async def test_what_could_not_be_fetched_is_fetched_again_although_no_event_comes(page, complete):
+    """What the stream's first event makes the page fetch fails, and nothing changes that another would tell."""
+    failed = []
+
+    async def fail_once(route):
+        if route.request.resource_type == "fetch" and not failed:
+            failed.append(route.request.url)
+            await route.fulfill(status=503, content_type="text/html", body='<p class="problem">It is away.</p>')
+        else:
+            await route.continue_()
+
+    await page.goto("/?q=hand")
+    await expect(page.locator("#list")).to_contain_text("By hand")
+    await page.route("**/?q=hand", fail_once)
+    await page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")  # a new stream tells the state anew
+    await expect(page.locator("#banner")).to_contain_text("It is away. Trying again.")
+    await expect(page.locator("#banner")).to_be_hidden(timeout=10_000)
+    assert failed
+
+
 async def test_a_broker_that_is_killed_is_told_on_the_lag_and_read_again_when_it_is_back(page, servers):
     await page.goto("/lag")
     await expect(page.get_by_role("heading", name="iqstream-sink")).to_be_visible(timeout=30_000)

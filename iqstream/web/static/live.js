@@ -8,9 +8,12 @@
   const AT_MOST_EVERY_MS = 1000, STREAMS = 4, WITHOUT_STREAM_MS = 3000;
   const FOCUSED = "a, button, summary, input, select, [tabindex]";
   let source = null, timer = null, ticker = null, pending = null, fetching = false, again = false, last = 0;
-  let turn = 0, release = () => {};
+  let turn = 0, release = () => {}, retry = null;
 
+  // While something is said to be wrong, it is asked again: no event need come when it is over.
   function say(text) {
+    clearTimeout(retry);
+    retry = text && !document.hidden ? setTimeout(update, WITHOUT_STREAM_MS) : null;
     if (!banner) return;
     banner.hidden = !text;
     if (banner.textContent !== text) banner.textContent = text;
@@ -44,7 +47,6 @@
         if (!fresh.body.dataset.events) leave();
       } else {
         say((fresh.querySelector(".problem") || fresh.body).textContent + " Trying again.");
-        if (!source) soon();
       }
     } catch {
       say("The dashboard's server does not answer. Trying again.");
@@ -105,6 +107,7 @@
   function stop() {
     leave();
     clearInterval(ticker);
+    clearTimeout(retry);
   }
 
   function leave() {
