@@ -21,7 +21,8 @@ async def kill_worker(stage: str, ground: Ground, fault: Fault) -> Recovery:
     own, others = await _split(ground, stage, slot)
     await ground.watch.has_work(own, deadline_s=GO_ON_DEADLINE_S)
     async with longest_pause(ground.watch, others) as paused:
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # another fault of this moment ended it
+            process.kill()
         return await gone_on(ground, fault, own, paused=paused)
 
 

@@ -303,6 +303,20 @@ def move_much_at_once(read_limit_bytes: int) -> None:
     sender.ProduceRequest = _JoinedOnce
 
 
+def _connected(connection: AIOKafkaConnection) -> bool:
+    reader, writer = connection._reader, connection._writer  # noqa: SLF001
+    return reader is not None and not reader.at_eof() and not writer.transport.is_closing()
+
+
+def let_go_of_closed_connections() -> None:
+    """Makes the clients of this process open a connection anew whose transport is closed.
+
+    The client asks the reader alone, which after an outage may not have been told: then it writes to the closed
+    transport for ever, and each time an error follows that is none of a connection.
+    """
+    AIOKafkaConnection.connected = _connected
+
+
 class OpenProducer(AIOKafkaProducer):
     """The client's transactional producer, with what requests of our own and a quick end need."""
 

@@ -10,7 +10,12 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
-from iqstream.runtime.aiokafka_internals import AIOKafkaClient, move_much_at_once, read_answers_with
+from iqstream.runtime.aiokafka_internals import (
+    AIOKafkaClient,
+    let_go_of_closed_connections,
+    move_much_at_once,
+    read_answers_with,
+)
 from iqstream.runtime.errors import IqstreamError, Unreachable, UserError
 from iqstream.runtime.fetched import FetchedRecords
 from iqstream.runtime.kafka_protocol import CommittedOffset, committed_offset
@@ -37,6 +42,7 @@ IsolationLevel: TypeAlias = Literal["read_committed", "read_uncommitted"]
 READ_AHEAD_BYTES = 4 * 1024 * 1024
 read_answers_with(FetchedRecords)  # no record stops a partition
 move_much_at_once(READ_AHEAD_BYTES)
+let_go_of_closed_connections()
 
 
 def security(settings: Settings) -> dict[str, Any]:

@@ -84,7 +84,6 @@ def test_each_name_that_is_handed_on_exists(name):
         (internals.AIOKafkaClient.force_metadata_update, ["self"]),
         (internals.AIOKafkaClient.get_random_node, ["self"]),
         (internals.AIOKafkaClient.close, ["self"]),
-        (internals.AIOKafkaConnection.connected, ["self"]),
         (internals.collect_hosts, ["hosts", "randomize"]),
         (internals.decode_varint, ["buffer", "pos"]),
         (AIOKafkaAdminClient.find_coordinator, ["self", "group_id", "coordinator_type"]),
@@ -310,3 +309,18 @@ def test_connections_read_ahead_and_senders_join_once():
     assert conn.READER_LIMIT == kafka.READ_AHEAD_BYTES
     assert "ProduceRequest" in sender.SendProduceReqHandler.create_request.__code__.co_names
     assert sender.ProduceRequest is internals._JoinedOnce
+
+
+async def test_a_closed_connection_is_none_although_its_reader_was_not_told():
+    """Else the client writes to it for ever."""
+    async with await asyncio.start_server(lambda _, peer: peer.close(), "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        connection = AIOKafkaConnection("127.0.0.1", port)
+        reader = connection._reader = asyncio.StreamReader()
+        _, connection._writer = await asyncio.open_connection("127.0.0.1", port)
+        assert connection.connected()
+        connection._writer.transport.abort()
+        assert not reader.at_eof()
+        assert not connection.connected()
+        connection._reader = None
+        assert not connection.connected()
