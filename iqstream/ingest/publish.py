@@ -17,9 +17,9 @@ from iqstream.runtime.errors import Unreachable, UserError
 from iqstream.runtime.kafka import (
     MAX_REQUEST_BYTES,
     admin_client,
+    position_to_go_on_from,
     started_producer,
     started_reader,
-    stored_position,
     transaction,
 )
 from iqstream.runtime.metrics import Metrics
@@ -67,8 +67,7 @@ class Publisher:
                     started_producer(self._settings, group, outputs=(JOBS, FRAMES, FEATURES), group=group)
                 )
                 gate = await resources.enter_async_context((await _gate(self._settings, resources)).watching())
-                stored = await stored_position(self._settings, group, SUBMISSION_PLACE)
-                position = await producer.standing_position(stored)
+                position = await position_to_go_on_from(self._settings, producer, group, SUBMISSION_PLACE)
                 waiting = [index for index in sorted(samples) if index >= position]
                 while waiting:
                     while gate.closed():  # noqa: ASYNC110  # it asks the broker once a second

@@ -19,7 +19,7 @@ from iqstream.catalogue.replays import Replay
 from iqstream.replay.sources import GeneratedAgain, Gone, Source, read_sources
 from iqstream.runtime.aiokafka_internals import murmur2
 from iqstream.runtime.errors import Failed
-from iqstream.runtime.kafka import reader_consumer, started_producer, stored_position, transaction
+from iqstream.runtime.kafka import position_to_go_on_from, reader_consumer, started_producer, transaction
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.settings import Settings
@@ -120,7 +120,7 @@ async def _publish_lane(job: LaneJob, stopped: Callable[[], bool], result: LaneR
             started_producer(job.settings, f"{group}-{job.lane}", outputs=(FEATURES, JOBS), group=group) as producer,
             FrameReader(lambda: reader_consumer(job.settings)) as reader,
         ):
-            published = await producer.standing_position(await stored_position(job.settings, group, place))
+            published = await position_to_go_on_from(job.settings, producer, group, place)
             pending = islice(_indices(job), published, None)
             while not stopped() and (batch := list(islice(pending, SAMPLES_PER_TRANSACTION))):
                 # 2. Everything is computed before the transaction is open: it stalls the readers of its partitions.

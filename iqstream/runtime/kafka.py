@@ -179,6 +179,17 @@ async def stored_position(settings: Settings, group: str, partition: TopicPartit
                 await asyncio.sleep(POSITION_RETRY_S)
 
 
+async def position_to_go_on_from(
+    settings: Settings, producer: TransactionalProducer, group: str, partition: TopicPartition
+) -> int:
+    """Where whoever has started the group's `producer` goes on: behind the last batch whose records can be read.
+
+    Raises:
+        KafkaError, TimeoutError: as `stored_position`.
+    """
+    return await producer.standing_position(await stored_position(settings, group, partition))
+
+
 def transactional_producer(
     settings: Settings, transactional_id: str, *, outputs: Sequence[str] = (), group: str | None = None
 ) -> TransactionalProducer:

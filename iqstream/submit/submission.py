@@ -11,7 +11,7 @@ from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Unreachable
-from iqstream.runtime.kafka import started_producer, stored_position, transaction
+from iqstream.runtime.kafka import position_to_go_on_from, started_producer, transaction
 from iqstream.runtime.records import send_all
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import JOBS
@@ -112,5 +112,5 @@ async def shard_publisher(
     group = submission_group(spec)
     # Its start fences an earlier submitter of the same dataset and ends its transaction.
     async with started_producer(settings, group, outputs=(JOBS,), group=group) as producer:
-        position = await producer.standing_position(await stored_position(settings, group, SUBMISSION_PLACE))
+        position = await position_to_go_on_from(settings, producer, group, SUBMISSION_PLACE)
         yield ShardPublisher(producer, spec, max(position, known_samples))

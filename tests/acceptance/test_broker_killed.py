@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from iqstream.bench.servers import bench_servers
 from iqstream.runtime.kafka import (
     admin_client,
+    position_to_go_on_from,
     stored_position,
     transaction,
     transactional_producer,
@@ -39,8 +40,7 @@ class Writer:
             producer = transactional_producer(self.settings, self.name, outputs=(TOPIC,), group=self.name)
             try:
                 await producer.start()
-                committed = await stored_position(self.settings, self.name, self.place)
-                position = await producer.standing_position(committed)
+                position = await position_to_go_on_from(self.settings, producer, self.name, self.place)
                 while not stop.is_set():
                     await self._write(producer, position)
                     position += 1

@@ -15,7 +15,6 @@ from iqstream.client.asynchronous import aconnect
 from iqstream.ingest.given import Asked
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Conflict, Unreachable, UserError
-from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.topics import FRAMES
 from iqstream.shards import published_samples
 from iqstream.submit import submission
@@ -75,7 +74,7 @@ async def test_an_extension_cut_off_is_resumed_and_one_of_a_forgotten_submission
         await submission.submit(settings, pool, spec)
 
         async def forgotten(*_):
-            return CommittedOffset(0)
+            return 0
 
         def away(*_):
             raise ConnectionResetError("cut off")
@@ -89,7 +88,7 @@ async def test_an_extension_cut_off_is_resumed_and_one_of_a_forgotten_submission
             await extend_dataset(settings, pool, cut_off, 20)
         assert await submission.resume(settings, pool, cut_off.spec) == 2
         with monkeypatch.context() as broken:
-            broken.setattr(submission, "stored_position", forgotten)
+            broken.setattr(submission, "position_to_go_on_from", forgotten)
             await extend_dataset(settings, pool, await find_dataset(pool, spec.dataset_id), 9)
         await set_status(pool, spec.dataset_id, spec.dataset_version, "cancelled")
     shards = await submitted_shards_of(settings, spec)
