@@ -31,6 +31,7 @@ from iqstream.runtime.topics import DEAD_LETTERS, FEATURES
 from iqstream.runtime.worker import Worker
 from sink.dead_letters import copy_dead_letters
 from sink.frames import FrameReader
+from sink.frozen_workers import end_transactions_of_frozen_workers
 from sink.objects import ObjectStore
 from sink.offset_copies import OffsetCopies
 from sink.partition import SinkPartition
@@ -112,6 +113,9 @@ async def serve(worker: Worker, synthesize: Synthesize) -> None:
             shell.run(worker.stop),
             _through_outages("saving IQ", saver.run),
             _through_outages("copying dead letters", lambda: _copy_dead_letters(worker, pool)),
+            _through_outages(
+                "looking for frozen workers", lambda: end_transactions_of_frozen_workers(settings.postgres_dsn)
+            ),
         )
 
 

@@ -32,6 +32,14 @@ WHERE (d.id, d.version) IN (SELECT * FROM unnest($1::uuid[], $2::int[]))
 ORDER BY d.id, d.version
 FOR NO KEY UPDATE OF d;
 
+-- name: end_frozen_transactions
+SELECT count(*) FILTER (WHERE pg_terminate_backend(pid))
+FROM pg_stat_activity
+WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid()
+    AND application_name = current_setting('application_name')
+    AND backend_xid IS NOT NULL AND state = 'active' AND wait_event_type = 'Client'
+    AND state_change < clock_timestamp() - $1::int * interval '1 ms';
+
 -- name: read_spec
 SELECT spec FROM heimdall.datasets WHERE id = $1 AND version = $2;
 

@@ -43,6 +43,7 @@ from iqstream.submit.rate import samples_per_s
 from schemas import Capture, DatasetKey
 from schemas.dataset import Limits
 from sink.dead_letters import copy_dead_letters
+from sink.frozen_workers import end_transactions_of_frozen_workers
 from sink.partition import SinkPartition
 from sink.verdict import judge
 from tests.recorded import recorded_spec
@@ -925,27 +926,38 @@ async def test_what_postgres_stores_of_a_row_is_what_the_extractor_said(pool, si
     assert stored["zero_crossing_rate"]["max"] == odd_values[12 * 4 + 3]
 
 
-async def test_a_frozen_worker_holds_a_dataset_for_one_timeout_however_many_of_its_connections_wait_for_it(
-    settings, monkeypatch
+@pytest.mark.parametrize(
+    ("connections", "then", "said"),
+    [
+        ("6", "wait", b"one holds the dataset, the others wait\n"),
+        ("1", "rows", b"one holds the dataset, and has sent a part of its rows\n"),
+    ],
+    ids=["idle", "in the middle of a statement"],
+)
+async def test_a_frozen_worker_holds_a_dataset_for_one_timeout_wherever_it_was_frozen(
+    settings, monkeypatch, connections, then, said
 ):
     monkeypatch.setattr("iqstream.catalogue.postgres.IDLE_IN_TRANSACTION_MS", 1000)
     monkeypatch.setattr("iqstream.catalogue.locked.LOCK_TIMEOUT_MS", 500)
+    monkeypatch.setattr("sink.frozen_workers.LOOK_EVERY_S", 0.2)
     async with create_pool(settings.postgres_dsn, max_size=1) as pool:
         spec = make_spec()
         await create_dataset(pool, spec)
         key = DatasetKey(spec.dataset_id, spec.dataset_version)
         worker = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "tests.integration.lock_holder"),
-            *(settings.postgres_dsn, key.dataset_id, "6", "1000", "500"),
+            *(settings.postgres_dsn, key.dataset_id, connections, "1000", "500", then),
             stdout=asyncio.subprocess.PIPE,
         )
         try:
-            assert await worker.stdout.readline() == b"one holds the dataset, the others wait\n"
+            assert await worker.stdout.readline() == said
+            looking = asyncio.create_task(end_transactions_of_frozen_workers(settings.postgres_dsn))
             worker.send_signal(signal.SIGSTOP)
             began = asyncio.get_running_loop().time()
-            async with pool.acquire() as connection, connection.transaction():
+            async with asyncio.timeout(10.0), pool.acquire() as connection, connection.transaction():
                 assert key in await lock_datasets(connection, [key])
-            assert asyncio.get_running_loop().time() - began < 3.0  # without an end to waiting: 6 s
+            assert asyncio.get_running_loop().time() - began < 3.0  # without an end to waiting: 6 s, or for ever
         finally:
+            looking.cancel()
             worker.kill()
             await worker.wait()
