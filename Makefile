@@ -27,8 +27,8 @@ demo: setup ## the whole job on embedded servers: 200 samples, live, then what w
 test: setup ## all tests; starts real Kafka, PostgreSQL and S3 servers of its own
 	@$(BIN)/python -m pytest tests/faults tests/fidelity tests --ignore tests/containers -m "not acceptance" $(IN_TWO)
 
-test-fast: setup ## unit tests: no servers, under a minute
-	@$(BIN)/python -m pytest tests/unit $(IN_TWO)
+test-fast: setup ## unit tests: no servers, under a minute (make test has more cases of them)
+	@$(BIN)/python -m pytest tests/unit -m "not thorough" $(IN_TWO)
 
 test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/containers

@@ -56,6 +56,8 @@ class CampaignResult:
     verdict: Verdict
     moved_back: Sequence[str]
     """Positions that were seen to move back."""
+    done_again: Sequence[str] = ()
+    """Positions that went back over a batch whose abort the broker had forgotten."""
     seconds: float
 
     def problems(self) -> list[str]:
@@ -115,7 +117,7 @@ async def disturb(
             tell(f"no more faults: waiting for the rest of {len(load.specs)} datasets")
             await load.all_complete()
             _require_alive(stages)
-            moved_back = tuple(watch.moved_back)
+            moved_back, done_again = tuple(watch.moved_back), tuple(watch.done_again)
     tell(f"reading back {load.samples} samples")
     verdict = await verify(servers.settings(), load.specs, undisturbed)
     return CampaignResult(
@@ -123,6 +125,7 @@ async def disturb(
         steps=recoveries,
         verdict=verdict,
         moved_back=moved_back,
+        done_again=done_again,
         seconds=time.monotonic() - began_s,
     )
 

@@ -89,11 +89,13 @@ def summary(result: CampaignResult) -> str:
     verdict = result.verdict
     same = verdict.datasets - verdict.digests_differ
     in_time = faults - len(late(result.steps))
+    again = f", {len(result.done_again)} aborted batches done again" if result.done_again else ""
     return (
         f"{faults} faults ({together} of them two at a time), seed {result.seed}, {result.seconds:.0f} s, "
         f"{verdict.samples} samples in {verdict.datasets} datasets: {verdict.lost} lost, {verdict.doubled} doubled, "
         f"{same} of {verdict.datasets} datasets equal to the undisturbed one, "
-        f"{len(result.moved_back)} positions moved back; {in_time} of {faults} on again within {BOUND_S:.0f} s a fault."
+        f"{len(result.moved_back)} positions moved back{again}; "
+        f"{in_time} of {faults} on again within {BOUND_S:.0f} s a fault."
     )
 
 
@@ -104,6 +106,7 @@ def as_json(result: CampaignResult) -> dict[str, Any]:
         "seconds": result.seconds,
         "verdict": msgspec.to_builtins(result.verdict),
         "moved_back": list(result.moved_back),
+        "done_again": list(result.done_again),
         "problems": result.problems(),
         "bound_s": BOUND_S,
         "late": late(result.steps),

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
@@ -14,10 +14,12 @@ from iqstream.catalogue.offsets import stored_offsets
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.kafka import admin_client
-from iqstream.runtime.offsets import committed_offsets, partition_ends, partition_leaders
+from iqstream.runtime.kafka_protocol import CommittedOffset
+from iqstream.runtime.offsets import committed, partition_ends, partition_leaders
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.stages import STAGES
+from iqstream.runtime.standing_position import goes_over_again
 
 POLL_S = 0.05
 ASK_DEADLINE_S = 5.0
@@ -33,6 +35,8 @@ class Reading:
     positions: Mapping[TopicPartition, int]
     """The authority's: Kafka's for producer and extractor, PostgreSQL's for the sink."""
     ends: Mapping[TopicPartition, int]
+    said: Mapping[TopicPartition, CommittedOffset] = field(default_factory=dict)
+    """Kafka's positions with what was said with them."""
 
     def has_work(self, partition: TopicPartition) -> bool:
         """Whether records are readable and not done.
@@ -60,6 +64,8 @@ class Watch:
         self._broken: Exception | None = None
         self.reading = Reading(0.0, {}, {})
         self.moved_back: list[str] = []
+        self.done_again: list[str] = []
+        """Went back over a batch whose abort was forgotten (ADR 50): nothing is lost or doubled by that."""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Watch"]:
@@ -157,7 +163,9 @@ class Watch:
         before = self.reading.positions
         for partition, position in reading.positions.items():
             if position < before.get(partition, 0):
-                self.moved_back.append(
+                said, now_said = self.reading.said.get(partition), reading.said.get(partition)
+                again = said is not None and now_said is not None and goes_over_again(said, now_said)
+                (self.done_again if again else self.moved_back).append(
                     f"{partition.topic}-{partition.partition} from {before[partition]} to {position}"
                 )
         async with self._changed:
@@ -172,11 +180,13 @@ def _names(partitions: Collection[TopicPartition]) -> str:
 async def _read(admin: AIOKafkaAdminClient, database: Session) -> Reading:
     began_s = asyncio.get_running_loop().time()
     positions: dict[TopicPartition, int] = {}
+    said: dict[TopicPartition, CommittedOffset] = {}
     for stage in STAGES.values():
         if stage.keeps_offsets_in_postgres:
             stored = await stored_offsets(database, group=stage.group, topic=stage.topic)
             positions |= {TopicPartition(stage.topic, partition): offset for partition, offset in stored.items()}
         else:
-            positions |= await committed_offsets(admin, stage.group)
+            said |= await committed(admin, stage.group)
     ends = await partition_ends(admin, await partition_leaders(admin, [stage.topic for stage in STAGES.values()]))
-    return Reading(began_s, positions, {partition: end.end for partition, end in ends.items()})
+    positions |= {partition: one.offset for partition, one in said.items()}
+    return Reading(began_s, positions, {partition: end.end for partition, end in ends.items()}, said)

@@ -13,7 +13,7 @@ from aiokafka.errors import for_code
 
 from iqstream.runtime import kafka_protocol
 from iqstream.runtime.aiokafka_internals import OffsetFetchRequest, OffsetResetStrategy, fields_of, requests_of
-from iqstream.runtime.kafka_protocol import NO_LEADER, READ_COMMITTED, READ_UNCOMMITTED
+from iqstream.runtime.kafka_protocol import NO_LEADER, READ_COMMITTED, READ_UNCOMMITTED, CommittedOffset
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,12 @@ async def existing_groups(admin: AIOKafkaAdminClient) -> frozenset[str]:
 
 
 async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, int]:
-    """All offsets of a group; empty for one that does not exist.
+    """All offsets of a group; empty for one that does not exist. Errors as `committed`."""
+    return {partition: said.offset for partition, said in (await committed(admin, group)).items()}
+
+
+async def committed(admin: AIOKafkaAdminClient, group: str) -> dict[TopicPartition, CommittedOffset]:
+    """The same with what was said with each.
 
     Raises:
         KafkaError: the coordinator does not answer for the group (still loading, or it may not).
@@ -43,7 +48,9 @@ async def committed_offsets(admin: AIOKafkaAdminClient, group: str) -> dict[Topi
         if code:
             raise for_code(code)(f"offsets of group {group}")
     return {
-        TopicPartition(topic, entry["partition"]): entry["offset"] for topic, entry in entries if entry["offset"] >= 0
+        TopicPartition(topic, entry["partition"]): CommittedOffset(entry["offset"], entry["metadata"] or "")
+        for topic, entry in entries
+        if entry["offset"] >= 0
     }
 
 

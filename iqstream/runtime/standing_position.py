@@ -54,6 +54,15 @@ def metadata_of(since: int, producer_id: int, last_offsets: Mapping[TopicPartiti
     return msgspec.json.encode(Batch(since=since, producer_id=producer_id, last_offsets=dict(named))).decode()
 
 
+def goes_over_again(before: CommittedOffset, after: CommittedOffset) -> bool:
+    """Whether a position lies in the batch of an earlier one: that was aborted, and is done again."""
+    try:
+        aborted, batch = (msgspec.json.decode(said.metadata, type=Batch) for said in (before, after))
+    except msgspec.DecodeError:
+        return False
+    return aborted.since <= batch.since < after.offset <= before.offset
+
+
 async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) -> int:
     """The position to go on from: the committed one, or the one before its batch, where that was aborted.
 

@@ -2,10 +2,13 @@
 
 import asyncio
 
+import pytest
 from aiokafka import TopicPartition
 
 from iqstream.bench.watch import Reading, Watch
+from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.standing_position import metadata_of
 
 FIRST, SECOND = TopicPartition("iq.frames", 0), TopicPartition("iq.frames", 1)
 
@@ -61,3 +64,17 @@ async def test_where_there_was_no_work_the_wait_counts_from_when_some_came():
     went_on = await waiting
     assert (went_on.at_s, went_on.idle_until_s) == (moved_s, came_s)
     assert came_s < moved_s
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "again"),
+    [((20, 12), (16, 12), True), ((20, 12), (18, 16), True), ((20, 12), (12, 4), False), ((20, None), (16, 12), False)],
+    ids=["from its beginning", "further on", "before it", "of another tool"],
+)
+async def test_a_position_moves_back_unless_it_goes_over_its_last_batch_again(before, after, again):
+    watch = Watch(Settings)
+    for offset, since in (before, after):
+        metadata = "" if since is None else metadata_of(since, 1, {SECOND: 5})
+        await watch.take(Reading(0.0, {FIRST: offset}, {}, {FIRST: CommittedOffset(offset, metadata)}))
+    told = [f"iq.frames-0 from {before[0]} to {after[0]}"]
+    assert (watch.done_again, watch.moved_back) == ((told, []) if again else ([], told))

@@ -176,6 +176,7 @@ class StreamMachine(RuleBasedStateMachine):
         return None
 
 
+@pytest.mark.thorough
 def test_every_order_of_calls_gives_every_sample_once_an_epoch_or_says_why_not(monkeypatch):
     topic = memory_topic(SAMPLES, partitions=PARTITIONS, rejected=REJECTED)
     monkeypatch.setattr(stream_module, "open_log", topic.open_log)

@@ -19,6 +19,8 @@ from tests.strategies import SEEDED
 from tests.torch_stand_in import Loader, Worker, install
 from tests.unit.dataset.test_stream_order import EVERY, MACHINE, PARTITIONS, REJECTED, SAMPLES
 
+pytestmark = pytest.mark.thorough
+
 WORKERS = st.integers(0, 5)
 
 

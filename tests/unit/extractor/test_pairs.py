@@ -63,6 +63,7 @@ def bound_us(width_hz, snr_a, snr_b):
     return 1e6 * math.sqrt(3 / (2 * math.pi**2 * width_hz**3 * g))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(("width_hz", "snr_db"), [(10_000.0, 5.0), (10_000.0, 20.0), (30_000.0, 10.0)])
 def test_a_gaussian_band_over_one_tap_is_measured_within_1_5_of_the_bound_and_says_so(width_hz, snr_db):
     """RMS over 24 draws; its own relative error is 1/sqrt(48) = 14 %, so 1.5 leaves a factor of 1.08 at 3 sigma."""

@@ -94,6 +94,7 @@ def test_one_false_difference_of_300_us_moves_the_place_by_less_than_500_m(loss,
         assert apart_km(locator.locate(seen)) < 0.5
 
 
+@pytest.mark.thorough
 def test_regions_of_normal_errors_hold_what_they_state(loss, receivers):
     """90 % regions over 200 draws: 4 standard deviations of the share are 8.5 %."""
     random = np.random.default_rng(5)
@@ -109,6 +110,7 @@ def test_without_differences_levels_answer(loss, receivers):
     assert (both.latitude, both.longitude) == (alone.latitude, alone.longitude)
 
 
+@pytest.mark.thorough
 def test_levels_decide_between_the_places_that_two_differences_leave_open(loss, receivers):
     """Hyperbolas of three receivers meet twice; all seven hear how strong it is."""
     random = np.random.default_rng(3)

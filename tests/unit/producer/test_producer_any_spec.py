@@ -13,6 +13,8 @@ from schemas.dataset import MAX_SAMPLES
 from tests.producer_specs import SHORT
 from tests.strategies import SEEDED, dataset_specs
 
+pytestmark = pytest.mark.thorough
+
 REFUSALS = ("capture.sample_rate_hz:", "receiver ", "scenario.transmitters_at_sea:")
 """Each begins with what is to be changed."""
 

@@ -39,6 +39,8 @@ from tests.recording_files import (
     write_pair,
 )
 
+pytestmark = pytest.mark.thorough
+
 FILES = 1000
 LONGEST_S, LARGEST_BYTES = 5.0, 30 << 20
 FROM_CALLER = Given(sample_rate_hz=RATE_HZ, center_frequency_hz=CENTER_HZ)

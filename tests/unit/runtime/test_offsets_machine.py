@@ -1,6 +1,7 @@
 """Owners of one partition against a model: killed, frozen, replaced, with a client that hands out stale records."""
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -106,5 +107,6 @@ class Owners(RuleBasedStateMachine):
         assert self.outputs == [offset for offset in self.visible if offset < self.committed]
 
 
+@pytest.mark.thorough
 class TestOwners(Owners.TestCase):
     settings = hypothesis.settings(SEEDED, max_examples=150, stateful_step_count=40)

@@ -15,6 +15,8 @@ from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.own_faults import own_fault
 from iqstream.runtime.workers import take_slots
 
+pytestmark = pytest.mark.thorough
+
 NOTHING_THERE = {
     "IQSTREAM_KAFKA_BOOTSTRAP": "127.0.0.1:1",
     "IQSTREAM_POSTGRES_DSN": "postgresql://u:p@127.0.0.1:1/x",

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from iqstream.runtime.logs import JsonLines, TextLines
 from iqstream.runtime.terminal import shown, shown_lines
 
+pytestmark = pytest.mark.thorough
+
 BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
 HOSTILE = "NBFM [v2] [/tmp/a] :smile: caf\u00e9\n\r\t\x00\x1b[31m\x7f\x9b2J\u202e\u2028\udcff"
 """Markup, accents, and all kinds of what a terminal obeys."""

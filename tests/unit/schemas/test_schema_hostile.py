@@ -14,6 +14,8 @@ from tests.golden_wire import FAILURE, FEATURES, FRAME_CI16, GOLDEN, SPEC, with_
 from tests.hostile_wire import Hostile, bit_flips, hostile_messages, noisy, oversized, truncated
 from tests.strategies import SEEDED, messages
 
+pytestmark = pytest.mark.thorough
+
 _MEBIBYTE = 2**20
 _LONGEST_ERROR = 700
 

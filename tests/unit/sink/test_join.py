@@ -1,6 +1,7 @@
 """The join against a model that remembers everything, and its rules one by one."""
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
@@ -99,6 +100,7 @@ class JoinAgainstModel(RuleBasedStateMachine):
             assert self.ledger.get(sample_of(record), -1) >= record.generation
 
 
+@pytest.mark.thorough
 class TestJoinAgainstModel(JoinAgainstModel.TestCase):
     settings = hypothesis.settings(SEEDED, max_examples=300)
 

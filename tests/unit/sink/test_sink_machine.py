@@ -3,6 +3,7 @@
 from collections import Counter
 
 import hypothesis
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -13,6 +14,8 @@ from sink.ledger import Ledger
 from sink.verdict import judge
 from tests.sink_samples import failure_record, feature_record, make_spec
 from tests.strategies import SEEDED
+
+pytestmark = pytest.mark.thorough
 
 RECEIVERS = 3
 SAMPLES = 5

@@ -36,6 +36,7 @@ def without_id(spec):
     return msgspec.structs.replace(spec, dataset_id="00000000-0000-4000-8000-000000000000", dataset_version=1)
 
 
+@pytest.mark.thorough
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(dataset_specs())
 def test_any_spec_that_is_printed_is_read_back_equal(tmp_path_factory, spec):
