@@ -85,7 +85,7 @@ async def serve(worker: Worker, extract: Extract, measure_pairs: MeasurePairs) -
                 settings=settings,
                 group=PRODUCER.group,
                 outputs=PRODUCER.outputs,
-                transform=transform,
+                transform=lambda: transform,
                 consumer=consumer,
                 executor=executor,
                 metrics=metrics,

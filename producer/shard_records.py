@@ -9,7 +9,7 @@ from aiokafka import ConsumerRecord
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.stages import PRODUCER
 from iqstream.runtime.topics import FEATURES, FRAMES
-from iqstream.runtime.transactions import SamplesFailed
+from iqstream.runtime.transactions import SamplesFailed, Transform
 from producer.synthesize import synthesize_sample
 from producer.tiles import Tiles
 from schemas import (
@@ -32,7 +32,7 @@ from schemas import (
 )
 
 
-class ShardRecords:
+class ShardRecords(Transform):
     """What the producer does with one record of `iq.jobs`."""
 
     stage = PRODUCER.name

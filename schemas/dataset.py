@@ -293,7 +293,7 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
     publish: Publish = "frames"
     """What producers publish; features: they compute the features themselves, the same rows at less cost."""
     pairs: bool = False
-    """Whether the time differences between receivers are measured, too; needs publish: features."""
+    """Whether the time differences between receivers are measured, too; a sample waits for them."""
     datatype: Literal["auto", "cf32_le"] = "auto"
     """Numbers of the recordings in Kafka; auto: 8-bit integers where the noise is far above a step, else 16-bit."""
     receivers: Annotated[tuple[Receiver, ...], Meta(min_length=2, max_length=MAX_RECEIVERS)] = ITALY_NORTH_WEST
@@ -314,11 +314,6 @@ class DatasetSpec(Checked, frozen=True, kw_only=True):
         twice = sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1})
         if twice:
             raise ValueError(f"receivers: rx_id {', '.join(twice)} is duplicated")
-        if self.pairs and self.publish != "features":
-            raise ValueError(
-                "pairs: time differences are measured where all recordings of a sample are at hand, which is in the "
-                "producer: set publish to features as well (iqstream generate --features-only)"
-            )
         for one, other in combinations(self.receivers, 2):
             if (one.latitude, one.longitude) == (other.latitude, other.longitude):
                 require_one_ground(one, other)

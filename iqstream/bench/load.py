@@ -26,7 +26,8 @@ STUCK_AFTER_S = 90.0
 class Load:
     """Datasets of one spec, submitted whenever little of the earlier ones is left.
 
-    Every second one is without frames and with time differences.
+    Every second one is without frames. Of either kind every second one has time differences, of those without frames
+    the first.
     """
 
     def __init__(self, settings: Callable[[], Settings], spec: DatasetSpec, *, in_flight: int, every_s: float) -> None:
@@ -64,8 +65,9 @@ class Load:
         """Submits a dataset, resuming it until an outage lets it through: its shards are there exactly once."""
         number = len(self.specs) + 1
         spec = new_dataset(self._spec, f"bench {number}")
-        if number % 2 == 0:
-            spec = msgspec.structs.replace(spec, publish="features", pairs=True)
+        spec = msgspec.structs.replace(
+            spec, publish="features" if number % 2 == 0 else "frames", pairs=number % 4 in {2, 3}
+        )
         self.specs.append(spec)
         await submit_through_outages(self._settings, spec)
 

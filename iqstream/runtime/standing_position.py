@@ -3,13 +3,14 @@
 A batch's records and the position behind them are one transaction. A broker that restarts may forget the end of one on
 some partitions, an abort as well as a commit (ADR 50); whoever comes next then commits what stands open, the position
 of an aborted batch with it. So a position says with itself where its batch began and where its records are, and
-whoever goes on from it looks how their transaction ended.
+whoever goes on from it looks how their transaction ended. It says, too, where the first records are of what records
+behind it will complete.
 """
 
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from aiokafka import TopicPartition
@@ -34,7 +35,7 @@ MOST_PLACES = 100
 """So many partitions are named: Kafka stores 4096 bytes with an offset (`offset.metadata.max.bytes`)."""
 
 
-class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a position says of the batch behind it: as JSON, the metadata of the group's offset."""
 
     since: int
@@ -42,16 +43,33 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     producer_id: int
     last_offsets: dict[str, dict[str, int]]
     """By topic and partition, where the last record of the batch is."""
+    first: tuple[int, ...] = ()
+    """Where the first records are of what is completed after the position, counted from `since`."""
+    first_since: tuple[int, ...] = ()
+    """Likewise of what is completed after `since`."""
 
 
-def metadata_of(since: int, producer_id: int, last_offsets: Mapping[TopicPartition, int]) -> str:
-    """What is stored with a position; nothing where the batch has no records."""
+def metadata_of(
+    since: int,
+    producer_id: int,
+    last_offsets: Mapping[TopicPartition, int],
+    first_offsets: Sequence[int] = (),
+    first_offsets_since: Sequence[int] = (),
+) -> str:
+    """What is stored with a position; nothing where the batch has no records and nothing is to be completed."""
     named: defaultdict[str, dict[str, int]] = defaultdict(dict)
     for place, offset in sorted(last_offsets.items())[:MOST_PLACES]:
         named[place.topic][str(place.partition)] = offset
-    if not named:
+    if not named and not first_offsets:
         return ""
-    return msgspec.json.encode(Batch(since=since, producer_id=producer_id, last_offsets=dict(named))).decode()
+    batch = Batch(
+        since=since,
+        producer_id=producer_id,
+        last_offsets=dict(named),
+        first=tuple(offset - since for offset in first_offsets),
+        first_since=tuple(offset - since for offset in first_offsets_since),
+    )
+    return msgspec.json.encode(batch).decode()
 
 
 def goes_over_again(before: CommittedOffset, after: CommittedOffset) -> bool:
@@ -85,6 +103,16 @@ async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) 
                 )  # fmt: skip
                 return batch.since
     return committed.offset
+
+
+def first_offsets_at(committed: CommittedOffset, position: int) -> Sequence[int]:
+    """Where the first records are of what is completed after the position that is gone on from."""
+    try:
+        batch = msgspec.json.decode(committed.metadata, type=Batch)
+    except msgspec.DecodeError:  # as above
+        return ()
+    counted = batch.first if position == committed.offset else batch.first_since
+    return [batch.since + offset for offset in counted]
 
 
 async def _is_committed(client: AIOKafkaClient, place: TopicPartition, offset: int, producer_id: int) -> bool:

@@ -111,13 +111,23 @@ class TransactionalProducer(OpenProducer):
             if sent.offset >= 0:  # not one that the broker had already, and does not know where
                 self._last_offsets[sent.topic_partition] = sent.offset
 
-    async def send_position(self, place: TopicPartition, position: int, *, since: int) -> None:
+    async def send_position(
+        self,
+        place: TopicPartition,
+        position: int,
+        *,
+        since: int,
+        first_offsets: Sequence[int] = (),
+        first_offsets_since: Sequence[int] = (),
+    ) -> None:
         """Moves the group's position from `since` on in the transaction, after all its records are acknowledged.
+
+        The first offsets are those of what is begun before `position`, or before `since`, and completed after it.
 
         Raises:
             KafkaError: the broker refuses.
         """
-        metadata = metadata_of(since, self.identity()[1], self._last_offsets)
+        metadata = metadata_of(since, self.identity()[1], self._last_offsets, first_offsets, first_offsets_since)
         await self.send_offsets_to_transaction({place: (position, metadata)}, self._group)
 
     async def standing_position(self, committed: CommittedOffset) -> int:

@@ -3,24 +3,32 @@
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from functools import partial
+from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import InvalidMessageError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    InvalidMessageError,
+    MessageSizeTooLargeError,
+    OffsetOutOfRangeError,
+    RecordListTooLargeError,
+)
 
 from iqstream.runtime.computation import Computed, compute
 from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.fetched import UnreadableRecord, offset_after
 from iqstream.runtime.invalid_share import InvalidShare
-from iqstream.runtime.kafka import transaction, transactional_producer
+from iqstream.runtime.kafka import started_reader, transaction, transactional_producer
 from iqstream.runtime.kafka_protocol import committed_offset, confirm_membership, topic_id_of
 from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
 from iqstream.runtime.settings import Settings
+from iqstream.runtime.span_reader import SpanReader
+from iqstream.runtime.standing_position import first_offsets_at
 from iqstream.runtime.transactional_producer import TransactionalProducer
 
 log = logging.getLogger(__name__)
@@ -31,8 +39,15 @@ Refusal = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageErro
 """What a broker says of a record that it will never take."""
 
 
+ReadAgain: TypeAlias = Callable[[TopicPartition, range], AsyncIterator[ConsumerRecord]]
+"""Gives the records of a partition between two offsets, in their order."""
+
+
 class Transform(Protocol):
-    """A stage's work on one record. Pure; runs off the event loop."""
+    """A stage's work on one record. Pure; runs off the event loop.
+
+    One that keeps nothing of its records leaves `first_offsets` and `recall` as they are here.
+    """
 
     stage: str
 
@@ -45,6 +60,18 @@ class Transform(Protocol):
 
     def fail(self, record: ConsumerRecord, error: Exception) -> Sequence[OutgoingRecord]:
         """What tells the next stage not to wait for a record that could not be processed."""
+
+    def first_offsets(self) -> Sequence[int]:
+        """Where the first records are of what further records will complete: whoever comes next needs them again."""
+        return ()
+
+    def recall(self, record: ConsumerRecord, *, first: bool) -> None:  # noqa: ARG002  # of those that keep something
+        """Takes up what a record began or continued that was done before; nothing is emitted of it.
+
+        It is shown all from the lowest of the first offsets on, before it is given any other; `first` says that the
+        record is one of those.
+        """
+        raise TypeError(f"{type(self).__name__} keeps nothing of its records")
 
 
 class SamplesFailed(Exception):
@@ -105,7 +132,22 @@ class TransactionalTransform:
         memory: PartitionMemory,
         invalid_share: InvalidShare,
         metrics: Metrics,
+        read_again: ReadAgain,
     ) -> None:
+        """The arguments that are not plain.
+
+        Args:
+            partition: the input.
+            group: whose position it moves.
+            transform: the work, of this ownership alone if it keeps anything of records.
+            consumer: a member of the group.
+            producer: not started.
+            executor: its one thread computes.
+            memory: of the partition, which outlives the ownership.
+            invalid_share: of the worker.
+            metrics: of the worker.
+            read_again: reads a span of the partition.
+        """
         self._partition = partition
         self._group = group
         self._transform = transform
@@ -114,7 +156,10 @@ class TransactionalTransform:
         self._executor = executor
         self._memory = memory
         self._invalid_share = invalid_share
+        self._read_again = read_again
         self._position = 0
+        self._first_offsets: Sequence[int] = ()
+        """Of what is begun before the position and completed after it."""
         self._topic_id = NO_TOPIC
         self._metrics = metrics
 
@@ -135,6 +180,11 @@ class TransactionalTransform:
             raise NoPosition(self._group, *self._partition)
         # 4. What it says to be done may have been aborted.
         self._position = await self._producer.standing_position(committed)
+        # 5. What was begun before it and is completed after it is taken up again.
+        self._first_offsets = first_offsets_at(committed, self._position)
+        if self._first_offsets:
+            async for record in self._read_again(self._partition, range(min(self._first_offsets), self._position)):
+                self._transform.recall(record, first=record.offset in self._first_offsets)
         return self._position
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
@@ -208,8 +258,15 @@ class TransactionalTransform:
             # 1. Emit, and await every send: the client would commit although one had failed.
             await self._send(results)
             # 2. The input's position belongs to the same transaction.
-            await self._producer.send_position(self._partition, next_offset, since=self._position)
-        self._position = next_offset
+            first_offsets = self._transform.first_offsets()
+            await self._producer.send_position(
+                self._partition,
+                next_offset,
+                since=self._position,
+                first_offsets=first_offsets,
+                first_offsets_since=self._first_offsets,
+            )
+        self._position, self._first_offsets = next_offset, first_offsets
         self._memory.forget_before(next_offset)
 
     async def _send(self, results: Sequence[Result]) -> None:
@@ -253,12 +310,15 @@ def transactional_ownerships(
     settings: Settings,
     group: str,
     outputs: Sequence[str],
-    transform: Transform,
+    transform: Callable[[], Transform],
     consumer: AIOKafkaConsumer,
     executor: Executor,
     metrics: Metrics,
 ) -> Callable[[TopicPartition], TransactionalTransform]:
-    """Makes ownerships for the shell; what was learnt of a partition's records outlives them."""
+    """Makes ownerships for the shell; what was learnt of a partition's records outlives them.
+
+    `transform` gives the one of an ownership; one that keeps nothing of the records may serve all.
+    """
     memories: defaultdict[TopicPartition, PartitionMemory] = defaultdict(PartitionMemory)
     invalid_share = InvalidShare(settings.max_invalid_share)
 
@@ -266,16 +326,26 @@ def transactional_ownerships(
         return TransactionalTransform(
             partition=partition,
             group=group,
-            transform=transform,
+            transform=transform(),
             consumer=consumer,
             producer=transactional_producer(settings, transactional_id(group, partition), outputs=outputs, group=group),
             executor=executor,
             memory=memories[partition],
             invalid_share=invalid_share,
             metrics=metrics,
+            read_again=partial(_read_again, settings),
         )
 
     return own
+
+
+async def _read_again(settings: Settings, partition: TopicPartition, span: range) -> AsyncIterator[ConsumerRecord]:
+    """The records of a span, but for those that retention has removed."""
+    async with started_reader(settings) as reader:
+        log_start: int = (await reader.beginning_offsets([partition]))[partition]
+        left = range(max(span.start, log_start), span.stop)
+        async for record in SpanReader(reader, {partition: left}, tolerated=(OffsetOutOfRangeError,)).records():
+            yield record
 
 
 class BatchRefused(Exception):

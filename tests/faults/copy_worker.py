@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from iqstream.runtime.kafka import member_consumer
 from iqstream.runtime.records import OutgoingRecord
 from iqstream.runtime.shell import StageShell
-from iqstream.runtime.transactions import transactional_ownerships
+from iqstream.runtime.transactions import Transform, transactional_ownerships
 from iqstream.runtime.worker import Worker, run_worker
 
 
-class Copy:
+class Copy(Transform):
     stage = "extractor"
 
     def apply(self, record):
@@ -44,7 +44,7 @@ async def serve(worker: Worker) -> None:
                 settings=worker.settings,
                 group=group,
                 outputs=(os.environ["COPY_OUT"],),
-                transform=Copy(),
+                transform=Copy,
                 consumer=consumer,
                 executor=executor,
                 metrics=worker.metrics,

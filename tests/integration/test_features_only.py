@@ -16,13 +16,15 @@ from extractor.pairs.record import pair_record
 from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.dataset import FeatureStream, IQStream
+from iqstream.dataset.feature_records import committed_records
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.topics import FRAMES, JOBS
+from iqstream.verify.completeness import RecordingCount
 from iqstream.verify.verify import Verifier
 from producer.synthesize import synthesize_sample
-from schemas import PAIR_QUANTITIES, Lineage
+from schemas import PAIR_QUANTITIES, Lineage, decode
 from sink.frames import FrameReader
 from tests.integration.pipeline import (
     Pipeline,
@@ -98,16 +100,31 @@ async def problems_of(settings, spec):
     return [problem for check in await checks_of(settings, spec) for problem in check.problems]
 
 
-async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(settings, pipeline, made):
+@pytest.fixture(scope="module")
+def by_frames(settings, pipeline):
+    """A complete dataset with frames and with time differences; both extractor workers were killed meanwhile."""
+    spec = small(pairs=True)
+
+    async def make():
+        await submit_dataset(settings, spec)
+        pipeline.start("extractor")
+        try:
+            for number, decided in enumerate((SAMPLES // 8, SAMPLES // 4)):
+                await wait_for_dataset(
+                    settings, spec, lambda row, n=decided: row["accepted"] + row["rejected"] + row["failed"] >= n
+                )
+                pipeline.kill_worker("extractor", number)
+            await wait_for_dataset(settings, spec, is_complete)
+        finally:
+            pipeline.stop("extractor")
+
+    asyncio.run(make())
+    return spec
+
+
+async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(settings, made, by_frames):
     spec, before, after = made
     assert before == after
-    by_frames = small()
-    await submit_dataset(settings, by_frames)
-    pipeline.start("extractor")
-    try:
-        await wait_for_dataset(settings, by_frames, is_complete)
-    finally:
-        pipeline.stop("extractor")
     rows, lineages = await tables(settings, spec)
     rows_by_frames, lineages_by_frames = await tables(settings, by_frames)
     assert rows == rows_by_frames
@@ -118,7 +135,17 @@ async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(
         [{rx: place["crc32"] for rx, place in one.items()} for one in both] for both in (lineages, lineages_by_frames)
     ]
     assert crc32s[0] == crc32s[1]
-    assert await digest(settings, spec) == await digest(settings, by_frames)
+
+
+async def test_the_extractor_joins_frames_to_the_time_differences_of_the_features_mode(settings, by_frames, disturbed):
+    assert await digest(settings, by_frames) == await digest(settings, disturbed)
+    counted = RecordingCount(by_frames)
+    async for record in committed_records(settings):
+        message = decode(record.value or b"")
+        if message.dataset_id == by_frames.dataset_id:
+            counted.add(message)
+    assert (counted.lost, counted.doubled) == (0, 0)
+    assert await problems_of(settings, by_frames) == []
 
 
 async def test_the_iq_of_the_first_accepted_samples_is_stored_bit_for_bit(settings, made):

@@ -6,7 +6,7 @@ from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError, T
 
 from iqstream.runtime import standing_position as module
 from iqstream.runtime.kafka_protocol import NO_LEADER, CommittedOffset
-from iqstream.runtime.standing_position import MOST_PLACES, metadata_of, standing_position
+from iqstream.runtime.standing_position import MOST_PLACES, first_offsets_at, metadata_of, standing_position
 from tests.record_batches import ABORT, COMMIT, batch, marker
 
 OURS, OTHER = 7, 8
@@ -118,8 +118,21 @@ def test_a_batch_without_records_says_nothing():
     assert metadata_of(33, OURS, {}) == ""
 
 
+def test_what_is_begun_is_told_of_the_position_and_of_the_one_before_its_batch():
+    for last_offsets in ({}, {PLACE: LAST}):
+        committed = CommittedOffset(40, metadata_of(33, OURS, last_offsets, [31, 36], [30, 31]))
+        assert list(first_offsets_at(committed, 40)) == [31, 36]
+        assert list(first_offsets_at(committed, 33)) == [30, 31]
+
+
+@pytest.mark.parametrize("metadata", ["", "{}", COMMITTED.metadata])
+def test_nothing_is_begun_where_a_position_does_not_say_so(metadata):
+    assert list(first_offsets_at(CommittedOffset(40, metadata), 40)) == []
+
+
 def test_what_is_said_fits_however_many_partitions_there_are():
     longest = 2**40
     places = {TopicPartition("heimdall." + "x" * 240, number): longest for number in range(1000, 3000)}
-    assert len(metadata_of(longest, longest, places)) < 4096
+    begun = range(longest - 1_100, longest - 1_000)
+    assert len(metadata_of(longest, longest, places, begun, begun)) < 4096
     assert metadata_of(1, 2, places).count(str(longest)) == MOST_PLACES

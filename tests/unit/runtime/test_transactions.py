@@ -14,8 +14,15 @@ from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.records import OutgoingRecord
+from iqstream.runtime.standing_position import metadata_of
 from iqstream.runtime.topics import DEAD_LETTERS
-from iqstream.runtime.transactions import BatchRefused, PartitionMemory, SamplesFailed, TransactionalTransform
+from iqstream.runtime.transactions import (
+    BatchRefused,
+    PartitionMemory,
+    SamplesFailed,
+    TransactionalTransform,
+    Transform,
+)
 from tests.fake_consumer import record
 
 PLACE = TopicPartition("in", 3)
@@ -51,9 +58,10 @@ class Producer:
     async def let_go(self):
         await self._step("let go")
 
-    async def send_position(self, place, position, *, since):
+    async def send_position(self, place, position, *, since, first_offsets, first_offsets_since):
         assert place == PLACE
         assert since == self.since
+        self.first_offsets = list(first_offsets), list(first_offsets_since)
         await self._step(f"position {position}")
         self.position = position
 
@@ -77,7 +85,7 @@ class Producer:
         return answer
 
 
-class Doubling:
+class Doubling(Transform):
     """Two records of each; one of value `skip` is skipped, one of `bad` cannot be processed."""
 
     stage = "extractor"
@@ -95,6 +103,30 @@ class Doubling:
         return [OutgoingRecord(topic="out", key=b"k", value=b"failed", headers=())]
 
 
+class InPairs(Transform):
+    """A record and the next one with its value make one; the first of them waits."""
+
+    stage = "extractor"
+
+    def __init__(self):
+        self.begun = {}
+
+    def apply(self, record):
+        first = self.begun.pop(record.value, None)
+        if first is None:
+            self.begun[record.value] = record.offset
+            return []
+        value = b"%s %d-%d" % (record.value, first, record.offset)
+        return [OutgoingRecord(topic="out", key=b"k", value=value, headers=())]
+
+    def first_offsets(self):
+        return list(self.begun.values())
+
+    def recall(self, record, *, first):
+        if first:
+            self.begun[record.value] = record.offset
+
+
 @pytest.fixture
 def said():
     return []
@@ -106,7 +138,7 @@ def own(said, monkeypatch):
     memory = PartitionMemory()
     executor = ThreadPoolExecutor(1)
 
-    def make(*, offset=5, membership=None, **producer):
+    def make(*, offset=5, metadata="", membership=None, transform=None, log=(), **producer):
         async def confirm_membership(_consumer):
             said.append("member")
             if membership is not None:
@@ -119,20 +151,28 @@ def own(said, monkeypatch):
         async def committed_offset(_consumer, partition):
             assert partition == PLACE
             said.append("where")
-            return None if offset is None else CommittedOffset(offset)
+            return None if offset is None else CommittedOffset(offset, metadata)
+
+        async def read_again(partition, span):
+            assert partition == PLACE
+            said.append(f"read {span.start}-{span.stop}")
+            for one in log:
+                if one.offset in span:
+                    yield one
 
         for function in (confirm_membership, topic_id_of, committed_offset):
             monkeypatch.setattr(transactions, function.__name__, function)
         return TransactionalTransform(
             partition=PLACE,
             group=GROUP,
-            transform=Doubling(),
+            transform=transform or Doubling(),
             consumer=None,
             producer=Producer(said, **producer),
             executor=executor,
             memory=memory,
             invalid_share=InvalidShare(1.0),
             metrics=SimpleNamespace(put=lambda *_, **__: None, count=lambda *_, **__: None),
+            read_again=read_again,
         )
 
     make.memory = memory
@@ -154,6 +194,28 @@ async def test_an_owner_does_an_aborted_batch_again(own, said):
     assert await owner.take_over() == 3
     await owner.handle(batch(b"a", first=3))
     assert said[-2:] == ["position 4", "commit"]
+
+
+async def test_what_was_begun_before_a_batch_and_ends_in_it_is_taken_up_by_the_next_owner(own, said):
+    log = batch(b"a", b"b", b"a", b"c", b"b", b"c", b"d")
+    first = own(transform=InPairs(), offset=5)
+    await first.take_over()
+    await first.handle(log[:2])
+    await first.handle(log[2:4])
+    begun, begun_since = first._producer.first_offsets
+    assert (begun, begun_since) == ([6, 8], [5, 6])
+    metadata = metadata_of(7, 3, {}, begun, begun_since)
+    said.clear()
+    second = own(transform=InPairs(), offset=9, metadata=metadata, log=log)
+    assert await second.take_over() == 9
+    await second.handle(log[4:])
+    assert said[3:] == ["read 6-9", "begin", "out b 6-9", "out c 8-10", "position 12", "commit"]
+    assert second._producer.first_offsets == ([11], [6, 8])
+    said.clear()
+    where_a_batch_was_aborted = own(transform=InPairs(), offset=9, metadata=metadata, log=log, aborted=2)
+    assert await where_a_batch_was_aborted.take_over() == 7
+    await where_a_batch_was_aborted.handle(log[2:5])
+    assert said[3:] == ["read 5-7", "begin", "out a 5-7", "out b 6-9", "position 10", "commit"]
 
 
 async def test_a_zombie_fences_nobody(own, said):

@@ -77,9 +77,8 @@ def changed_fields(path: Path, value: Any) -> dict[str, Any]:
 
 
 def with_another(field: str) -> DatasetSpec:
-    """The golden spec with another identity; time differences are made of features alone."""
-    tied = {"publish": "features"} if field == "pairs" else {}
-    return msgspec.convert(changed_fields((field,), IDENTITY[field]) | tied, DatasetSpec)
+    """The golden spec with another identity."""
+    return msgspec.convert(changed_fields((field,), IDENTITY[field]), DatasetSpec)
 
 
 def another(value: Any) -> Any:
@@ -139,11 +138,6 @@ def test_datasets_of_the_same_recordings_are_split_alike(field: str) -> None:
     spec = changed((field,), {"min_snr_db": 12.0}) if field == "limits" else with_another(field)
     assert spec != SPEC
     assert spec.split_salt() == SPEC.split_salt()
-
-
-def test_time_differences_are_refused_where_nobody_would_measure_them() -> None:
-    with pytest.raises(ValueError, match=r"pairs: .* set publish to features"):
-        msgspec.convert(changed_fields(("pairs",), value=True), DatasetSpec)
 
 
 @pytest.mark.parametrize("path", [("seed",), ("frequency_hz",), ("generator_version",), ("receivers", 0, "latitude")])
