@@ -1,6 +1,6 @@
 """Says where each transmitter of a dataset stands, from the time differences between its receivers.
 
-    iqstream generate --name 'With pairs' --samples 200 --set pairs=true --watch
+    iqstream generate --name 'With pairs' --samples 200 --pairs --watch
     python examples/locate_transmitters.py 'With pairs'
 
 Follows the accepted samples in Kafka, with --follow for ever, and compares each estimate with the truth. The map of the

@@ -21,7 +21,7 @@ from schemas.feature_record import Extract, FailureRecord, FeatureRecord, Freque
 from schemas.features import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Feature
 from schemas.iq_frame import IQFrame, LinkTruth, ReceiverTruth, TransmitterTruth, Truth, frame_crc32
 from schemas.measurement_row import MeasurementRow, PairRow
-from schemas.pair_measurement import PAIR_QUANTITIES, MeasurePairs, PairMeasurement, PairRecord
+from schemas.pair_measurement import PAIR_QUANTITIES, MeasurePairs, PairMeasurement, PairRecord, pair_count
 from schemas.recorded import RecordedLimits, RecordedSpec, RecordedWindow, Spec, TransmitterPosition, read_spec
 from schemas.sample import VERDICTS, DatasetKey, SampleKey, Verdict
 from schemas.subject import Subject, subject_of
@@ -83,6 +83,7 @@ __all__ = [
     "failures_of_shard",
     "frame_crc32",
     "headers",
+    "pair_count",
     "read_spec",
     "sample_key",
     "subject_of",

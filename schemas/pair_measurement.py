@@ -12,6 +12,15 @@ from schemas.feature_record import Lineage
 from schemas.iq_frame import IQFrame
 
 MAX_PAIRS = MAX_RECEIVERS * (MAX_RECEIVERS - 1) // 2
+ALL_PAIRS_UP_TO = 8
+"""Receivers of which every pair is measured; of more, the pairs with one of the strongest."""
+STRONGEST = 4
+
+
+def pair_count(receivers: int) -> int:
+    """Returns how many pairs of a sample's receivers are measured."""
+    weak = 0 if receivers <= ALL_PAIRS_UP_TO else receivers - STRONGEST
+    return (receivers * (receivers - 1) - weak * (weak - 1)) // 2
 
 
 class PairMeasurement(msgspec.Struct, frozen=True, kw_only=True):

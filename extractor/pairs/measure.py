@@ -24,14 +24,11 @@ from extractor.pairs.peak import summit, threshold, top_and_side, unrelated_cohe
 from extractor.pairs.workspace import workspace
 from schemas import IQFrame, Receiver
 from schemas.iq_frame import component_dtype
-from schemas.pair_measurement import PairMeasurement
+from schemas.pair_measurement import ALL_PAIRS_UP_TO, STRONGEST, PairMeasurement
 
 BLOCK_S = 0.005
 """One complex gain a block: oscillators and fading leave it alone for so long, speech does not."""
 LEAST_BLOCKS = 2
-ALL_PAIRS_UP_TO = 8
-"""Receivers of which every pair is measured; of more, the pairs with one of the strongest."""
-STRONGEST = 4
 SLACK_US = 50.0
 """What a difference may be beyond the time of flight between the receivers: echoes and clocks."""
 EVERY = 8

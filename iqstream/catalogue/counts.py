@@ -94,10 +94,12 @@ async def latest_decisions(pool: Pool | Connection, like: DatasetSpec) -> list[t
         "WHERE (o.dataset_id, o.dataset_version) = (d.id, d.version) AND o.generation = 0 "
         "ORDER BY decided_at DESC LIMIT $1) AS decided FROM heimdall.datasets d "
         "WHERE NOT d.recorded AND NOT d.grows AND d.status <> 'deleted' AND d.spec::jsonb -> 'capture' = $2::jsonb "
-        "AND coalesce(d.spec::jsonb ->> 'publish', 'frames') = $3 ORDER BY d.created_at DESC LIMIT $4",
+        "AND coalesce(d.spec::jsonb ->> 'publish', 'frames') = $3 "
+        "AND coalesce((d.spec::jsonb ->> 'pairs')::boolean, false) = $4 ORDER BY d.created_at DESC LIMIT $5",
         _RATE_SAMPLES,
         msgspec.json.encode(like.capture).decode(),
         like.publish,
+        like.pairs,
         _RATE_DATASETS,
     )
     return [(row["receivers"], sorted(row["decided"])) for row in rows]

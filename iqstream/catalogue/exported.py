@@ -12,9 +12,11 @@ from iqstream.catalogue.postgres import Connection
 from schemas import DatasetKey
 
 _SAMPLES = """
-SELECT o.sample_idx, o.outcome, o.reason, o.figures, m.receiver_features, m.tx_altitude_m, m.extraction_metadata
+SELECT o.sample_idx, o.outcome, o.reason, o.figures, m.receiver_features, m.tx_altitude_m, m.extraction_metadata,
+       p.pairs
 FROM heimdall.sample_outcomes o
 LEFT JOIN heimdall.measurement_features m USING (dataset_id, dataset_version, sample_idx)
+LEFT JOIN heimdall.pair_measurements p USING (dataset_id, dataset_version, sample_idx)
 WHERE o.dataset_id = $1 AND o.dataset_version = $2 AND (o.outcome = 'accepted' OR ($3 AND o.outcome = 'rejected'))
 ORDER BY o.sample_idx
 """
@@ -44,6 +46,8 @@ class ExportedSample:
     tx_altitude_m: float | None
     extraction_metadata: Mapping[str, Any]
     """Empty where it has no row."""
+    pairs: Sequence[Mapping[str, Any]] | None = None
+    """Its time differences; None where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +76,7 @@ async def exported_samples(
             receiver_features=None if features is None else [json.loads(one) for one in features],
             tx_altitude_m=row["tx_altitude_m"],
             extraction_metadata=json.loads(row["extraction_metadata"] or "{}"),
+            pairs=None if row["pairs"] is None else [json.loads(one) for one in row["pairs"]],
         )
 
 

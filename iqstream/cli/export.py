@@ -56,6 +56,8 @@ def export(
 ) -> None:
     """Write a dataset's rows to a file: one row per sample and receiver, splits and weights included.
 
+    A dataset with time differences has them in a second file, FILE-pairs, one row per sample and pair of receivers.
+
     The rows come out of PostgreSQL in batches, all of one moment. Values of rejected samples are not there; while Kafka
     keeps them, `iqstream stream --include-rejected` has them.
 
@@ -88,9 +90,11 @@ def export(
         )
     if as_json:
         paths = {"file": str(done.file), "card": str(done.card)}
+        paths |= {} if done.pairs is None else {"pairs": str(done.pairs)}
         say_json(paths | {"rows": done.rows, "accepted": done.accepted, "rejected": done.rejected})
     else:
-        say(f"{done.file}: {done.rows} rows of {done.accepted + done.rejected} samples; card: {done.card}")
+        pairs = "" if done.pairs is None else f"; time differences: {done.pairs}"
+        say(f"{done.file}: {done.rows} rows of {done.accepted + done.rejected} samples{pairs}; card: {done.card}")
 
 
 def _export_iq(

@@ -78,6 +78,11 @@ Examples:
     is_flag=True,
     help="Producers compute the features themselves and publish no frames: the same rows at less cost, no extractor.",
 )
+@click.option(
+    "--pairs",
+    is_flag=True,
+    help="Measure the time differences between receivers, too: what locates a transmitter best.",
+)
 @click.option("--description", default="", help="What the dataset is for.")
 @click.option("--reuse-name", is_flag=True, help="Submit although the name is in use (under a new id).")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
@@ -101,6 +106,7 @@ def generate(  # click passes options by name
     receivers: Path | None,
     terrain: Path | None,
     features_only: bool,
+    pairs: bool,
     description: str,
     reuse_name: bool,
     watch: bool,
@@ -121,6 +127,7 @@ def generate(  # click passes options by name
     }
     said["receivers"] = ("--receivers", None if receivers is None else read_receivers(receivers))
     said["publish"] = ("--features-only", "features" if features_only else None)
+    said["pairs"] = ("--pairs", True if pairs else None)
     given = given_spec(spec_file, preset_name, said, assignments)
     if not given.says("samples"):
         if not continuous:

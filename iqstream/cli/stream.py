@@ -16,10 +16,11 @@ from iqstream.dataset.batch import batch_of_one, first_of
 from iqstream.dataset.position import SCHEMA_SHA256
 from iqstream.dataset.splits import SPLITS, SPLITS_BY, Split, SplitBy
 from iqstream.export.arrow import arrow, arrow_batch, arrow_schema
+from iqstream.export.pairs import STREAMED_PAIR_COLUMNS, pair_table_of_batch
 from iqstream.export.table import STREAM_COLUMNS, table_of_batch
 from iqstream.runtime.terminal import ReaderGone, discard_output
 from iqstream.runtime.topics import FEATURES
-from schemas import FEATURE_NAMES, STATISTICS
+from schemas import FEATURE_NAMES, PAIR_QUANTITIES, STATISTICS
 
 BATCH = 64
 RECEIVER_KEYS = ("latitude", "longitude", "altitude_m", "antenna_height_m")
@@ -41,6 +42,7 @@ Examples:
 @click.option("--split", type=click.Choice(SPLITS), help="Only the samples of this split.")
 @click.option("--split-by", type=click.Choice(SPLITS_BY), default="random", show_default=True, help="Which split.")
 @click.option("--include-rejected", is_flag=True, help="Also the samples that miss their dataset's limits.")
+@click.option("--pairs", is_flag=True, help="The time differences, too; as Arrow, a row per sample and pair instead.")
 @click.option(
     "--format", "form", type=click.Choice(["ndjson", "arrow"]), default="ndjson", show_default=True,
     help="A JSON object a sample, or Arrow's IPC stream with a row per sample and receiver.",
@@ -54,6 +56,7 @@ def stream(
     split: Split | None,
     split_by: SplitBy,
     include_rejected: bool,  # noqa: FBT001
+    pairs: bool,  # noqa: FBT001
     form: str,
 ) -> None:
     """Write accepted samples to standard output, as `iqstream.dataset.FeatureStream` reads them.
@@ -71,13 +74,14 @@ def stream(
         split=split,
         split_by=split_by,
         include_rejected=include_rejected,
+        pairs=pairs,
     )
     try:
         with closing(iter(samples)) as items:  # type: ignore[type-var]  # a generator, which can be closed
             if form == "ndjson":
                 _write_ndjson(islice(items, limit))
             else:
-                _write_arrow(_at_most(items, limit))
+                _write_arrow(_at_most(items, limit), pairs=pairs)
         sys.stdout.flush()
     except ReaderGone:
         discard_output()
@@ -108,21 +112,37 @@ def as_json(item: Batch) -> dict[str, Any]:
         }
         for at in np.flatnonzero(x["present"]).tolist()
     ]
-    return {
+    sample = {
         "schema": SCHEMA_SHA256,
         **{name: value for name, value in meta.items() if name not in {"truth", "rx_ids"}},
         "position": {"latitude": latitude, "longitude": longitude, "altitude_m": altitude_m} if known else None,
         "receivers": receivers,
     }
+    return sample | ({"pairs": _pairs_as_json(item)} if "pairs" in x else {})
 
 
-def _write_arrow(batches: Iterator[Batch]) -> None:
+def _pairs_as_json(item: Batch) -> list[dict[str, Any]]:
+    x, _, meta = item
+    return [
+        {
+            "receiver_a": meta["rx_ids"][a],
+            "receiver_b": meta["rx_ids"][b],
+            **dict(zip(PAIR_QUANTITIES, values, strict=True)),
+            "found": bool(values[PAIR_QUANTITIES.index("found")]),
+        }
+        for (a, b), values in zip(x["pair_receivers"].tolist(), x["pairs"].tolist(), strict=True)
+        if a >= 0
+    ]
+
+
+def _write_arrow(batches: Iterator[Batch], *, pairs: bool) -> None:
     """The schema goes out before the first sample is there."""
-    schema = arrow_schema(STREAM_COLUMNS, {"schema_sha256": SCHEMA_SHA256})
+    columns, table_of = (STREAMED_PAIR_COLUMNS, pair_table_of_batch) if pairs else (STREAM_COLUMNS, table_of_batch)
+    schema = arrow_schema(columns, {"schema_sha256": SCHEMA_SHA256})
     with arrow("pyarrow.ipc").new_stream(sys.stdout.buffer, schema) as writer:
         sys.stdout.buffer.flush()
         for batch in batches:
-            writer.write_batch(arrow_batch(table_of_batch(batch), schema))
+            writer.write_batch(arrow_batch(table_of(batch), schema))
             sys.stdout.buffer.flush()
 
 

@@ -182,6 +182,8 @@ class StoredCalls(Calls):
     ) -> Exported:
         """Writes a dataset to a file, a row per sample and receiver, with a card beside it.
 
+        Time differences, where the dataset has them, go into a file of their own: a row per sample and pair.
+
         Args:
             name_or_id: which dataset.
             path: of the file; if not given, `dataset-ID.FORMAT` here.
@@ -208,7 +210,7 @@ class StoredCalls(Calls):
             async with self._postgres() as pool:
                 found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
                 place = Path(path or f"dataset-{found.id}.{file_format}")
-                require_place(place, file_format, force=force)
+                require_place(place, file_format, pairs=found.spec.pairs, force=force)
                 return await export_dataset(
                     pool,
                     found,

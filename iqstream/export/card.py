@@ -13,6 +13,7 @@ from iqstream.export.selection import BIN_KM, Selection
 from iqstream.export.table import Table
 from iqstream.runtime.terminal import shown
 from schemas import FEATURE_TABLE, STATISTICS, RecordedSpec, Spec
+from schemas.pair_measurement import PAIR_TABLE
 
 SNR_BIN_DB = 5.0
 BAR = 30
@@ -23,6 +24,7 @@ class Tally:
     """Counts of the exported samples: by split, position, SNR."""
 
     rows: int = 0
+    pair_rows: int = 0
     outcomes: Counter[str] = field(default_factory=Counter)
     splits: Counter[tuple[str, str]] = field(default_factory=Counter)
     receiver_rows: Counter[str] = field(default_factory=Counter)
@@ -49,9 +51,10 @@ def dataset_card(
     tally: Tally,
     *,
     file: str,
+    pairs_file: str,
     spec_sha256: str,
 ) -> str:
-    """Returns the card's text."""
+    """Returns the card's text; `pairs_file` is empty where there are no time differences."""
     spec = dataset.spec
     limits = spec.limits
     accepted = tally.outcomes["accepted"]
@@ -62,6 +65,11 @@ def dataset_card(
             "",
             f"`{shown(file)}`: {tally.rows} rows, one per sample and receiver; {accepted} accepted samples"
             + (f" and {rejected} rejected ones (their figures; the features are empty)." if rejected else "."),
+            *(
+                ("", f"`{shown(pairs_file)}`: {tally.pair_rows} time differences, one per accepted sample and pair.")
+                if pairs_file
+                else ()
+            ),
             "",
             "| | |",
             "|---|---|",
@@ -144,8 +152,21 @@ def dataset_card(
                 ],
             ),
             "",
+            *(_pairs() if pairs_file else ()),
         ]
     )
+
+
+def _pairs() -> list[str]:
+    definitions = [(f"`{q.name}`", q.unit, q.definition.replace("|", "\\|")) for q in PAIR_TABLE.values()]
+    return [
+        "## Time differences",
+        "",
+        "Of the recordings by `receiver_a` and `receiver_b`.",
+        "",
+        *_table(("column", "unit", "definition"), definitions),
+        "",
+    ]
 
 
 def _origin(spec: Spec) -> str:

@@ -1,6 +1,7 @@
 """The description of an exported dataset in MLCommons Croissant 1.1: files with digests, columns with their meaning."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from iqstream.export.table import Column
@@ -46,8 +47,19 @@ CONTEXT = {
 TYPES = {"f": "sc:Float", "i": "sc:Integer", "U": "sc:Text", "?": "sc:Boolean"}
 
 
-def croissant_of(metadata: Mapping[str, Any], columns: Sequence[Column], digests: Mapping[str, str]) -> dict[str, Any]:
-    """Returns the JSON-LD; `digests` are SHA-256 in hex by the path of each Parquet file."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DescribedFile:
+    """A Parquet file of the export."""
+
+    path: str
+    """Within the folder."""
+    sha256: str
+    """In hex."""
+    columns: Sequence[Column]
+
+
+def croissant_of(metadata: Mapping[str, Any], files: Sequence[DescribedFile]) -> dict[str, Any]:
+    """Returns the JSON-LD."""
     return {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
@@ -62,21 +74,21 @@ def croissant_of(metadata: Mapping[str, Any], columns: Sequence[Column], digests
         "distribution": [
             {
                 "@type": "cr:FileObject",
-                "@id": path,
-                "name": path,
-                "contentUrl": path,
+                "@id": file.path,
+                "name": file.path,
+                "contentUrl": file.path,
                 "encodingFormat": "application/x-parquet",
-                "sha256": sha256,
+                "sha256": file.sha256,
             }
-            for path, sha256 in digests.items()
+            for file in files
         ],
-        "recordSet": [_record_set(path, columns) for path in digests],
+        "recordSet": [_record_set(file.path, file.columns) for file in files],
     }
 
 
 def _record_set(path: str, columns: Sequence[Column]) -> dict[str, Any]:
     """The rows of one file."""
-    name = path.removeprefix("data/").removesuffix(".parquet")
+    name = path.removeprefix("data/").removesuffix(".parquet").replace("/", "-")
     return {
         "@type": "cr:RecordSet",
         "@id": name,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from iqstream.catalogue.datasets import Dataset, split_salt
 from iqstream.catalogue.exported import ExportedSample, exported_samples
 from iqstream.catalogue.postgres import Connection
 from iqstream.dataset.splits import NO_SPLIT, SPLITS, random_split, receiver_split, spatial_split
+from iqstream.export.pairs import pair_table
 from iqstream.export.selection import Selection
 from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, RECORDED_COLUMNS, TRUTH_COLUMNS, Column, Table
 from iqstream.export.truth import DrawTruth
@@ -23,6 +24,15 @@ _NO_FEATURE = dict.fromkeys(STATISTICS, np.nan)
 """Of a row that was stored before the feature was measured."""
 
 
+class ExportedTables(NamedTuple):
+    """Some samples as rows."""
+
+    samples: int
+    rows: Table
+    pairs: Table | None
+    """None where the dataset asks for no time differences."""
+
+
 async def export_tables(
     connection: Connection,
     dataset: Dataset,
@@ -30,8 +40,8 @@ async def export_tables(
     *,
     include_rejected: bool,
     draw_truth: DrawTruth | None,
-) -> AsyncIterator[tuple[int, Table]]:
-    """Samples and their table, batch by batch; within a transaction of the caller's. With `TRUTH_COLUMNS` if drawn.
+) -> AsyncIterator[ExportedTables]:
+    """Samples and their tables, batch by batch; within a transaction of the caller's. With `TRUTH_COLUMNS` if drawn.
 
     Of rejected samples the ledger holds the figures and who detected, not the values of the features, which are NaN.
     """
@@ -47,10 +57,10 @@ async def export_tables(
     ):
         batch.append(sample)
         if len(batch) == SAMPLES_AT_A_TIME:
-            yield len(batch), await asyncio.to_thread(tables.table, batch)
+            yield await asyncio.to_thread(tables.tables, batch)
             batch = []
     if batch:
-        yield len(batch), await asyncio.to_thread(tables.table, batch)
+        yield await asyncio.to_thread(tables.tables, batch)
 
 
 def columns_of(dataset: Dataset, draw_truth: DrawTruth | None) -> tuple[Column, ...]:
@@ -70,6 +80,11 @@ class _Tables:
         self._selection = selection
         self._receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
         self._receiver_split = receiver_split(list(self._receivers))
+
+    def tables(self, samples: Sequence[ExportedSample]) -> ExportedTables:
+        one = self._dataset
+        pairs = pair_table(one.id, one.version, self._salt, samples) if one.spec.pairs else None
+        return ExportedTables(len(samples), self.table(samples), pairs)
 
     def table(self, samples: Sequence[ExportedSample]) -> Table:
         rows = [row for sample in samples for row in self._rows(sample)]

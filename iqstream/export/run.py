@@ -1,6 +1,7 @@
 """An export from the first row to the card."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ class Exported(Readable):
 
     file: Path
     card: Path
+    pairs: Path | None
+    """Of the time differences; None where the dataset has none."""
     rows: int
     accepted: int
     rejected: int
@@ -57,32 +60,46 @@ async def export_dataset(
         done = 0
         on_progress(done, total)
         described = metadata(dataset, spec_sha256, include_rejected=include_rejected)
-        with FORMATS[file_format](path, described, columns_of(dataset, draw_truth)) as writer:
-            async for samples, table in export_tables(
+        with ExitStack() as files:
+            writer = files.enter_context(FORMATS[file_format](path, described, columns_of(dataset, draw_truth)))
+            pairs = files.enter_context(writer.of_pairs()) if dataset.spec.pairs else None
+            async for some in export_tables(
                 connection, dataset, selection, include_rejected=include_rejected, draw_truth=draw_truth
             ):
-                writer.write(table)
-                tally.add(table)
-                done += samples
+                writer.write(some.rows)
+                tally.add(some.rows)
+                if pairs is not None and some.pairs is not None:
+                    pairs.write(some.pairs)
+                    tally.pair_rows += len(some.pairs["sample_idx"])
+                done += some.samples
                 on_progress(done, total)
-    text = dataset_card(dataset, selection, outcomes, tally, file=path.name, spec_sha256=spec_sha256)
+    text = dataset_card(
+        dataset,
+        selection,
+        outcomes,
+        tally,
+        file=path.name,
+        pairs_file="" if pairs is None else pairs.path.relative_to(path.parent).as_posix(),
+        spec_sha256=spec_sha256,
+    )
     card = writer.write_card(text)
     return Exported(
         file=path,
         card=card,
+        pairs=None if pairs is None else pairs.path,
         rows=tally.rows,
         accepted=tally.outcomes["accepted"],
         rejected=tally.outcomes["rejected"],
     )
 
 
-def require_place(path: Path, file_format: str, *, force: bool) -> None:
-    """Checks that an export can write its files, before anything is read.
+def require_place(path: Path, file_format: str, *, pairs: bool, force: bool) -> None:
+    """Checks that an export can write its files, with `pairs` those of time differences as well, before it reads.
 
     Raises:
         UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
     """
-    FORMATS[file_format].require_place(path, force=force)
+    FORMATS[file_format].require_place(path, pairs=pairs, force=force)
 
 
 def metadata(dataset: Dataset, spec_sha256: str, *, include_rejected: bool) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from typing import IO, Any, Self
 import numpy as np
 
 from iqstream.export.arrow import arrow, arrow_batch, arrow_schema
+from iqstream.export.pairs import PAIR_COLUMNS, pairs_path
 from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, Column, Table
 from iqstream.runtime.new_files import require_new
 
@@ -38,14 +39,23 @@ class Writer(ABC):
         """Raises UserError, which says what to install, where the format's library is missing."""
 
     @classmethod
-    def require_place(cls, path: Path, *, force: bool) -> None:
-        """Checks that all files can be written.
+    def require_place(cls, path: Path, *, pairs: bool, force: bool) -> None:
+        """Checks that all files can be written, with `pairs` those of time differences as well.
 
         Raises:
             UserError: one is there and not to be replaced, or is a directory, a device or a pipe.
         """
-        for taken in (path, card_path(path)):
+        for taken in (*cls.files(path), card_path(path), *(cls.files(pairs_path(path)) if pairs else ())):
             require_new(taken, force=force)
+
+    @classmethod
+    def files(cls, path: Path) -> Sequence[Path]:
+        """What is written of a table."""
+        return (path,)
+
+    def of_pairs(self) -> Writer:
+        """The writer of the time differences that go with the rows; it is closed before this one."""
+        return type(self)(pairs_path(self.path), self._metadata, PAIR_COLUMNS)
 
     def write_card(self, text: str) -> Path:
         """Writes what people read about the data; returns where: each file has a card of its own."""
@@ -116,13 +126,17 @@ class NpzWriter(Writer):
         self._shapes: dict[str, tuple[np.dtype[Any], tuple[int, ...]]] = {
             name: (kind, ()) for name, kind in plain.items()
         }
-        self._shapes |= {"features": (np.dtype("f8"), (len(FEATURE_COLUMNS),))}
+        self._of_receivers = len(plain) < len(self._columns)
+        if self._of_receivers:
+            self._shapes |= {"features": (np.dtype("f8"), (len(FEATURE_COLUMNS),))}
         self._parts: dict[str, IO[bytes]] = {
             name: (Path(self._folder.name) / name).open("w+b") for name in self._shapes
         }
 
     def write(self, table: Table) -> None:
-        arrays = table | {"features": np.stack([table[name] for name in FEATURE_COLUMNS], axis=1)}
+        arrays = dict(table)
+        if self._of_receivers:
+            arrays["features"] = np.stack([table[name] for name in FEATURE_COLUMNS], axis=1)
         for name, (dtype, _) in self._shapes.items():
             self._parts[name].write(np.ascontiguousarray(arrays[name], dtype).tobytes())
         self._rows += len(table["sample_idx"])
@@ -146,7 +160,8 @@ class NpzWriter(Writer):
                     np.lib.format.write_array_header_2_0(entry, header | {"shape": (self._rows, *rest)})
                     shutil.copyfileobj(part, entry, 1024 * 1024)
             metadata = json.dumps({**self._metadata, "units": {column.name: column.unit for column in self._columns}})
-            for name, text in (("feature_names", list(FEATURE_COLUMNS)), ("metadata", metadata)):
+            names = {"feature_names": list(FEATURE_COLUMNS)} if self._of_receivers else {}
+            for name, text in {**names, "metadata": metadata}.items():
                 with archive.open(f"{name}.npy", "w") as entry:
                     np.lib.format.write_array(entry, np.array(text), allow_pickle=False)
 
@@ -160,9 +175,8 @@ class CsvWriter(Writer):
     """A header line, then one line per row; empty if there is no value."""
 
     @classmethod
-    def require_place(cls, path: Path, *, force: bool) -> None:
-        super().require_place(path, force=force)
-        require_new(description_path(path), force=force)
+    def files(cls, path: Path) -> Sequence[Path]:
+        return path, description_path(path)
 
     def _open(self) -> None:
         self._file = self._partial.open("w", newline="", encoding="utf-8")

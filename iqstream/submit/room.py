@@ -5,7 +5,7 @@ from typing import NamedTuple
 from iqstream.runtime.disk import require_free
 from iqstream.runtime.setting_values import UNBOUNDED
 from iqstream.runtime.settings import Settings, read_env_file, state_directory
-from schemas import DatasetSpec
+from schemas import DatasetSpec, pair_count
 
 NPY_BYTES_PER_SAMPLE = 8
 WIRE_BYTES_PER_SAMPLE = 4
@@ -14,6 +14,8 @@ ROW_BYTES_PER_RECEIVER = 2048
 """A row and its outcome, in PostgreSQL."""
 FEATURES_BYTES_PER_RECEIVER = 2560
 """A feature record, in Kafka."""
+PAIR_BYTES = 512
+"""A measured pair of receivers: in PostgreSQL, or in Kafka."""
 RESERVE_BYTES = 1024**3
 
 
@@ -32,7 +34,8 @@ def disk_of(spec: DatasetSpec, settings: Settings | None = None) -> Disk:
     recordings = spec.samples * len(spec.receivers)
     wire = WIRE_BYTES_PER_SAMPLE * (2 if spec.datatype == "cf32_le" else 1)
     frames = recordings * recording * wire if spec.publish == "frames" else 0
-    features = recordings * FEATURES_BYTES_PER_RECEIVER
+    pairs = spec.samples * pair_count(len(spec.receivers)) * PAIR_BYTES if spec.pairs else 0
+    features = recordings * FEATURES_BYTES_PER_RECEIVER + pairs
     if settings is not None:
         retained = settings.partitions * (settings.frames_retention_bytes + settings.frames_segment_bytes)
         frames = min(frames, retained)
@@ -42,7 +45,7 @@ def disk_of(spec: DatasetSpec, settings: Settings | None = None) -> Disk:
         objects=min(spec.samples, spec.iq_samples) * len(spec.receivers) * recording * NPY_BYTES_PER_SAMPLE,
         frames=frames,
         features=features,
-        rows=recordings * ROW_BYTES_PER_RECEIVER,
+        rows=recordings * ROW_BYTES_PER_RECEIVER + pairs,
     )
 
 

@@ -198,7 +198,7 @@ WAYS_TO_PRINT = {
     "a watcher's lines": lambda: LineDisplay(Console()).show(progress(), moving()),
     "a watcher's bars": lambda: live(Console(force_terminal=True)),
     "samples as JSON": write_ndjson,
-    "samples as Arrow": lambda: _write_arrow(iter([])),
+    "samples as Arrow": lambda: _write_arrow(iter([]), pairs=False),
 }
 
 

@@ -83,3 +83,8 @@ def test_watching_a_submission_of_which_every_sample_failed_is_no_success(genera
     ended = generate("--watch", end=dataset(requested=7, failed=7, status="complete"))
     assert isinstance(ended.exception, Failed)
     assert ended.exception.exit_code == 1
+
+
+def test_time_differences_are_asked_for_by_an_option(generate):
+    specs = [json.loads(generate("--json", *asked).stdout)["spec"] for asked in ((), ("--pairs",))]
+    assert [(spec["pairs"], spec["publish"]) for spec in specs] == [(False, "frames"), (True, "frames")]

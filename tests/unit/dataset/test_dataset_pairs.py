@@ -6,12 +6,14 @@ import msgspec
 import numpy as np
 import pytest
 
+from iqstream.cli.stream import as_json
 from iqstream.dataset import FeatureStream
 from iqstream.dataset import stream as stream_module
 from iqstream.dataset.columns import ColumnBuilder
 from iqstream.dataset.join import PartitionJoin
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
+from iqstream.export.pairs import STREAMED_PAIR_COLUMNS, pair_table_of_batch
 from schemas import PAIR_QUANTITIES, Limits, encode
 from tests.dataset_logs import NOWHERE, MemoryTopic
 from tests.sink_samples import failure_record, make_spec, pair_record, whole_sample
@@ -102,3 +104,17 @@ def test_a_sample_whose_pairs_cannot_be_read_is_left_out(monkeypatch):
     stream = FeatureStream(topic="t", limits=Limits(), settings=NOWHERE, pairs=True)
     assert list(stream) == []
     assert stream.left_out == {"unreadable": 1}
+
+
+def test_a_stream_of_lines_and_one_of_tables_hold_each_pair_by_the_names_of_its_receivers(monkeypatch):
+    messages = [*whole_sample(SPEC, 0), pair_record(SPEC, 0), *whole_sample(PLAIN, 2)]
+    told = [msgspec.to_builtins(pair) for pair in pair_record(SPEC, 0).pairs]
+    lines = [as_json(sample) for sample in streamed(monkeypatch, messages, pairs=True)]
+    assert [line["pairs"] for line in lines] == [told, []]
+    (batch,) = streamed(monkeypatch, messages, pairs=True, batch_size=2)
+    table = pair_table_of_batch(batch)
+    assert [column.name for column in STREAMED_PAIR_COLUMNS] == list(table)
+    assert set(table["sample_idx"].tolist()) == {0}
+    rows = [dict(zip(table, row, strict=True)) for row in zip(*(v.tolist() for v in table.values()), strict=True)]
+    assert [{name: row[name] for name in told[0]} for row in rows] == told
+    assert all("pairs" not in as_json(sample) for sample in streamed(monkeypatch, messages))

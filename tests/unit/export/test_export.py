@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 import json
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.exported import ExportedSample
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.export.card import Tally, dataset_card
+from iqstream.export.pairs import PAIR_COLUMNS
 from iqstream.export.rows import _Tables
 from iqstream.export.selection import Selection
 from iqstream.export.table import COLUMNS, FEATURE_COLUMNS, STREAM_COLUMNS, TRUTH_COLUMNS
@@ -23,6 +25,7 @@ from iqstream.runtime.errors import UserError
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Antennas, Capture, Clocks, Terrain, TerrainTile
+from schemas.pair_measurement import PAIR_TABLE
 from sink.rows import json_text, receiver_object
 from tests.recorded import recorded_spec
 from tests.sink_samples import feature_record, make_spec
@@ -44,15 +47,41 @@ def stored(dataset, *, without=()):
     """A sample as the catalogue gives it, of an extractor that did not know some features."""
     objects = [receiver_object(feature_record(dataset.spec, 0, receiver)) for receiver in range(3)]
     kept = [{name: value for name, value in one.items() if name not in without} for one in objects]
+    pairs = json.loads(json_text(pair_objects())) if dataset.spec.pairs else None
     return ExportedSample(
-        sample_idx=0, outcome="accepted", reason=None, figures={"mean_snr_db": 20.0},
+        sample_idx=0, pairs=pairs, outcome="accepted", reason=None, figures={"mean_snr_db": 20.0},
         tx_altitude_m=1.0, extraction_metadata={}, receiver_features=[json.loads(json_text(one)) for one in kept],
     )  # fmt: skip
+
+
+def pair_objects():
+    """Of three receivers of the network, as the sink stores them; one difference is not found."""
+    rx_ids = [receiver.rx_id for receiver in make_spec().receivers[:3]]
+    return [
+        {
+            "receiver_a": a, "receiver_b": b, "time_difference_us": 12.5 * number, "standard_deviation_us": 0.25,
+            "coherence": 0.5, "peak_to_sidelobe_db": 6.0, "frequency_difference_hz": -80.0, "bandwidth_hz": 9_000.0,
+            "found": number > 0,
+        }
+        for number, (a, b) in enumerate(itertools.combinations(rx_ids, 2))
+    ]  # fmt: skip
 
 
 def table(**kept):
     one = dataset()
     return _Tables(one, SELECTION, one.id, None).table([stored(one, **kept)])
+
+
+def paired_dataset():
+    return dataclasses.replace(dataset(), spec=msgspec.structs.replace(make_spec(samples=1), pairs=True))
+
+
+def with_pairs():
+    """Rows and pairs of a sample of a dataset with time differences."""
+    one = paired_dataset()
+    samples, rows, pairs = _Tables(one, SELECTION, one.id, None).tables([stored(one)])
+    assert samples == 1
+    return rows, pairs
 
 
 def test_an_export_of_recordings_says_to_what_levels_refer_and_one_of_generated_samples_has_no_such_column():
@@ -107,6 +136,45 @@ def test_every_format_says_the_units(file_format, tmp_path):
     assert units_in(path) == {column.name: column.unit for column in COLUMNS}
 
 
+def read_pairs(path):
+    """The rows of a file of pairs, each value as what it is."""
+    if path.suffix == ".parquet":
+        return pyarrow.parquet.read_table(path).to_pylist()
+    if path.suffix == ".csv":
+        kinds = {column.name: column.dtype[0] for column in PAIR_COLUMNS}
+        read = {"f": float, "i": int, "U": str, "?": {"True": True, "False": False}.get}
+        with path.open(newline="") as file:
+            return [{name: read[kinds[name]](text) for name, text in row.items()} for row in csv.DictReader(file)]
+    with np.load(path, allow_pickle=False) as arrays:
+        columns = {name: arrays[name].tolist() for name in arrays.files if name != "metadata"}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+@pytest.mark.parametrize("file_format", WRITERS)
+def test_time_differences_are_a_file_of_their_own_in_every_format_value_for_value_and_with_units(file_format, tmp_path):
+    rows, pairs = with_pairs()
+    path, beside = tmp_path / f"set.{file_format}", tmp_path / f"set-pairs.{file_format}"
+    with WRITERS[file_format](path, {"name": "exported"}) as writer, writer.of_pairs() as of_pairs:
+        writer.write(rows)
+        of_pairs.write(pairs)
+    assert units_in(path) == {column.name: column.unit for column in COLUMNS}
+    assert units_in(beside) == {column.name: column.unit for column in PAIR_COLUMNS}
+    found = read_pairs(beside)
+    assert [{name: row[name] for name in pair_objects()[0]} for row in found] == pair_objects()
+    for name in ("dataset_id", "sample_idx", "split_random", "split_spatial"):
+        assert {row[name] for row in found} == set(rows[name].tolist())
+
+
+def test_a_sample_without_time_differences_has_no_rows_of_them_and_a_dataset_without_has_no_table(tmp_path):
+    one = paired_dataset()
+    pairs = _Tables(one, SELECTION, one.id, None).tables([dataclasses.replace(stored(one), pairs=None)]).pairs
+    assert {name: len(values) for name, values in pairs.items()} == {column.name: 0 for column in PAIR_COLUMNS}
+    for file_format, writer in WRITERS.items():
+        with writer(tmp_path / f"set.{file_format}", {}, PAIR_COLUMNS) as file:
+            file.write(pairs)
+    assert _Tables(dataset(), SELECTION, one.id, None).tables([stored(dataset())]).pairs is None
+
+
 def test_a_row_from_before_a_feature_was_measured_is_exported_without_it():
     old, new = table(without=("signal_present",)), table()
     assert np.isnan(old["signal_present_mean"]).all()
@@ -117,12 +185,25 @@ def test_a_row_from_before_a_feature_was_measured_is_exported_without_it():
 def test_the_card_defines_every_feature():
     one, tally = dataset(), Tally()
     tally.add(table())
-    card = dataset_card(one, SELECTION, [], tally, file="set.csv", spec_sha256="5a")
+    card = dataset_card(one, SELECTION, [], tally, file="set.csv", pairs_file="", spec_sha256="5a")
     rows = [[cell.strip() for cell in line.split(" | ")] for line in card.splitlines() if line.startswith("| `")]
     assert [row[0] for row in rows] == [f"| `{name}`" for name in FEATURE_NAMES]
     for (_, unit, undetected, definition), feature in zip(rows, FEATURE_TABLE.values(), strict=True):
         assert (unit, undetected) == (feature.unit, feature.undetected)
         assert definition.removesuffix(" |").replace("\\|", "|") == feature.definition
+
+
+def test_the_card_of_time_differences_names_their_file_and_defines_them():
+    tally = Tally()
+    rows, pairs = with_pairs()
+    tally.add(rows)
+    tally.pair_rows += len(pairs["found"])
+    card = dataset_card(
+        paired_dataset(), SELECTION, [], tally, file="set.csv", pairs_file="set-pairs.csv", spec_sha256="5a"
+    )
+    assert "`set-pairs.csv`: 3 time differences" in card
+    for quantity in PAIR_TABLE.values():
+        assert f"| `{quantity.name}` | {quantity.unit} | {quantity.definition} |" in card
 
 
 def generated(**fields):

@@ -29,27 +29,31 @@ def a_link_to_a_device(path):
     path.symlink_to("/dev/null")
 
 
-@pytest.mark.parametrize("place", ["data.csv", "data.csv.md", "data.csv-metadata.json"])
+@pytest.mark.parametrize(
+    "place", ["data.csv", "data.csv.md", "data.csv-metadata.json", "data-pairs.csv", "data-pairs.csv-metadata.json"]
+)
 @pytest.mark.parametrize("make", [a_pipe, a_link_to_a_pipe, a_link_to_a_device, os.mkdir])
 def test_what_is_no_regular_file_is_not_replaced_even_by_force(tmp_path, make, place):
     make(tmp_path / place)
     for force in (False, True):
         with pytest.raises(UserError, match="is not a regular file"):
-            require_place(tmp_path / "data.csv", "csv", force=force)
+            require_place(tmp_path / "data.csv", "csv", pairs=True, force=force)
 
 
 def test_a_device_is_not_replaced_by_force():
     for path in (Path("/dev/null"), Path("/dev/full")):
         with pytest.raises(UserError, match="is not a regular file"):
-            require_place(path, "parquet", force=True)
+            require_place(path, "parquet", pairs=True, force=True)
 
 
-@pytest.mark.parametrize("place", ["data.csv", "data.csv.md", "data.csv-metadata.json"])
+@pytest.mark.parametrize(
+    "place", ["data.csv", "data.csv.md", "data.csv-metadata.json", "data-pairs.csv", "data-pairs.csv-metadata.json"]
+)
 def test_a_file_is_replaced_by_force_alone(tmp_path, place):
     (tmp_path / place).touch()
     with pytest.raises(UserError, match=f"{place} exists.*--force"):
-        require_place(tmp_path / "data.csv", "csv", force=False)
-    require_place(tmp_path / "data.csv", "csv", force=True)
+        require_place(tmp_path / "data.csv", "csv", pairs=True, force=False)
+    require_place(tmp_path / "data.csv", "csv", pairs=True, force=True)
 
 
 def test_no_two_files_of_exports_to_one_folder_are_the_same(tmp_path):
@@ -63,7 +67,7 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_written(tmp_path):
     target, link = tmp_path / "elsewhere" / "data.csv", tmp_path / "link.csv"
     link.symlink_to(target)
     with pytest.raises(UserError, match=r"link\.csv exists"):  # although it leads nowhere yet
-        require_place(link, "csv", force=False)
+        require_place(link, "csv", pairs=True, force=False)
     write(link, "csv")
     assert link.is_symlink()
     assert target.read_text().startswith(COLUMNS[0].name)
@@ -72,8 +76,8 @@ def test_a_link_stays_and_the_file_that_it_leads_to_is_written(tmp_path):
 
 def test_a_folder_for_the_hub_is_never_replaced(tmp_path):
     place = tmp_path / "hub"
-    require_place(place, "huggingface", force=False)
+    require_place(place, "huggingface", pairs=True, force=False)
     place.symlink_to("nowhere")
     for force in (False, True):
         with pytest.raises(UserError, match="hub exists: choose another --output"):
-            require_place(place, "huggingface", force=force)
+            require_place(place, "huggingface", pairs=True, force=force)

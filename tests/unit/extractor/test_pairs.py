@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from extractor.pairs import measure_pairs
-from extractor.pairs.measure import STRONGEST, reach_us
+from extractor.pairs.measure import reach_us
 from producer.synthesize import synthesize_sample
 from producer.version import GENERATOR_VERSION
 from schemas import DatasetSpec, IQFrame, Receiver
-from schemas.pair_measurement import PAIR_TABLE, PairMeasurement
+from schemas.pair_measurement import PAIR_TABLE, STRONGEST, PairMeasurement, pair_count
 
 RATE_HZ = 200_000.0
 SECOND = 200_000
@@ -177,7 +177,7 @@ def test_beyond_8_receivers_pairs_hold_one_of_the_4_strongest():
     frames = [frame(signal * (2 - 0.1 * n) + noise(random, 0.5), n) for n in range(10)]
     pairs = measure_pairs(frames)
     strongest = {f"rx{n}" for n in range(STRONGEST)}
-    assert len(pairs) == 4 * 6 + 6
+    assert len(pairs) == 4 * 6 + 6 == pair_count(10)
     assert all({pair.receiver_a, pair.receiver_b} & strongest for pair in pairs)
 
 
