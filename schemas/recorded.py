@@ -20,6 +20,7 @@ from schemas.dataset import (
     Limits,
     Longitude,
     Name,
+    NonNegative,
     Publish,
     Receiver,
     Share,
@@ -27,9 +28,10 @@ from schemas.dataset import (
     sha256_of,
 )
 
-TimeSource: TypeAlias = Literal["gnss", "ntp", "name", "none"]
+TimeSource: TypeAlias = Literal["gnss", "ntp", "arrival", "name", "none"]
 """Where the time of a recording comes from: time stamps of a satellite receiver, the recording computer's clock (by the
-file's metadata; whether NTP keeps it is not known to a file), the file's name, or nowhere."""
+file's metadata; whether NTP keeps it is not known to a file), when samples without time stamps came over the network
+(known to a tenth of a second or so), the file's name, or nowhere."""
 LevelReference: TypeAlias = Literal["dbm", "dbfs"]
 """What 0 dBm means: a power at the antenna input by a calibration, or full scale of an uncalibrated receiver."""
 LIMITS_BANDWIDTH_HZ = 200_000.0
@@ -73,6 +75,9 @@ class RecordedWindow(msgspec.Struct, frozen=True, kw_only=True):
     """The mean is the receiver's, and is taken out before features are measured."""
     unaligned: Annotated[str, Meta(max_length=500, pattern=TEXT)] = ""
     """Why the sample has this receiver alone although others may have recorded at its time; else empty."""
+    lost_before_s: NonNegative | msgspec.UnsetType = msgspec.UNSET
+    """Seconds that are missing between the receiver's window ahead and this one, where that is known: a connection
+    that was lost, or samples that were dropped."""
 
 
 class RecordedLimits(Limits, frozen=True, kw_only=True):

@@ -1,5 +1,6 @@
 """Hypothesis strategies for every message, over the whole range of every field."""
 
+import msgspec
 from hypothesis import settings
 from hypothesis import strategies as st
 
@@ -298,7 +299,7 @@ recorded_windows = st.builds(
     file=st.text(_CHARACTERS, max_size=255),
     first_sample=st.integers(0, 2**53),
     identity=st.from_regex(r"[0-9a-f]{64}", fullmatch=True),
-    time_source=st.sampled_from(["gnss", "ntp", "name", "none"]),
+    time_source=st.sampled_from(["gnss", "ntp", "arrival", "name", "none"]),
     late_samples=share,
     level_reference=st.sampled_from(["dbm", "dbfs"]),
     clipped_share=share,
@@ -307,6 +308,7 @@ recorded_windows = st.builds(
     agc_suspected=st.booleans(),
     dc_of_device=st.booleans(),
     unaligned=st.text(_CHARACTERS, max_size=500),
+    lost_before_s=st.just(msgspec.UNSET) | st.floats(0, 1e9),
 )
 
 

@@ -283,8 +283,8 @@ def generated_spec(dataset: Dataset) -> DatasetSpec:
     """
     if not isinstance(dataset.spec, DatasetSpec):
         raise Conflict(
-            f"dataset {dataset.name!r} holds real recordings: nothing can be generated for it; `iqstream ingest` "
-            "with its name adds recordings, and goes on with what was interrupted"
+            f"dataset {dataset.name!r} holds real recordings: nothing can be generated for it; `iqstream ingest`, "
+            "or `iqstream listen` where that began it, with its name adds to it, and goes on with what was interrupted"
         )
     return dataset.spec
 

@@ -1,4 +1,4 @@
-"""A finite dataset that is to hold more samples: the same spec, the next indices."""
+"""A dataset that is to hold more samples: the same spec, the next indices."""
 
 from __future__ import annotations
 
@@ -36,3 +36,25 @@ async def ask_for_more(pool: Pool | Connection, dataset: Dataset, samples: int) 
     )
     if moved is None:
         raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
+
+
+async def grow_again(pool: Pool, dataset: Dataset, samples: int) -> None:
+    """Makes a dataset that has ended grow once more, to at most `samples`, until it is ended again.
+
+    Raises:
+        UserError: somebody has changed it since `dataset` was read.
+    """
+    moved = await pool.fetchval(
+        "UPDATE heimdall.datasets SET status = 'running', status_changed_at = now(), completed_at = NULL, "
+        "grows = true, samples = $3, requested = heimdall.sample_count($3), "
+        "spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
+        "WHERE id = $1 AND version = $2 AND requested = $5 AND status IN ('running', 'complete') AND NOT grows "
+        "RETURNING true",
+        dataset_uuid(dataset.id),
+        dataset.version,
+        SampleRanges.first(samples).to_sql(),
+        samples,
+        dataset.requested,
+    )
+    if moved is None:
+        raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and try again")

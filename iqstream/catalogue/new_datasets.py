@@ -30,7 +30,7 @@ def check_words(spec: Spec, description: str = "") -> None:
 
 async def create_dataset(
     pool: Pool,
-    spec: DatasetSpec,
+    spec: Spec,
     *,
     reuse_name: bool = False,
     status: Literal["submitting", "running"] = "submitting",

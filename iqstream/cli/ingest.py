@@ -1,6 +1,5 @@
 """`iqstream ingest`: recordings of real receivers made samples of a dataset."""
 
-import math
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,16 +8,13 @@ import click
 
 from iqstream.cli.console import say, say_json
 from iqstream.cli.door import with_client
+from iqstream.cli.recorded_dataset import calibrations, dataset_options, hertz, said_of_dataset
 from iqstream.cli.times import parse_instant
 from iqstream.cli.watching import watch_to_the_end
 from iqstream.ingest.given import Asked, Ingested
-from iqstream.ingest.track import UNKNOWN_TRACK, Track, read_track
 from iqstream.recordings import BadRecording, Given
 from iqstream.runtime.errors import Failed, UserError
 from iqstream.shards import SUBMITTED_VERSION
-from iqstream.submit.quantity import parse_quantity
-from iqstream.submit.receivers_file import read_receivers
-from schemas import Receiver, TransmitterPosition
 
 _OPTION_OF = {
     "give sample_rate_hz": "give --sample-rate",
@@ -38,56 +34,18 @@ Examples:
 """
 )
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
-@click.option("--name", required=True, help="The dataset: a new one, or one of recordings, which is gone on with.")
 @click.option("--rx", "rx_name", metavar="ID", help="The receiver, of all files.  [default: by file or name]")
-@click.option(
-    "--at",
-    "places",
-    multiple=True,
-    metavar="ID=LAT,LON[,ALT_M]",
-    help="Where a receiver stood, unless its files say it; may be given for each.",
-)
-@click.option(
-    "--receivers",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="CSV of rx_id,latitude,longitude,altitude_m[,antenna_height_m]: where receivers stood.",
-)
+@dataset_options
 @click.option("--sample-rate", metavar="HZ", help="Of the files: 250k, 2.4MHz.  [default: by file or name]")
 @click.option("--frequency", metavar="HZ", help="Centre of the files: 433.92MHz.  [default: by file or name]")
 @click.option("--datatype", metavar="TYPE", help="Of files of plain samples: cu8, ci16_le.  [default: by the ending]")
 @click.option("--started-at", metavar="TIME", help="Of the first sample, with zone.  [default: by file or name]")
 @click.option(
     "--time-source",
-    type=click.Choice(["gnss", "ntp", "name"]),
-    help="How well the time is known; receivers are put together by gnss and ntp alone.  [default: by file]",
-)
-@click.option(
-    "--calibration",
-    "calibrations",
-    multiple=True,
-    metavar="[ID=]DBM",
-    help="Power at the antenna input of a full-scale tone; without it levels are dBFS.",
+    type=click.Choice(["gnss", "ntp", "arrival", "name"]),
+    help="How well the time is known; receivers are put together by gnss, ntp and arrival alone.  [default: by file]",
 )
 @click.option("--dc/--no-dc", "dc_of_device", default=None, help="The mean is the receiver's own: take it out, or not.")
-@click.option("--transmitter", metavar="LAT,LON[,ALT_M]", help="Where the transmitter stood.  [default: not known]")
-@click.option(
-    "--track",
-    type=click.Path(dir_okay=False, path_type=Path),
-    help="Where it was: a CSV file of time,latitude,longitude[,altitude_m], or GPX.",
-)
-@click.option("--window-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Length of a sample.  [default: 1000]")
-@click.option(
-    "--chunk-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Features are measured of.  [default: 200]"
-)
-@click.option("--to-rate", metavar="HZ", help="Resample to fewer samples a second.  [default: as recorded]")
-@click.option("--min-snr", type=float, metavar="DB", help="Lowest mean SNR to accept.  [default: 3]")
-@click.option(
-    "--min-receivers", type=click.IntRange(1), metavar="N", help="Fewest that must have detected it.  [default: 1]"
-)
-@click.option(
-    "--iq-samples", type=click.IntRange(0), metavar="N", help="Accepted samples whose IQ is stored.  [default: 100]"
-)
-@click.option("--description", default="", help="What the dataset is for.")
 @click.option("--watch", is_flag=True, help="Show progress until the dataset is complete; Ctrl-C leaves it running.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
 def ingest(*, paths: tuple[Path, ...], watch: bool, as_json: bool, **options: Any) -> None:  # noqa: ANN401  # by name
@@ -129,13 +87,13 @@ def _asked(paths: tuple[Path, ...], options: dict[str, Any]) -> Asked:
     if missing := [str(path) for path in paths if not path.exists()]:
         raise UserError(f"there is no {', '.join(missing)}")
     rx_name = options["rx_name"]
-    everywhere, by_rx = _calibrations(options["calibrations"])
+    everywhere, by_rx = calibrations(options["calibrations"])
     started_at = options["started_at"]
     try:
         given = Given(
             rx_name=rx_name,
-            sample_rate_hz=_hertz("--sample-rate", options["sample_rate"]),
-            center_frequency_hz=_hertz("--frequency", options["frequency"]),
+            sample_rate_hz=hertz("--sample-rate", options["sample_rate"]),
+            center_frequency_hz=hertz("--frequency", options["frequency"]),
             datatype=options["datatype"],
             started_at_ns=None if started_at is None else _ns(parse_instant(started_at, "--started-at")),
             time_source=options["time_source"],
@@ -144,22 +102,7 @@ def _asked(paths: tuple[Path, ...], options: dict[str, Any]) -> Asked:
         )
     except ValueError as error:
         raise UserError(str(error)) from None
-    said = () if options["receivers"] is None else read_receivers(options["receivers"], least=1)
-    return Asked(
-        name=options["name"],
-        paths=paths,
-        given=given,
-        receivers=(*said, *_receivers(options["places"])),
-        calibration_dbm=by_rx,
-        track=_track(options["transmitter"], options["track"]),
-        window_ms=options["window_ms"],
-        chunk_ms=options["chunk_ms"],
-        sample_rate_hz=_hertz("--to-rate", options["to_rate"]),
-        min_snr_db=options["min_snr"],
-        min_receivers=options["min_receivers"],
-        iq_samples=options["iq_samples"],
-        description=options["description"],
-    )
+    return Asked(paths=paths, given=given, calibration_dbm=by_rx, **said_of_dataset(options))
 
 
 def _in_options(failure: BadRecording) -> str:
@@ -169,77 +112,9 @@ def _in_options(failure: BadRecording) -> str:
     return said
 
 
-def _hertz(option: str, text: str | None) -> float | None:
-    if text is None:
-        return None
-    try:  # 250k, as recorders write it
-        return float(parse_quantity(f"{text}Hz" if text[-1:] in "kMG" else text, "Hz"))
-    except ValueError as error:
-        raise UserError(f"{option}: {error}") from None
-
-
 def _ns(moment: datetime) -> int:
     past = moment - _EPOCH
     return (past.days * 86_400 + past.seconds) * 1_000_000_000 + past.microseconds * 1000
-
-
-def _numbers(option: str, text: str) -> tuple[float, float, float | None]:
-    """Latitude, longitude, and altitude if it is said."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        numbers = []
-    if len(numbers) not in {2, 3} or not all(map(math.isfinite, numbers)):
-        raise UserError(f"{option}: {text!r} is no place: write LAT,LON or LAT,LON,ALTITUDE_M, as 45.05,7.65,240")
-    return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None
-
-
-def _receivers(places: tuple[str, ...]) -> list[Receiver]:
-    found: dict[str, Receiver] = {}
-    for place in places:
-        rx_id, equals, where = place.partition("=")
-        if not equals:
-            raise UserError(f"--at: {place!r} names no receiver: write ID=LAT,LON or ID=LAT,LON,ALTITUDE_M")
-        latitude, longitude, altitude = _numbers("--at", where)
-        if rx_id in found:
-            raise UserError(f"--at: {rx_id} has two places")
-        try:
-            found[rx_id] = Receiver(rx_id=rx_id, latitude=latitude, longitude=longitude, altitude_m=altitude or 0.0)
-        except ValueError as error:
-            raise UserError(f"--at: {error}") from None
-    return list(found.values())
-
-
-def _calibrations(said: tuple[str, ...]) -> tuple[float | None, dict[str, float]]:
-    everywhere: float | None = None
-    by_rx: dict[str, float] = {}
-    for text in said:
-        rx_id, _, number = text.rpartition("=")
-        try:
-            dbm = float(number)
-        except ValueError:
-            raise UserError(f"--calibration: {text!r}: write DBM, or ID=DBM, as rxa=-20.5") from None
-        if not abs(dbm) <= 300:
-            raise UserError(f"--calibration: {text!r}: allowed are -300 to 300 dBm")
-        if not rx_id:
-            everywhere = dbm
-        else:
-            by_rx[rx_id] = dbm
-    return everywhere, by_rx
-
-
-def _track(place: str | None, path: Path | None) -> Track:
-    if place is not None and path is not None:
-        raise UserError("--transmitter and --track both say where the transmitter was: give one of them")
-    if path is not None:
-        return read_track(path)
-    if place is None:
-        return UNKNOWN_TRACK
-    latitude, longitude, altitude = _numbers("--transmitter", place)
-    try:
-        return Track(always=TransmitterPosition(latitude=latitude, longitude=longitude, altitude_m=altitude))
-    except ValueError as error:
-        raise UserError(f"--transmitter: {error}") from None
 
 
 def _line(done: Ingested) -> str:

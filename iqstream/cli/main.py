@@ -27,6 +27,7 @@ _MODULES = {
     "init": "stack",
     "iq": "pictures",
     "lag": "lag",
+    "listen": "listen",
     "replay": "replay",
     "spec": "spec",
     "status": "stack",

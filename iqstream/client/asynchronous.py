@@ -271,6 +271,7 @@ class AsyncClient(
         async with self._postgres() as pool:
             found = await _resumable(pool, name_or_id)
             if found.is_growing:
+                generated_spec(found)
                 raise Conflict(
                     f"dataset {found.name!r} grows: `iqstream datasets resume {found.id} --rate 5/s` continues it, "
                     f"`iqstream datasets end {found.id}` ends it at what was submitted"
@@ -289,6 +290,7 @@ class AsyncClient(
             found = await _resumable(pool, name_or_id)
             if not found.is_growing:
                 raise Conflict(f"dataset {found.name!r} does not grow: resume it without a rate")
+            generated_spec(found)
             return found
 
     async def end(self, name_or_id: str) -> Dataset:
@@ -303,7 +305,7 @@ class AsyncClient(
             if not found.is_growing:
                 how = "was submitted whole" if found.status in OPEN else f"is {found.status}"
                 raise Conflict(f"dataset {found.name!r} {how}: only one that grows is ended")
-            return await end_growth(self.settings, pool, generated_spec(found))
+            return await end_growth(self.settings, pool, found.spec)
 
     async def extend(self, name_or_id: str, *, to: int | None = None, by: int | None = None) -> Extended:
         """Makes a dataset larger: the same settings, the next samples, in the same order as if it had been made so.

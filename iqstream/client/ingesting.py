@@ -1,18 +1,23 @@
-"""Recordings of real receivers made samples of a dataset."""
+"""What real receivers recorded, or send now, made samples of a dataset."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from iqstream.catalogue.datasets import find_dataset
 from iqstream.client.calls import Calls, ignore
+from iqstream.shards import SUBMITTED_VERSION
+from iqstream.submit.continuous import end_growth
 
 if TYPE_CHECKING:
     from iqstream.ingest.given import Asked, Ingested
+    from iqstream.ingest.live.given import AskedLive, Listened
 
 
 class IngestCalls(Calls):
-    """`ingest`."""
+    """`ingest` and `listen`."""
 
     async def ingest(
         self,
@@ -41,3 +46,42 @@ class IngestCalls(Calls):
 
         async with self._postgres() as pool:
             return await ingest(self.settings, pool, asked, on_dataset=on_dataset, on_progress=on_progress)
+
+    async def listen(
+        self,
+        asked: AskedLive,
+        *,
+        stop: asyncio.Event,
+        on_dataset: Callable[[str], None] = ignore,
+        on_tick: Callable[[Listened], None] = ignore,
+        on_event: Callable[[str], None] = ignore,
+    ) -> Listened:
+        """Makes samples of what receivers send until `stop` is set or somebody ends the dataset; then ends it.
+
+        Interrupted in any other way the dataset still grows, and the same call goes on with it.
+
+        Args:
+            asked: which receivers, and how they are set: `iqstream.ingest.live.given.AskedLive`.
+            stop: ends the dataset at what came.
+            on_dataset: is given the dataset's id before anything of it is published.
+            on_tick: is given how it stands, once a second.
+            on_event: is told in a sentence what goes wrong, and is waited for.
+
+        Returns:
+            What came of each receiver, with its gaps, and in `problems` what went wrong for good.
+
+        Raises:
+            UserError: the dataset cannot take it, or where a receiver stands is not known.
+            Unreachable: a server or a receiver is away at the beginning, or a server at the end.
+            Failed: something else answers for a receiver, or another one listens into the dataset since.
+        """
+        from iqstream.ingest.live.listen import listen  # brings SciPy's signal processing
+
+        async with self._postgres() as pool:
+            done = await listen(
+                self.settings, pool, asked, stop=stop, on_dataset=on_dataset, on_tick=on_tick, on_event=on_event
+            )
+            found = await find_dataset(pool, done.dataset_id, version=SUBMITTED_VERSION)
+            if found.is_growing:
+                await end_growth(self.settings, pool, found.spec)
+            return done

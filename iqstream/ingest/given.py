@@ -14,15 +14,11 @@ from schemas import Receiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedDataset:
     """None stands for what an existing dataset says, else for the default of `schemas.RecordedSpec`."""
 
     name: str
     """Of the dataset: a new one, or one of real recordings, which is gone on with."""
-    paths: tuple[Path, ...]
-    """Files and folders."""
-    given: Given = field(default_factory=Given)
-    """Of all recordings."""
     receivers: tuple[Receiver, ...] = ()
     """Positions, which stand above those that files say."""
     calibration_dbm: Mapping[str, float] = field(default_factory=dict)
@@ -37,6 +33,16 @@ class Asked:
     min_receivers: int | None = None
     iq_samples: int | None = None
     description: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked(AskedDataset):
+    """Recordings in files."""
+
+    paths: tuple[Path, ...]
+    """Files and folders."""
+    given: Given = field(default_factory=Given)
+    """Of all recordings."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)

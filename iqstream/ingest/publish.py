@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiokafka.errors import KafkaError
 
@@ -27,6 +27,7 @@ from iqstream.runtime.records import OutgoingRecord, send_all
 from iqstream.runtime.retention_gate import RetentionGate
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FEATURES, FRAME_LIMIT_BYTES, FRAMES, JOBS
+from iqstream.runtime.transactional_producer import TransactionalProducer
 from iqstream.shards import SUBMISSION_PLACE, submission_group
 from schemas import FailureRecord, IQFrame, Lineage, RecordedSpec, encode, headers, sample_key
 
@@ -37,6 +38,31 @@ GATE_POLL_S = 0.2
 
 Progress = Callable[[int, int], None]
 """Is given the samples published and all."""
+
+
+class Lane:
+    """An open way to `iq.frames`, which moves the number of published samples in the transactions that publish them."""
+
+    def __init__(self, producer: TransactionalProducer, gate: RetentionGate, position: int) -> None:
+        self._producer = producer
+        self._gate = gate
+        self.position = position
+        """Samples that are published; 0 also where the broker has forgotten."""
+
+    async def wait_for_readers(self) -> None:
+        """Until Kafka can take more without dropping what nobody has read."""
+        while self._gate.closed():  # noqa: ASYNC110  # it asks the broker once a second
+            await asyncio.sleep(GATE_POLL_S)
+
+    async def publish(self, records: Sequence[OutgoingRecord], since: int, until: int) -> None:
+        """Publishes the samples from index `since` to below `until`, all or none.
+
+        Raises:
+            KafkaError, TimeoutError: whether they stand is unknown, and the lane is of no more use.
+        """
+        async with transaction(self._producer):
+            await send_all(self._producer, records)
+            await self._producer.send_position(SUBMISSION_PLACE, until, since=since)
 
 
 class Publisher:
@@ -59,23 +85,14 @@ class Publisher:
         Raises:
             Unreachable: Kafka does not answer; what is published stays, and ingesting again goes on.
         """
-        group = submission_group(self._spec)
         published = 0
         try:
-            async with AsyncExitStack() as resources:
-                producer = await resources.enter_async_context(
-                    started_producer(self._settings, group, outputs=(JOBS, FRAMES, FEATURES), group=group)
-                )
-                gate = await resources.enter_async_context((await _gate(self._settings, resources)).watching())
-                position = await position_to_go_on_from(self._settings, producer, group, SUBMISSION_PLACE)
-                waiting = [index for index in sorted(samples) if index >= position]
+            async with self.lane() as lane:
+                waiting = [index for index in sorted(samples) if index >= lane.position]
                 while waiting:
-                    while gate.closed():  # noqa: ASYNC110  # it asks the broker once a second
-                        await asyncio.sleep(GATE_POLL_S)
+                    await lane.wait_for_readers()
                     records, done = await asyncio.to_thread(self._records, samples, waiting)
-                    async with transaction(producer):
-                        await send_all(producer, records)
-                        await producer.send_position(SUBMISSION_PLACE, waiting[done - 1] + 1, since=waiting[0])
+                    await lane.publish(records, waiting[0], waiting[done - 1] + 1)
                     waiting, published = waiting[done:], published + done
                     on_progress(published, published + len(waiting))
         except (KafkaError, OSError, TimeoutError) as error:
@@ -85,6 +102,22 @@ class Publisher:
             ) from None
         return published
 
+    @asynccontextmanager
+    async def lane(self) -> AsyncIterator[Lane]:
+        """The way to `iq.frames`; opening it ends whoever published to the dataset before.
+
+        Raises:
+            KafkaError, OSError, TimeoutError: Kafka is away.
+        """
+        group = submission_group(self._spec)
+        async with AsyncExitStack() as resources:
+            producer = await resources.enter_async_context(
+                started_producer(self._settings, group, outputs=(JOBS, FRAMES, FEATURES), group=group)
+            )
+            gate = await resources.enter_async_context((await _gate(self._settings, resources)).watching())
+            position = await position_to_go_on_from(self._settings, producer, group, SUBMISSION_PLACE)
+            yield Lane(producer, gate, position)
+
     def _records(
         self, samples: Mapping[int, RecordedSample], waiting: Sequence[int]
     ) -> tuple[list[OutgoingRecord], int]:
@@ -92,7 +125,7 @@ class Publisher:
         records: list[OutgoingRecord] = []
         size = done = 0
         for index in waiting[:TRANSACTION_SAMPLES]:
-            made = self._sample_records(index, samples[index])
+            made = self.sample_records(index, samples[index])
             size += sum(len(record.value) for record in made)
             records += made
             done += 1
@@ -100,7 +133,7 @@ class Publisher:
                 break
         return records, done
 
-    def _sample_records(self, index: int, sample: RecordedSample) -> list[OutgoingRecord]:
+    def sample_records(self, index: int, sample: RecordedSample) -> list[OutgoingRecord]:
         """All receivers of a sample; its failure where one of them cannot be read any more."""
         try:
             frames = [self.frame(index, sample, at) for at in range(len(sample.windows))]

@@ -5,31 +5,27 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from uuid import uuid4
 
 import msgspec
 
 from iqstream.catalogue.dataset_status import set_status
-from iqstream.catalogue.datasets import Dataset, find_dataset
-from iqstream.catalogue.new_datasets import check_words
+from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
 from iqstream.catalogue.recorded import create_recorded, extend_recorded, recorded_windows
 from iqstream.ingest.given import Asked, Ingested
-from iqstream.ingest.network import named, network_of, require_same
+from iqstream.ingest.network import named
 from iqstream.ingest.publish import Progress, Publisher, check_frames
 from iqstream.ingest.samples import Cutter, RecordedSample
+from iqstream.ingest.spec import agreed_spec, find_recorded, new_spec
 from iqstream.ingest.version import INGEST_VERSION
-from iqstream.recordings import BadRecording, Recording, open_recordings
-from iqstream.runtime.errors import Conflict, NotFound, UserError
+from iqstream.recordings import BadRecording, open_recordings
+from iqstream.runtime.errors import Conflict, UserError
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.settings import Settings
 from iqstream.shards import SUBMITTED_VERSION, published_samples
-from schemas import IQFrame, RecordedLimits, RecordedSpec
+from schemas import IQFrame
 from schemas.dataset import MAX_SAMPLES
-
-_OF_SPEC = ("window_ms", "chunk_ms", "sample_rate_hz", "iq_samples")
-_OF_LIMITS = ("min_snr_db", "min_receivers")
 
 
 async def ingest(
@@ -48,13 +44,17 @@ async def ingest(
         UserError: the dataset cannot take them, or something that they need is not known; nothing is published.
         Unreachable: a server does not answer.
     """
-    dataset = await _existing(pool, asked.name)
+    dataset = await find_recorded(pool, asked.name)
     opened = await asyncio.to_thread(open_recordings, asked.paths, asked.given)
     recordings = named(opened.recordings, asked.calibration_dbm)
     failures = list(opened.failures)
     if not recordings:
         return _nothing(asked, failures)
-    spec = _spec(asked, recordings) if dataset is None else _agreed(dataset, asked, recordings)
+    spec = (
+        new_spec(asked, recordings, INGEST_VERSION)
+        if dataset is None
+        else agreed_spec(dataset, asked, recordings, INGEST_VERSION)
+    )
     cutter = Cutter(spec.window_ms, spec.sample_rate_hz)
     cut = await asyncio.to_thread(lambda: list(cutter.samples(recordings)))
     failures += cutter.failures
@@ -157,63 +157,6 @@ def _require_pending(dataset: Dataset | None, known: Mapping[str, int], plan: _P
             f"published (the first is {min(missing)}). Their recordings are not among these: ingest those first, as "
             f"they were, or give the dataset up: `iqstream datasets cancel {dataset.id}`"
         )
-
-
-async def _existing(pool: Pool, name: str) -> Dataset | None:
-    """The dataset of real recordings of a name or id; None where there is none."""
-    try:
-        found = await find_dataset(pool, name, version=SUBMITTED_VERSION)
-    except NotFound:
-        return None
-    if not isinstance(found.spec, RecordedSpec):
-        raise Conflict(f"dataset {found.name!r} is a generated one: choose another --name for recordings")
-    if found.status in {"cancelled", "deleted"}:
-        raise Conflict(f"dataset {found.name!r} is {found.status}: choose another --name")
-    return found
-
-
-def _spec(asked: Asked, recordings: Sequence[Recording]) -> RecordedSpec:
-    said = {name: value for name in _OF_SPEC if (value := getattr(asked, name)) is not None}
-    if asked.chunk_ms is None and asked.window_ms is not None:
-        said["chunk_ms"] = min(200, asked.window_ms)
-    limits = {name: value for name in _OF_LIMITS if (value := getattr(asked, name)) is not None}
-    network = network_of(recordings, asked.receivers)
-    try:
-        spec = RecordedSpec(
-            dataset_id=str(uuid4()),
-            name=asked.name,
-            samples=1,
-            ingest_version=INGEST_VERSION,
-            receivers=network,
-            limits=RecordedLimits(**limits),
-            **said,
-        )
-    except ValueError as error:
-        raise UserError(f"dataset: {error}") from None
-    check_words(spec, asked.description)
-    return spec
-
-
-def _agreed(dataset: Dataset, asked: Asked, recordings: Sequence[Recording]) -> RecordedSpec:
-    """The dataset's spec, which is not changed any more."""
-    spec = dataset.spec
-    assert isinstance(spec, RecordedSpec)  # noqa: S101  # `_existing` has looked
-    stands = {name: getattr(spec, name) for name in _OF_SPEC} | {
-        name: getattr(spec.limits, name) for name in _OF_LIMITS
-    }
-    for name, value in stands.items():
-        if getattr(asked, name) not in {None, value}:
-            raise Conflict(
-                f"--{name.removesuffix('_db').replace('_', '-')}: dataset {dataset.name!r} was begun with {value}, and "
-                "all of its samples are made in one way: leave it out, or begin another dataset"
-            )
-    if spec.ingest_version != INGEST_VERSION:
-        raise Conflict(
-            f"dataset {dataset.name!r} was begun by ingest {spec.ingest_version!r}, and this is {INGEST_VERSION!r}: "
-            "begin another dataset"
-        )
-    require_same(spec.receivers, recordings, asked.receivers)
-    return spec
 
 
 def _largest(publisher: Publisher, plan: _Plan) -> list[IQFrame]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from iqstream.ingest.track import Track
 from iqstream.recordings import BadRecording, Recording
-from iqstream.recordings.alignment import align
+from iqstream.recordings.alignment import AlignedWindows, align
 from iqstream.recordings.downsample import Downsampling, plan_downsampling
 from iqstream.recordings.levels import find_doubts, level_of
 from iqstream.recordings.windows import Window
@@ -50,8 +52,13 @@ class Cutter:
 
     def samples(self, recordings: Sequence[Recording]) -> Iterator[RecordedSample]:
         """The samples in the order of time; reads every window once, and leaves out what cannot be read."""
-        fit = [recording for recording in recordings if self._fits(recording)]
-        context = max([self._plan(one).context_samples for one in fit if self._wanted_hz is not None], default=0)
+        fit = []
+        for recording in recordings:
+            if problem := self.misfit(recording):
+                self._note(recording, "", problem)
+            else:
+                fit.append(recording)
+        context = max(map(self.context_samples, fit), default=0)
         heard: set[Recording] = set()
         for aligned in align(fit, self._grid_ns, context):
             found = [one for window in aligned.windows if (one := self._identified(window)) is not None]
@@ -105,9 +112,10 @@ class Cutter:
                 clipped_share=doubts.clipped_share,
                 clipped=doubts.clipped,
                 dc_dominates=doubts.dc_dominates,
-                agc_suspected=doubts.agc_suspected,
+                agc_suspected=doubts.agc_suspected or recording.automatic_gain,
                 dc_of_device=recording.dc_of_device,
                 unaligned=storable_name(sample.unaligned)[:500],
+                lost_before_s=window.lost_before_s if window.lost_before_s is not None else msgspec.UNSET,
             ),
             iq=memoryview(wire.iq),
         )
@@ -121,23 +129,19 @@ class Cutter:
             self._note(window.recording, error.place, error.problem)
             return None
 
-    def _fits(self, recording: Recording) -> bool:
+    def misfit(self, recording: Recording) -> str:
+        """Why no window of a recording can be a frame; empty where they can."""
         try:
             samples = self._plan(recording).new_rate_hz * self._grid_ns / 1e9
         except ValueError as error:
-            self._note(recording, "", str(error))
-            return False
+            return str(error)
         if samples > MAX_CAPTURE_SAMPLES:
-            self._note(
-                recording,
-                "",
-                f"a window of {samples:.0f} samples, at most {MAX_CAPTURE_SAMPLES}: --window-ms, --to-rate",
-            )
-            return False
-        if samples < 1:
-            self._note(recording, "", "a window is shorter than a sample: --window-ms")
-            return False
-        return True
+            return f"a window of {samples:.0f} samples, at most {MAX_CAPTURE_SAMPLES}: --window-ms, --to-rate"
+        return "a window is shorter than a sample: --window-ms" if samples < 1 else ""
+
+    def context_samples(self, recording: Recording) -> int:
+        """That have to stand on either side of a recording's windows."""
+        return 0 if self._wanted_hz is None else self._plan(recording).context_samples
 
     def _plan(self, recording: Recording) -> Downsampling:
         rate_hz = recording.sample_rate_hz
@@ -151,6 +155,12 @@ class Cutter:
         if (str(path), kind) not in self._failed:
             self._failed.add((str(path), kind))
             self.failures.append(BadRecording(path, place, problem))
+
+
+def identified(aligned: AlignedWindows) -> RecordedSample:
+    """A sample of windows that can be read; raises BadRecording where one cannot."""
+    windows = tuple(IdentifiedWindow(window=window, identity=window.identity()) for window in aligned.windows)
+    return RecordedSample(windows=windows, unaligned=aligned.unaligned)
 
 
 def storable_name(text: str) -> str:

@@ -10,7 +10,7 @@ from iqstream.recordings.recording import Recording
 from iqstream.recordings.windows import Window, windows_of
 from schemas.recorded import TimeSource
 
-ALIGNED_BY: tuple[TimeSource, ...] = ("gnss", "ntp")
+ALIGNED_BY: tuple[TimeSource, ...] = ("gnss", "ntp", "arrival")
 """Sources of time that put windows of several receivers together. A name has whole seconds, of an unsaid zone."""
 
 

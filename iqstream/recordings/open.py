@@ -53,7 +53,7 @@ def open_recordings(paths: Iterable[Path], given: Given | None = None) -> Opened
                     failed.add(str(found))
                 continue
             storage = found.storage
-            key = (storage.path.resolve(), int(storage.block_offsets_bytes[0]), found.center_frequency_hz)
+            key = (storage.path.resolve(), storage.offset_bytes, found.center_frequency_hz)
             if key not in seen:
                 seen.add(key)
                 recordings.append(found)

@@ -6,6 +6,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from iqstream.recordings.held import HeldSamples
 from iqstream.recordings.storage import Storage
 from schemas.recorded import TimeSource
 
@@ -49,7 +50,7 @@ class Provenance:
     """Where a recording was read from."""
 
     file_format: str
-    """As `sigmf`, `wav`, `wav kiwi`, `raw` or `npy`."""
+    """As `sigmf`, `wav`, `wav kiwi`, `raw`, `npy` or `rtl_tcp`."""
     metadata: str
     """The file, or member of an archive, that described it; the name of the data where nothing else did."""
     recorder: str = ""
@@ -71,10 +72,12 @@ class Recording:
     """Power at the antenna input of a complex tone of amplitude 1.0 (0 dBFS); None without a calibration."""
     dc_of_device: bool
     """Whether the mean of the samples is the device's (direct conversion, unsigned bytes) and to be removed."""
-    storage: Storage
+    storage: Storage | HeldSamples
     provenance: Provenance
     scale: float | None = None
     """sqrt(mW) per unit of the components, where the file says so; `dbm_at_full_scale` follows from it."""
+    automatic_gain: bool = False
+    """A gain control was on: levels mean nothing."""
 
     @property
     def datatype(self) -> str:

@@ -202,7 +202,7 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
         _append(by_frequency.setdefault(frequency_hz, []), segment, goes_on=times[number][1])
     if not by_frequency:
         raise BadRecording(where, place, "holds no samples")
-    source: TimeSource = "none" if all(at is None for at, _ in times) else given.time_source or "ntp"
+    source: TimeSource = "none" if all(at is None for at, _ in times) else given.time_source or facts.time_source
     name = parse_name(Path(data.meta_name).name.removesuffix(META)).rx_name
     scale = facts.scale if given.dbm_at_full_scale is None else None
     dbm_at_full_scale = given.dbm_at_full_scale
@@ -220,6 +220,7 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
             scale=scale,
             dc_of_device=(datatype.zero > 0) if given.dc_of_device is None else given.dc_of_device,
             storage=storage,
+            automatic_gain=facts.automatic_gain,
             provenance=Provenance(
                 file_format="sigmf", metadata=data.meta_name, recorder=printable(f"{facts.recorder} {facts.hw}".strip())
             ),

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from iqstream.recordings.errors import BadRecording, printable
 from iqstream.recordings.names import utc_ns
-from schemas.recorded import LevelReference
+from schemas.recorded import LevelReference, TimeSource
 
 MAX_METADATA_BYTES = 64 << 20
 _Index = Annotated[int, Meta(ge=0, le=2**62)]
@@ -51,6 +51,8 @@ class Global(msgspec.Struct, frozen=True):
     rx_id: str | None = msgspec.field(name="iqstream:rx_id", default=None)
     level_reference: LevelReference = msgspec.field(name="iqstream:level_reference", default="dbm")
     """What 0 dBm means where there is a scale."""
+    time_source: TimeSource = msgspec.field(name="iqstream:time_source", default="ntp")
+    automatic_gain: bool = msgspec.field(name="iqstream:automatic_gain", default=False)
 
 
 class Capture(msgspec.Struct, frozen=True):

@@ -37,6 +37,11 @@ class Storage:
     samples: int
     """In the whole file."""
 
+    @property
+    def offset_bytes(self) -> int:
+        """Of the first sample in the file."""
+        return int(self.block_offsets_bytes[0])
+
     def read_raw(self, first_sample: int, samples: int) -> npt.NDArray[np.generic]:
         """Components as they stand in the file, (samples, 2), of the file's type and byte order.
 

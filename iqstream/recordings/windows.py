@@ -28,6 +28,8 @@ class Window:
     """Length of the grid's windows."""
     late_samples: float
     """How much later than the grid's time the first sample was taken, in samples: 0 or more, less than 1."""
+    lost_before_s: float | None = None
+    """Seconds that are missing between the receiver's window ahead and this one; None where that is not known."""
 
     @property
     def started_at_ns(self) -> int | None:

@@ -11,11 +11,13 @@ from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.catalogue.outcomes import decided_up_to
 from iqstream.catalogue.postgres import Pool
 from iqstream.runtime.errors import Failed, Unreachable
+from iqstream.runtime.kafka import position_to_go_on_from, started_producer
 from iqstream.runtime.outages import ServersAway
 from iqstream.runtime.settings import Settings
-from iqstream.shards import SUBMITTED_VERSION, samples_per_shard
+from iqstream.runtime.topics import FEATURES, FRAMES, JOBS
+from iqstream.shards import SUBMISSION_PLACE, SUBMITTED_VERSION, samples_per_shard, submission_group
 from iqstream.submit.submission import shard_publisher
-from schemas import DatasetKey, DatasetSpec
+from schemas import DatasetKey, DatasetSpec, Spec
 
 TICK_S = 1.0
 BACKLOG_S = 20.0
@@ -94,7 +96,7 @@ async def grow(
         return await end_growth(settings, pool, spec)
 
 
-async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Dataset:
+async def end_growth(settings: Settings, pool: Pool, spec: Spec) -> Dataset:
     """Ends a dataset at the samples submitted so far: complete when these are decided, cancelled if there are none.
 
     Whoever submits to it cannot go on. One that has ended already, or was submitted whole, is left as it is.
@@ -103,8 +105,10 @@ async def end_growth(settings: Settings, pool: Pool, spec: DatasetSpec) -> Datas
         Unreachable: a server is away. The dataset still runs.
     """
     try:
-        async with shard_publisher(settings, spec) as publisher:
-            samples = publisher.samples
+        group = submission_group(spec)
+        outputs = (JOBS,) if isinstance(spec, DatasetSpec) else (JOBS, FRAMES, FEATURES)
+        async with started_producer(settings, group, outputs=outputs, group=group) as producer:
+            samples = await position_to_go_on_from(settings, producer, group, SUBMISSION_PLACE)
         if samples == 0:  # or the broker has forgotten, long after the last one was decided
             samples = await decided_up_to(pool, spec.dataset_id, SUBMITTED_VERSION)
         await _end_at(pool, spec, samples)
@@ -142,14 +146,14 @@ async def _submit_until(
             await _wait(stop)
 
 
-async def _end_at(pool: Pool, spec: DatasetSpec, samples: int) -> None:
+async def _end_at(pool: Pool, spec: Spec, samples: int) -> None:
     if samples == 0:
         await set_status(pool, spec.dataset_id, SUBMITTED_VERSION, "cancelled")
         return
     await end_growing(pool, DatasetKey(spec.dataset_id, SUBMITTED_VERSION), samples)
 
 
-async def _read(pool: Pool, spec: DatasetSpec) -> Dataset:
+async def _read(pool: Pool, spec: Spec) -> Dataset:
     return await find_dataset(pool, spec.dataset_id, version=SUBMITTED_VERSION)
 
 

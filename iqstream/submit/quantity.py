@@ -17,6 +17,7 @@ UNITS: Mapping[str, Mapping[str, Fraction]] = {
     "W": {"W": Fraction(1), "mW": Fraction(1, 1000), "kW": Fraction(1000), "MW": Fraction(10**6)},
     "ms": {"ms": Fraction(1), "s": Fraction(1000), "us": Fraction(1, 1000), "µs": Fraction(1, 1000),
            "min": Fraction(60_000)},
+    "s": {"s": Fraction(1), "min": Fraction(60), "h": Fraction(3600)},
     "us": {"us": Fraction(1), "µs": Fraction(1), "μs": Fraction(1), "ns": Fraction(1, 1000), "ms": Fraction(1000),
            "s": Fraction(10**6)},
     "m": {"m": Fraction(1), "km": Fraction(1000), "cm": Fraction(1, 100)},
@@ -112,5 +113,6 @@ def _scale(name: str, unit: str) -> Fraction | None:
 def _wanted(unit: str) -> str:
     return {
         "Hz": "not a frequency", "W": "not a power in watts", "ms": "not a duration", "us": "not a duration",
-        "m": "not a length", "km": "not a length", "m/s": "not a speed", "deg": "not an angle in degrees",
+        "s": "not a duration", "m": "not a length", "km": "not a length", "m/s": "not a speed",
+        "deg": "not an angle in degrees",
     }.get(unit, "not a number")  # fmt: skip

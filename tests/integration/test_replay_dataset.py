@@ -1,9 +1,12 @@
 """Processing a dataset again on real servers: identical rows, nothing doubled, whatever has expired or dies."""
 
 import asyncio
+import contextlib
 import json
+import signal
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -17,8 +20,10 @@ from iqstream.dataset import FeatureStream
 from iqstream.ingest.given import Asked
 from iqstream.ingest.track import Track
 from iqstream.reach import postgres_pool
+from iqstream.recordings import open_recordings
 from iqstream.replay.run import DatasetReplay, chosen
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.errors import Conflict, Failed, NotFound, UserError
+from iqstream.shards import published_samples
 from iqstream.submit.continuous import end_growth
 from iqstream.submit.submission import shard_publisher
 from schemas import TransmitterPosition
@@ -41,6 +46,7 @@ from tests.integration.replays import (
     stored,
 )
 from tests.recorded import recorded_spec, write_recordings
+from tests.rtl_tcp_server import WELL, RtlTcpServer
 
 pytestmark = pytest.mark.stack
 SAMPLES = 20
@@ -267,6 +273,60 @@ async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_thei
     assert sorted(index for index, _reason in replayed.result.missing) == [0, 1, 2]
     assert all("ingest its file again" in reason for _index, reason in replayed.result.missing)
     assert await stored(settings, spec) == before
+
+
+async def test_what_receivers_send_is_a_sample_once_also_after_kill_9_and_the_dataset_ends_with_the_command(
+    settings, pipeline, tmp_path
+):
+    """Two receivers; killed while it publishes, begun again, ended by SIGTERM. The stages process it as any dataset."""
+    name = f"live {tmp_path}"
+    async with RtlTcpServer([WELL], 250_000).running() as one, RtlTcpServer([WELL], 250_000).running() as two:
+        command = [
+            sys.executable, "-m", "iqstream", "listen", "--name", name, "--frequency", "433.92M", "--gain", "28",
+            "--window-ms", "100", "--chunk-ms", "50", "--at", "rx0=45,7", "--at", "rx1=45.3,7.2", "--json",
+            "--record", str(tmp_path / "kept"), f"rx0=rtl_tcp://{one.address}", f"rx1=rtl_tcp://{two.address}",
+        ]  # fmt: skip
+        async with aconnect(settings) as client:
+            published = 0
+            for end in (signal.SIGKILL, signal.SIGTERM):
+                listening = await asyncio.create_subprocess_exec(
+                    *command, env=pipeline.environment(), stdout=asyncio.subprocess.PIPE
+                )
+                spec = await published_more(settings, client, name, than=published)
+                listening.send_signal(end)
+                told, _ = await listening.communicate()
+                published = await published_samples(settings, spec)
+        assert listening.returncode == 0
+        row = await wait_for_dataset(settings, spec, is_complete)
+        assert row["requested"] == json.loads(told.splitlines()[-1])["samples"] == row["accepted"]
+        async with aconnect(settings) as client:
+            assert (await client.verify(spec.dataset_id)).holds
+            with pytest.raises(Conflict, match="begun by ingest 'listen 1'"):
+                await client.ingest(Asked(name=name, paths=(tmp_path / "kept",)))
+    stored_as = [json.loads(one["extraction_metadata"]) for one in await rows(settings, spec)]
+    assert {one["recordings"]["rx0"]["time_source"] for one in stored_as if "rx0" in one["recordings"]} == {"arrival"}
+    places = Counter((rx_id, one["captured_at_ns"]) for one in stored_as for rx_id in one["recordings"])
+    assert set(places.values()) == {1}
+    assert sum(len(one["recordings"]) == 2 for one in stored_as) > len(stored_as) / 2
+    assert len(open_recordings([tmp_path / "kept"]).recordings) == 4
+
+
+async def published_more(settings, client, name, *, than):
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(NotFound):
+                spec = recorded_spec(dataset_id=(await client.dataset(name)).dataset.id)
+                if await published_samples(settings, spec) > than + 5:
+                    return spec
+            await asyncio.sleep(0.1)
+
+
+async def rows(settings, spec):
+    return await fetch(
+        settings,
+        "SELECT extraction_metadata FROM heimdall.measurement_features WHERE dataset_id = $1::uuid",
+        spec.dataset_id,
+    )
 
 
 async def outcomes(settings, spec):

@@ -18,7 +18,7 @@ from iqstream.client.background_loop import BackgroundLoop
 from iqstream.client.synchronous import Client
 from iqstream.runtime.errors import UserError
 
-ONLY_ASYNC = {"grow"}
+ONLY_ASYNC = {"grow", "listen"}
 """Is stopped by an event of the caller's own loop."""
 
 

@@ -188,9 +188,9 @@ def test_a_sample_whose_file_changes_before_it_is_published_fails_alone_and_is_n
     cutter, samples, _ = cut(tmp_path)
     spec, failures = recorded_spec(window_ms=100, chunk_ms=50), []
     publisher = Publisher(None, spec, cutter, UNKNOWN_TRACK, failures)
-    assert [record.topic for record in publisher._sample_records(0, samples[0])] == [FRAMES] * 3
+    assert [record.topic for record in publisher.sample_records(0, samples[0])] == [FRAMES] * 3
     pairs[1].with_suffix(".sigmf-data").write_bytes(b"")
-    (record,) = publisher._sample_records(1, samples[1])
+    (record,) = publisher.sample_records(1, samples[1])
     failure = decode(record.value, FailureRecord)
     assert (record.topic, failure.sample_idx, failure.rx_id, failure.error) == (FEATURES, 1, None, "BadRecording")
     assert "rx1.sigmf-data: has changed" in failure.message
