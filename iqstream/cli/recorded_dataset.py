@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from iqstream.ingest.track import UNKNOWN_TRACK, Track, read_track
+from iqstream.recordings.given import MAX_FULL_SCALE_DBM, MIN_FULL_SCALE_DBM, is_calibration
 from iqstream.runtime.errors import UserError
 from iqstream.submit.quantity import parse_quantity, to_float
 from iqstream.submit.receivers_file import read_receivers
@@ -93,8 +94,8 @@ def calibrations(said: tuple[str, ...]) -> tuple[float | None, dict[str, float]]
             dbm = float(number)
         except ValueError:
             raise UserError(f"--calibration: {text!r}: write DBM, or ID=DBM, as rxa=-20.5") from None
-        if not abs(dbm) <= 300:
-            raise UserError(f"--calibration: {text!r}: allowed are -300 to 300 dBm")
+        if not is_calibration(dbm):
+            raise UserError(f"--calibration: {text!r}: allowed are {MIN_FULL_SCALE_DBM} to {MAX_FULL_SCALE_DBM} dBm")
         if not rx_id:
             everywhere = dbm
         else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -12,7 +12,7 @@ from iqstream.recordings import BadRecording, Recording
 from iqstream.recordings.alignment import AlignedWindows, align
 from iqstream.recordings.downsample import Downsampling, plan_downsampling
 from iqstream.recordings.levels import find_doubts, level_of
-from iqstream.recordings.windows import Window
+from iqstream.recordings.windows import Window, windows_of
 from iqstream.recordings.wire import as_ci16, as_recorded
 from schemas import IQFrame, Receiver, RecordedSpec, RecordedWindow
 from schemas.dataset import MAX_CAPTURE_SAMPLES
@@ -59,14 +59,12 @@ class Cutter:
             else:
                 fit.append(recording)
         context = max(map(self.context_samples, fit), default=0)
-        heard: set[Recording] = set()
         for aligned in align(fit, self._grid_ns, context):
             found = [one for window in aligned.windows if (one := self._identified(window)) is not None]
-            heard.update(window.recording for window in aligned.windows)
             if found:
                 yield RecordedSample(windows=tuple(found), unaligned=aligned.unaligned)
         for recording in fit:
-            if recording not in heard:
+            if next(windows_of(recording, self._grid_ns, context), None) is None:
                 self._note(recording, "", f"holds no whole window of {self._grid_ns // NS_PER_MS} ms: --window-ms")
 
     def frame(
@@ -166,8 +164,3 @@ def identified(aligned: AlignedWindows) -> RecordedSample:
 def storable_name(text: str) -> str:
     """Text as records and PostgreSQL can hold it: no NUL, no lone surrogate; at most 255 characters."""
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")[:255]
-
-
-def windows_of(samples: Mapping[int, RecordedSample]) -> dict[str, int]:
-    """The sample of every window, by identity."""
-    return {one.identity: index for index, sample in samples.items() for one in sample.windows}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime
@@ -64,6 +65,7 @@ def read_track(path: Path) -> Track:
     return Track(times_ns=tuple(point[1] for point in points), places=tuple(point[2] for point in points))
 
 
+_LEAP_SECOND = re.compile(r"(.{10}[T ]\d\d:59:)60(.*)", re.ASCII)
 _Point = tuple[str, int, TransmitterPosition]
 """Where it stands in the file, its time in ns since 1970, and the place."""
 
@@ -98,13 +100,15 @@ def _gpx(path: Path, text: str) -> list[_Point]:
 
 
 def _point(path: Path, place: str, time: str, latitude: str, longitude: str, altitude: str) -> _Point:
+    leap = _LEAP_SECOND.fullmatch(time.strip())
     try:
-        moment = datetime.fromisoformat(time.strip())
+        moment = datetime.fromisoformat(f"{leap[1]}59{leap[2]}" if leap else time.strip())
     except ValueError:
         raise UserError(f"{path}, {place}: time {time!r} is none: write 2026-11-25T14:30:00Z") from None
     if moment.tzinfo is None:
         raise UserError(f"{path}, {place}: time {time!r} has no zone: write {time}Z for UTC")
     seconds, microseconds = divmod(round(moment.timestamp() * 1_000_000), 1_000_000)
+    seconds += leap is not None
     try:
         where = TransmitterPosition(
             latitude=float(latitude),

@@ -14,6 +14,9 @@ from iqstream.recordings.recording import (
 )
 from schemas.recorded import TimeSource
 
+MIN_FULL_SCALE_DBM, MAX_FULL_SCALE_DBM = -200, 100
+"""Of receivers: beyond that powers are no longer numbers that features can be measured of."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
@@ -42,10 +45,16 @@ class Given:
             raise ValueError(f"center_frequency_hz {self.center_frequency_hz}: allowed is more than 0, up to 1e12")
         if self.started_at_ns is not None and not 0 <= self.started_at_ns < 2**62:
             raise ValueError(f"started_at_ns {self.started_at_ns}: allowed are 0 to 2^62")
-        if self.dbm_at_full_scale is not None and not abs(self.dbm_at_full_scale) <= 300:
-            raise ValueError(f"dbm_at_full_scale {self.dbm_at_full_scale}: allowed are -300 to 300")
+        if self.dbm_at_full_scale is not None and not is_calibration(self.dbm_at_full_scale):
+            raise ValueError(
+                f"dbm_at_full_scale {self.dbm_at_full_scale}: allowed are {MIN_FULL_SCALE_DBM} to {MAX_FULL_SCALE_DBM}"
+            )
         if self.datatype is not None:
             parse_datatype(self.datatype)
+
+
+def is_calibration(dbm_at_full_scale: float) -> bool:
+    return MIN_FULL_SCALE_DBM <= dbm_at_full_scale <= MAX_FULL_SCALE_DBM
 
 
 def choose_sample_rate(path: Path, place: str, given: Given, said: float | None) -> float:

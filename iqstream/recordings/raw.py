@@ -17,6 +17,7 @@ DATATYPE_OF_SUFFIX = {
     ".cf32": "cf32_le",
     ".cfile": "cf32_le",  # of GNU Radio's file sink
 }
+_COMPRESSED = {".gz", ".bz2", ".xz", ".zst", ".lz4", ".zip", ".npz", ".7z", ".rar", ".tgz"}
 
 
 def open_raw(path: Path, given: Given) -> Iterator[Recording]:
@@ -57,6 +58,8 @@ def named_recording(storage: Storage, given: Given, file_format: str) -> Recordi
 
 
 def _datatype(path: Path, given: Given) -> Datatype:
+    if path.suffix.lower() in _COMPRESSED:
+        raise BadRecording(path, "", "is compressed: unpack it first")
     name = given.datatype or DATATYPE_OF_SUFFIX.get(path.suffix.lower())
     if name is None and path.suffix.lower() == ".raw" and path.stem.endswith("_fc"):
         name = "cf32_le"  # of gqrx

@@ -12,7 +12,14 @@ import numpy as np
 
 from iqstream.recordings.datatype import Datatype, parse_datatype
 from iqstream.recordings.errors import BadRecording, printable
-from iqstream.recordings.given import Given, choose_center_frequency, choose_sample_rate
+from iqstream.recordings.given import (
+    MAX_FULL_SCALE_DBM,
+    MIN_FULL_SCALE_DBM,
+    Given,
+    choose_center_frequency,
+    choose_sample_rate,
+    is_calibration,
+)
 from iqstream.recordings.names import parse_name, utc_ns
 from iqstream.recordings.recording import (
     Position,
@@ -26,6 +33,7 @@ from iqstream.recordings.sigmf_metadata import (
     Capture,
     Extension,
     Geolocation,
+    Global,
     Metadata,
     parse_collection,
     parse_datetime,
@@ -64,7 +72,7 @@ def open_pair(path: Path, given: Given) -> Iterator[Recording]:
     Raises:
         BadRecording: names the file, the place and what is wrong there.
     """
-    meta_path = path.with_suffix(META)
+    meta_path = _sibling(path, META)
     yield from _pair(meta_path, _small_file(meta_path), given)
 
 
@@ -127,7 +135,7 @@ def _pair(meta_path: Path, text: bytes, given: Given) -> Iterator[Recording]:
         data_path = meta_path.with_name(plain_name(meta_path, "core:dataset", meta.global_.dataset))
         _beside(meta_path, "core:dataset", data_path)
     else:
-        data_path = meta_path.with_suffix(DATA)
+        data_path = _sibling(meta_path, DATA)
         if meta.global_.metadata_only and not data_path.exists():
             raise BadRecording(meta_path, "core:metadata_only", "metadata alone, without samples")
     with open_file(data_path) as (_, state):
@@ -144,6 +152,11 @@ def _pair(meta_path: Path, text: bytes, given: Given) -> Iterator[Recording]:
         ),
         given,
     )
+
+
+def _sibling(path: Path, suffix: str) -> Path:
+    """The file of another suffix beside one, in capitals where that one's is."""
+    return path.with_suffix(suffix.upper() if path.suffix.isupper() else suffix)
 
 
 def _member(path: Path, file: BinaryIO, state: FileState, member: Member, by_name: dict[str, Member]) -> _Data:
@@ -188,7 +201,7 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
         raise BadRecording(where, "core:datatype", printable(error)) from None
     captures = data.meta.captures or [Capture(sample_start=facts.offset)]
     storage, starts = _storage(data, datatype, captures)
-    rate_hz = choose_sample_rate(where, "core:sample_rate", given, facts.sample_rate_hz)
+    rate_hz = choose_sample_rate(where, "core:sample_rate", given, _only_rate(where, facts, captures))
     times = _times(where, captures, starts, rate_hz, given)
     bounds = [*starts[1:], storage.samples]
     by_frequency: dict[float, list[Segment]] = {}
@@ -203,11 +216,18 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
     if not by_frequency:
         raise BadRecording(where, place, "holds no samples")
     source: TimeSource = "none" if all(at is None for at, _ in times) else given.time_source or facts.time_source
-    name = parse_name(Path(data.meta_name).name.removesuffix(META)).rx_name
+    name = parse_name(Path(data.meta_name).stem).rx_name
     scale = facts.scale if given.dbm_at_full_scale is None else None
     dbm_at_full_scale = given.dbm_at_full_scale
     if scale is not None and facts.level_reference == "dbm":
         dbm_at_full_scale = 20 * math.log10(scale * datatype.full_scale)
+        if not is_calibration(dbm_at_full_scale):
+            raise BadRecording(
+                where,
+                "iqstream:scale",
+                f"{scale:g} makes {dbm_at_full_scale:.0f} dBm of full scale; allowed are {MIN_FULL_SCALE_DBM} to "
+                f"{MAX_FULL_SCALE_DBM}",
+            )
     for frequency_hz, segments in by_frequency.items():
         yield Recording(
             rx_name=given.rx_name or (printable(facts.rx_id) if facts.rx_id else name),
@@ -225,6 +245,22 @@ def _recordings(data: _Data, given: Given) -> Iterator[Recording]:
                 file_format="sigmf", metadata=data.meta_name, recorder=printable(f"{facts.recorder} {facts.hw}".strip())
             ),
         )
+
+
+def _only_rate(where: Path, facts: Global, captures: list[Capture]) -> float | None:
+    """The rate of all captures; None where none is said. Raises BadRecording where one of them says another."""
+    rate_hz = facts.sample_rate_hz
+    for number, capture in enumerate(captures):
+        if capture.sample_rate_hz is None:
+            continue
+        rate_hz = capture.sample_rate_hz if rate_hz is None else rate_hz
+        if capture.sample_rate_hz != rate_hz:
+            raise BadRecording(
+                where,
+                f"capture {number}, core:sample_rate",
+                f"{capture.sample_rate_hz:g} Hz behind {rate_hz:g} Hz: a recording has one rate; make two of it",
+            )
+    return rate_hz
 
 
 def _storage(data: _Data, datatype: Datatype, captures: list[Capture]) -> tuple[Storage, list[int]]:

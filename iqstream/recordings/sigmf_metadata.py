@@ -61,6 +61,8 @@ class Capture(msgspec.Struct, frozen=True):
     datetime: str | None = msgspec.field(name="core:datetime", default=None)
     global_index: _Index | None = msgspec.field(name="core:global_index", default=None)
     header_bytes: _Index = msgspec.field(name="core:header_bytes", default=0)
+    sample_rate_hz: float | None = msgspec.field(name="core:sample_rate", default=None)
+    """Belongs into the global object; read where that has none."""
     geolocation: Geolocation | None = msgspec.field(name="core:geolocation", default=None)
 
 

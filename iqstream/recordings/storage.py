@@ -15,6 +15,9 @@ import numpy.typing as npt
 from iqstream.recordings.datatype import Datatype
 from iqstream.recordings.errors import BadRecording
 
+MAX_AMPLITUDE = 1e6
+"""Of floats, whose full scale is 1.0; integers that were not scaled to it have up to 32768."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileState:
@@ -84,11 +87,17 @@ class Storage:
             ValueError: the span is not within the file.
         """
         iq = self.datatype.to_complex(self.read_raw(first_sample, samples))
-        finite = np.isfinite(iq)
-        if not finite.all():
-            wrong = int(np.argmin(finite))
+        possible = np.abs(iq.view(np.float32)).reshape(-1, 2).max(axis=1) <= MAX_AMPLITUDE  # also not of NaN
+        if not possible.all():
+            wrong = int(np.argmin(possible))
+            place = f"sample {first_sample + wrong}"
+            if not np.isfinite(iq[wrong]):
+                raise BadRecording(self.path, place, f"{iq[wrong]} is no finite number in float32")
             raise BadRecording(
-                self.path, f"sample {first_sample + wrong}", f"{iq[wrong]} is no finite number in float32"
+                self.path,
+                place,
+                f"{iq[wrong]:g} is more than {MAX_AMPLITUDE:g}, where 1.0 is full scale: it is of another type or byte "
+                "order, or has to be scaled",
             )
         return iq
 

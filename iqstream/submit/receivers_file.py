@@ -59,4 +59,5 @@ def _receiver(where: str, line: int, row: dict[str | None, str | None]) -> Recei
         return msgspec.convert(values, Receiver, strict=False)
     except msgspec.ValidationError as error:
         shown = ", ".join(f"{name}={text}" for name, text in values.items())
-        raise UserError(f"{where}, line {line}: {error} ({shown})") from None
+        hint = "; degrees and metres are decimal numbers, as 45.044" if "`float`" in str(error) else ""
+        raise UserError(f"{where}, line {line}: {error} ({shown}){hint}") from None

@@ -83,3 +83,8 @@ def test_times_are_read_to_the_microsecond(tmp_path):
     moment = NOON + timedelta(microseconds=123_457)
     track = track_of(tmp_path, f"time,latitude,longitude\n{moment.isoformat()},45,7\n")
     assert track.times_ns == (NOON_NS + 123_457_000,)
+
+
+def test_a_leap_second_is_the_second_after(tmp_path):
+    track = track_of(tmp_path, "time,latitude,longitude\n2016-12-31T23:59:60.5Z,45,7\n")
+    assert track.times_ns == (round(datetime(2017, 1, 1, tzinfo=UTC).timestamp()) * 10**9 + 500_000_000,)

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from extractor.record import feature_record
 from iqstream.ingest.network import named
 from iqstream.ingest.samples import Cutter
 from iqstream.ingest.track import UNKNOWN_TRACK
 from iqstream.recordings import BadRecording, Given, Recording, open_recordings
 from iqstream.recordings.windows import windows_of
 from iqstream.runtime.errors import UserError
-from schemas import encode
+from schemas import Lineage, Receiver, encode
 from tests.recorded import recorded_spec
 from tests.recording_files import (
     CENTER_HZ,
@@ -300,3 +301,84 @@ def test_fifty_gigabytes_are_read_in_the_memory_of_a_window(tmp_path: Path, suff
         tracemalloc.stop()
     assert last.shape == (240_000,)
     assert peak < 20 << 20, f"{peak / 2**20:.1f} MiB"
+
+
+@pytest.mark.parametrize(
+    ("common", "rates", "found"),
+    [
+        (RATE_HZ, (None, None), RATE_HZ),
+        (RATE_HZ, (RATE_HZ, RATE_HZ), RATE_HZ),
+        (None, (96e3, 96e3), 96e3),
+        (RATE_HZ, (RATE_HZ, 96e3), "capture 1, core:sample_rate: 96000 Hz behind 48000 Hz"),
+        (RATE_HZ, (96e3, RATE_HZ), "capture 0, core:sample_rate: 96000 Hz behind 48000 Hz"),
+        (None, (48e3, 96e3), "capture 1, core:sample_rate: 96000 Hz behind 48000 Hz"),
+    ],
+)
+def test_captures_of_two_rates_are_refused_and_the_only_rate_is_taken(
+    tmp_path: Path, common: float | None, rates: tuple[float | None, ...], found: float | str
+) -> None:
+    captures = [
+        capture_of(200 * number) if rate is None else capture_of(200 * number, sample_rate=rate)
+        for number, rate in enumerate(rates)
+    ]
+    write_pair(tmp_path, "a", bytes(800), metadata("cu8", captures, sample_rate=common))
+    opened = open_recordings([tmp_path])
+    if isinstance(found, str):
+        assert [found in str(failure) for failure in opened.failures] == [True]
+    else:
+        assert [recording.sample_rate_hz for recording in opened.recordings] == [found]
+
+
+def test_a_pair_in_capitals_is_read_as_any_other(tmp_path: Path) -> None:
+    path = write_pair(tmp_path, "a", bytes(800), metadata("cu8"))
+    path.rename(tmp_path / "RX.SIGMF-META")
+    path.with_suffix(".sigmf-data").rename(tmp_path / "RX.SIGMF-DATA")
+    opened = open_recordings([tmp_path])
+    assert ([one.rx_name for one in opened.recordings], opened.failures) == (["RX"], ())
+
+
+@pytest.mark.parametrize("suffix", ["gz", "xz", "zst", "zip", "npz", "GZ"])
+def test_compressed_samples_are_never_taken_for_samples(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"g001_433.92M_250k.cu8.{suffix}"
+    path.write_bytes(bytes(800))
+    (failure,) = open_recordings([path], Given(datatype="cu8")).failures
+    assert "unpack it first" in str(failure)
+
+
+@pytest.mark.parametrize("to_rate", [None, 12e3])
+@pytest.mark.parametrize(
+    ("amplitude", "calibration", "problem"),
+    [(1e30, None, "more than 1e+06"), (2e6, None, "more than 1e+06"), (9e5, 100.0, ""), (1e-40, -200.0, "")],
+)
+def test_floats_of_any_size_give_finite_values_or_are_named(
+    tmp_path: Path, to_rate: float | None, amplitude: float, calibration: float | None, problem: str
+) -> None:
+    raw = (components("cf32_le", 4800) * amplitude).astype("<f4")
+    write_pair(tmp_path, "rx0", raw.tobytes(), metadata("cf32_le"))
+    cutter = Cutter(50, to_rate)
+    opened = open_recordings([tmp_path], Given(dbm_at_full_scale=calibration))
+    samples = list(cutter.samples(opened.recordings))
+    assert [problem in str(failure) for failure in cutter.failures] == [True] * bool(problem)
+    for sample in samples:
+        receiver = Receiver(rx_id="rx0", latitude=0, longitude=0, altitude_m=0)
+        frame = cutter.frame(recorded_spec(window_ms=50, chunk_ms=25), 0, sample, 0, receiver, UNKNOWN_TRACK)
+        lineage = Lineage(topic="iq.frames", partition=0, offset=0, crc32=None)
+        assert np.isfinite(feature_record(frame, lineage).values).all()
+    assert bool(samples) != bool(problem)
+
+
+def test_a_copy_beside_its_original_is_left_out_without_a_word(tmp_path: Path) -> None:
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        write_pair(folder, "rx0", bytes(9600), metadata("cu8", [capture_of(0, datetime="2026-01-01T00:00:00Z")]))
+    cutter = Cutter(50, None)
+    assert len(list(cutter.samples(open_recordings([tmp_path]).recordings))) == 2
+    assert cutter.failures == []
+
+
+def test_a_scale_that_makes_no_power_is_named(tmp_path: Path) -> None:
+    meta = metadata("cu8")
+    meta["global"]["iqstream:scale"] = 1e20
+    write_pair(tmp_path, "rx0", bytes(800), meta)
+    (failure,) = open_recordings([tmp_path]).failures
+    assert "iqstream:scale: 1e+20 makes" in str(failure)
