@@ -41,6 +41,7 @@ def largest_frame(spec: DatasetSpec) -> IQFrame:
         generation=2**31 - 1,
         receivers_expected=len(spec.receivers),
         pairs_expected=spec.pairs,
+        clock_error_us=spec.clocks.error_us,
         receiver=max(spec.receivers, key=lambda receiver: len(receiver.rx_id)),
         captured_at_ns=2**63 - 1,
         center_frequency_hz=spec.frequency_hz,

@@ -163,6 +163,7 @@ def _frame(spec: DatasetSpec, sample_idx: int, path: Path, truth: Truth, quantis
         dataset_version=spec.dataset_version,
         sample_idx=sample_idx,
         receivers_expected=len(spec.receivers),
+        clock_error_us=spec.clocks.error_us,
         receiver=path.receiver,
         captured_at_ns=FIRST_CAPTURE_NS + sample_idx * spec.capture.capture_ms * 1_000_000,
         center_frequency_hz=float(spec.frequency_hz),

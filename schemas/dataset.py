@@ -241,6 +241,11 @@ class Clocks(Checked, frozen=True, kw_only=True):
     rate_ppm: Annotated[float, Meta(ge=0, le=1)] = 0.001
     """Standard deviation of sample rate and carrier, of gnss; a free clock has scenario.oscillator_ppm."""
 
+    @property
+    def error_us(self) -> float:
+        """Standard deviation of the time of the first sample."""
+        return 0.0 if self.kind == "ideal" else self.offset_us
+
 
 class Antennas(Checked, frozen=True, kw_only=True):
     """Which antennas there are, and with that their patterns (`producer.antennas`).

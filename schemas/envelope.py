@@ -39,8 +39,8 @@ _READERS: Mapping[tuple[str, int], type[Message]] = {
     ("pair_record", 1): PairRecord,
 }
 _SCHEMAS: Mapping[type[msgspec.Struct], str] = {kind: schema for (schema, _), kind in _READERS.items()}
-_ONLY_IF_TRUE = "pairs_expected"
-"""Most messages never need this field: they do not hold it, and their bytes are those from before it was added."""
+_ONLY_IF_SET = ("pairs_expected", "clock_error_us")
+"""Most messages never need these fields: they do not hold them, and their bytes are those from before."""
 _OF_RECORDED = ("position", "recorded")
 """Fields that only real recordings have: of others they are not written, whose bytes stay as they were."""
 _ERROR_END_CHARACTERS = 200
@@ -56,8 +56,9 @@ def encode(message: Message) -> bytes:
     schema, version = _name(message)
     body = msgspec.to_builtins(message, builtin_types=(memoryview,))
     checked = msgspec.to_builtins(_converted(body, type(message)), builtin_types=(memoryview,))
-    if not checked.get(_ONLY_IF_TRUE, True):
-        del checked[_ONLY_IF_TRUE]
+    for name in _ONLY_IF_SET:
+        if not checked.get(name, True):
+            del checked[name]
     for name in _OF_RECORDED:
         if checked.get(name, "") is None:
             del checked[name]

@@ -152,6 +152,8 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     receivers_expected: Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
     pairs_expected: bool = False
     """The sample's time differences are measured, too."""
+    clock_error_us: NonNegative = 0.0
+    """Standard deviation of the time that the receiver stamps; 0 where it is not known to err."""
     receiver: Receiver
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive

@@ -85,7 +85,7 @@ _TABLE: tuple[PairQuantity, ...] = (
         unit="us",
         definition="of the time difference, from the scatter of 40 ms parts of the recording around it: noise and "
         "fading; echoes that stand still are not in it. Where nothing is found that of any difference the receivers' "
-        "distance allows",
+        "distance and clocks allow",
         source="variance of an M-estimator: Huber 1967; [ADR 74](adr/0074-echo-floor.md)",
     ),
     PairQuantity(
@@ -99,7 +99,7 @@ _TABLE: tuple[PairQuantity, ...] = (
         name="peak_to_sidelobe_db",
         unit="dB",
         definition="height of the correlation's power over its highest value farther than 1 / bandwidth from the peak, "
-        "within what the receivers' distance allows",
+        "within what the receivers' distance and clocks allow",
         source="definition",
     ),
     PairQuantity(

@@ -200,6 +200,7 @@ GOLDEN: Mapping[str, Message] = {
     "iq_frame-1-ci16_le": FRAME_CI16,
     "iq_frame-1-cf32_le-recording": RECORDING_CF32,
     "iq_frame-1-pairs-expected": msgspec.structs.replace(FRAME_CI8, pairs_expected=True),
+    "iq_frame-1-clock-error": msgspec.structs.replace(FRAME_CI8, clock_error_us=0.05),
     "feature_record-1": FEATURES,
     "feature_record-1-pairs-expected": msgspec.structs.replace(FEATURES, pairs_expected=True),
     "feature_record-1-recording": msgspec.structs.replace(FEATURES, truth=None),

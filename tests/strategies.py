@@ -322,6 +322,7 @@ def iq_frames(draw: st.DrawFn, *, datatype: Datatype | None = None, max_samples:
         sample_idx=draw(sample_indices),
         generation=draw(_INT32),
         receivers_expected=draw(st.integers(1, MAX_RECEIVERS)),
+        clock_error_us=draw(st.just(0.0) | positive),
         receiver=draw(receivers),
         captured_at_ns=draw(st.integers(0, 2**63 - 1)),
         center_frequency_hz=draw(positive),

@@ -30,7 +30,11 @@ BLOCK_S = 0.005
 """One complex gain a block: oscillators and fading leave it alone for so long, speech does not."""
 LEAST_BLOCKS = 2
 SLACK_US = 50.0
-"""What a difference may be beyond the time of flight between the receivers: echoes and clocks."""
+"""What a difference may be beyond the time of flight between the receivers: echoes."""
+CLOCK_DEVIATIONS = 4.0
+"""As many standard deviations of two clocks' difference are looked through."""
+LONGEST_CLOCK_PART = 1 / 8
+"""Of the recording: what clocks may add to the differences that are looked through."""
 EVERY = 8
 """Every eighth block serves to look for a better difference."""
 _EARTH_RADIUS_M = 6_371_000.0
@@ -92,12 +96,18 @@ def measure_pairs(frames: Sequence[IQFrame]) -> tuple[PairMeasurement, ...]:
     grid = _grid(overview, rate_hz) if overview else None
     measured = []
     for a, b in _pairs(len(frames), overview):
-        nothing = _nothing(frames[a].receiver, frames[b].receiver)
+        nothing = _nothing(frames[a], frames[b])
         if grid and a in heard and b in heard:
             measured.append(_measure(nothing, heard[a], heard[b], grid))
         else:
             measured.append(nothing)
     return tuple(measured)
+
+
+def searched_us(one: IQFrame, other: IQFrame) -> float:
+    """Largest time difference that is looked for: what the receivers' distance and their clocks allow."""
+    clocks_us = CLOCK_DEVIATIONS * math.hypot(one.clock_error_us, other.clock_error_us)
+    return reach_us(one.receiver, other.receiver) + min(clocks_us, LONGEST_CLOCK_PART * one.duration_ms * 1e3)
 
 
 def reach_us(one: Receiver, other: Receiver) -> float:
@@ -169,8 +179,8 @@ def _align_all(
         number: lower_rate(recordings[number], (middle_hz + shift_hz) / rate_hz, step)
         for number, shift_hz in overview.shift_hz.items()
     }
-    best = frames[overview.reference].receiver
-    reaches = {n: math.ceil(reach_us(best, frames[n].receiver) * 1e-6 * grid.rate_hz) for n in low}
+    best = frames[overview.reference]
+    reaches = {n: math.ceil(searched_us(best, frames[n]) * 1e-6 * grid.rate_hz) for n in low}
     reach = max(reaches.values()) + 4 * grid.lobe
     first = HALF_TAPS + 1 + reach
     blocks = (next(iter(low.values())).shape[1] - 2 * first) // grid.length
@@ -292,12 +302,12 @@ def _sidelobe(a: _Aligned, b: _Aligned, grid: _Grid, allowed_us: float) -> tuple
     return 10.0 * math.log10(top / side), top > side
 
 
-def _nothing(receiver_a: Receiver, receiver_b: Receiver) -> PairMeasurement:
+def _nothing(a: IQFrame, b: IQFrame) -> PairMeasurement:
     return PairMeasurement(
-        receiver_a=receiver_a.rx_id,
-        receiver_b=receiver_b.rx_id,
+        receiver_a=a.receiver.rx_id,
+        receiver_b=b.receiver.rx_id,
         time_difference_us=0.0,
-        standard_deviation_us=reach_us(receiver_a, receiver_b) / math.sqrt(3.0),
+        standard_deviation_us=searched_us(a, b) / math.sqrt(3.0),
         coherence=0.0,
         peak_to_sidelobe_db=0.0,
         frequency_difference_hz=0.0,

@@ -131,7 +131,7 @@ class SamplePageDocument(Document, frozen=True, kw_only=True):
 
 
 class SampleDetail(Document, frozen=True, kw_only=True):
-    """A decided sample with its lineage and, where it was accepted, its features."""
+    """A decided sample with its lineage and, where it was accepted, its features and time differences."""
 
     dataset_id: str
     dataset_version: int
@@ -142,6 +142,8 @@ class SampleDetail(Document, frozen=True, kw_only=True):
     figures: dict[str, Any]
     lineage: dict[str, Any]
     row: dict[str, Any] | None
+    pairs: list[dict[str, Any]] | None
+    """Its time differences; null where it has none."""
 
 
 class PathDocument(Document, frozen=True, kw_only=True):
@@ -447,6 +449,7 @@ def sample_detail(report: SampleReport) -> SampleDetail:
         figures=dict(outcome.figures),
         lineage=dict(outcome.lineage),
         row=None if report.row is None else dict(report.row.columns),
+        pairs=None if report.row is None or report.row.pairs is None else [dict(one) for one in report.row.pairs],
     )
 
 

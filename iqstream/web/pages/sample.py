@@ -62,6 +62,7 @@ async def sample_page(request: Request) -> Response:
         path_section(truth, rx_id) if truth is not None else el("p", why_not, class_="empty"),
         _levels(report),
         _features(report, rx_id, heard),
+        _pairs(report),
         el("details", el("summary", "Figures and lineage"), json_block(figures), json_block(outcome.lineage)),
     )
 
@@ -183,6 +184,30 @@ def _features(report: SampleReport, rx_id: str, heard: IQFrame | None) -> Child:
         caption=f"Features at {rx_id}, beside what was put in",
         empty="It has no features.",
     )  # fmt: skip
+
+
+def _pairs(report: SampleReport) -> Child:
+    """The time differences that were found, the surest first."""
+    if report.row is None or report.row.pairs is None:
+        return None
+    found = sorted(
+        (one for one in report.row.pairs if one["found"]), key=lambda one: float(one["standard_deviation_us"])
+    )
+    return table(
+        ["First receiver", "Second receiver", "Time difference, µs", "Standard deviation, µs", "Coherence"],
+        [
+            [
+                one["receiver_a"],
+                one["receiver_b"],
+                f"{one['time_difference_us']:+.2f}",
+                f"{one['standard_deviation_us']:.2f}",
+                f"{one['coherence']:.2f}",
+            ]
+            for one in found
+        ],
+        caption=f"Time differences: {len(found)} of {len(report.row.pairs)} found; positive: later at the first",
+        empty="No pair of receivers agrees on a time difference.",
+    )
 
 
 def _truths(frame: IQFrame) -> dict[str, tuple[str, str]]:

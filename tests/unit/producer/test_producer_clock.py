@@ -71,8 +71,11 @@ def test_the_truth_tells_the_clock_and_nothing_else_moves():
         assert other.truth.receiver.clipped_share == 0.0
 
 
-@pytest.mark.parametrize("clocks", [Clocks(kind="gnss", offset_us=20.0), Clocks(kind="free", offset_us=200.0)], ids=str)
-def test_time_differences_are_those_that_the_clocks_make(clocks):
+@pytest.mark.parametrize(
+    "clocks", [Clocks(kind="gnss", offset_us=20.0), *(Clocks(kind="free", offset_us=us) for us in (200.0, 3000.0))],
+    ids=str,
+)  # fmt: skip
+def test_time_differences_are_all_found_that_the_clocks_make(clocks):
     """To 0.5 us in the middle of the recording, no fading, SNR at least 20 dB at both receivers."""
     spec = variant(
         clocks=clocks,
@@ -91,6 +94,6 @@ def test_time_differences_are_those_that_the_clocks_make(clocks):
         if f.truth.link.mean_snr_db > 20
     }
     measured = [p for p in measure_pairs(frames) if p.found and p.receiver_a in stamped and p.receiver_b in stamped]
-    assert len(measured) >= 3
+    assert len(measured) == math.comb(len(stamped), 2) >= 3
     for pair in measured:
         assert pair.time_difference_us == pytest.approx(stamped[pair.receiver_a] - stamped[pair.receiver_b], abs=0.5)

@@ -45,8 +45,7 @@ def test_msgpack_alone_reads_every_message(message: Message) -> None:
     schema, version, *fields = entries
     assert (schema, version) == ("schema", "version")
     without = {name for name in ("position", "recorded") if getattr(message, name, None) is None}
-    if getattr(message, "pairs_expected", True) is False:
-        without.add("pairs_expected")
+    without |= {name for name in ("pairs_expected", "clock_error_us") if not getattr(message, name, True)}
     assert fields == [name for name in message.__struct_fields__ if name not in without]
 
 

@@ -2,12 +2,14 @@
 
 import re
 from html.parser import HTMLParser
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 
 from iqstream.submit.spec import make_spec, preset
 from iqstream.web.markup import el
+from iqstream.web.pages.sample import _pairs
 from producer.synthesize import synthesize_sample
 from schemas import Capture, encode
 from tests.unit.dead_letters.test_letter import FRAME, ID, letter
@@ -246,6 +248,22 @@ def test_a_sample_shows_its_path_and_the_budget_adds_up(writer, dataset):
     page = writer.get(f"/datasets/{dataset}/samples/3?rx=genova").text
     assert "Path to genova" in page
     assert 'class="profile"' in page
+
+
+def test_a_sample_lists_the_time_differences_that_were_found_the_surest_first():
+    def pair(other, deviation_us, *, found=True):
+        return {
+            "receiver_a": "genova", "receiver_b": other, "time_difference_us": -12.5, "coherence": 0.5,
+            "standard_deviation_us": deviation_us, "found": found,
+        }  # fmt: skip
+
+    pairs = [pair("savona", 0.9), pair("torino", 0.2), pair("novara", 80.0, found=False)]
+    text = str(_pairs(SimpleNamespace(row=SimpleNamespace(pairs=pairs))))
+    assert "2 of 3 found" in text
+    assert "novara" not in text
+    assert text.index("torino") < text.index("savona")
+    assert "-12.50" in text
+    assert _pairs(SimpleNamespace(row=SimpleNamespace(pairs=None))) is None
 
 
 def rays(path):
