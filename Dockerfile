@@ -8,7 +8,7 @@ RUN pip install --quiet uv==${UV_VERSION}
 WORKDIR /opt/iqstream/app
 COPY pyproject.toml uv.lock ./
 # The packages' own tests and headers are a sixth of their size and nothing of ours reads them.
-RUN uv sync --quiet --locked --no-dev --extra arrow --no-install-project \
+RUN uv sync --quiet --locked --no-dev --extra arrow --extra web --no-install-project \
  && cd /opt/iqstream/venv/lib/python3*/site-packages \
  && find . -type d -name tests -prune -exec rm -rf {} + \
  && rm -rf pyarrow/include pyarrow/src numpy/_core/include \

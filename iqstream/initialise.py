@@ -6,7 +6,7 @@ from uuid import UUID
 
 from iqstream.catalogue.offsets import create_offsets
 from iqstream.catalogue.postgres import Pool
-from iqstream.catalogue.roles import grant_sink, grant_stage
+from iqstream.catalogue.roles import grant_dashboard, grant_sink, grant_stage
 from iqstream.positions.first import FirstPositions, set_first_positions
 from iqstream.reach import ensure_bucket, postgres_pool
 from iqstream.runtime.cluster_topics import TopicsReport, ensure_topics
@@ -26,7 +26,11 @@ class Initialised:
 
 
 async def initialise(
-    settings: Settings, *, sink_roles: Sequence[str] = (), stage_roles: Sequence[str] = ()
+    settings: Settings,
+    *,
+    sink_roles: Sequence[str] = (),
+    stage_roles: Sequence[str] = (),
+    dashboard_roles: Sequence[str] = (),
 ) -> Initialised:
     """Topics, migrations, sink offsets, first positions, rights of roles, bucket.
 
@@ -48,6 +52,8 @@ async def initialise(
                 await grant_sink(connection, role)
             for role in stage_roles:
                 await grant_stage(connection, role)
+            for role in dashboard_roles:
+                await grant_dashboard(connection, role)
     return Initialised(
         topics_created=topics.created, bucket_created=bucket_created, mismatches=topics.mismatches, positions=positions
     )

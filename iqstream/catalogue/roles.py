@@ -1,4 +1,4 @@
-"""Least privilege in PostgreSQL: what the role of each stage may do, and nothing else."""
+"""Least privilege in PostgreSQL: what the role of each stage and of the dashboard may do, and nothing else."""
 
 from collections.abc import Sequence
 
@@ -22,6 +22,20 @@ _SINK = (
 )
 _STAGE = ("SELECT (id, version, status) ON heimdall.datasets",)
 """Producer and extractor: they only ask which datasets were cancelled or deleted."""
+_DASHBOARD = (
+    "SELECT ON ALL TABLES IN SCHEMA heimdall",
+    # submitting, and a replay that makes another version; counts and results are the sink's to say
+    "INSERT ON heimdall.datasets, heimdall.replays, heimdall.dead_letter_retries, heimdall.dead_letter_purges",
+    "UPDATE (name, description, spec, samples, requested, grows) ON heimdall.datasets",
+    "UPDATE (status, status_changed_at, completed_at) ON heimdall.datasets",
+    "UPDATE (finished_at) ON heimdall.replays",
+    "UPDATE (purged_at) ON heimdall.dead_letter_purges",
+    # deleting a dataset; PostgreSQL asks for a right to update of whoever locks rows before it deletes them
+    "DELETE ON heimdall.sample_outcomes, heimdall.measurement_features, heimdall.recorded_windows",
+    "DELETE, UPDATE (attempts) ON heimdall.iq_saves",
+    "DELETE ON heimdall.dead_letters, heimdall.dead_letter_retries, heimdall.dead_letter_purges",
+)
+"""It submits, deletes, replays and purges; the features, outcomes and counters of a dataset it only reads."""
 
 
 async def grant_sink(connection: Connection, role: str) -> None:
@@ -40,6 +54,15 @@ async def grant_stage(connection: Connection, role: str) -> None:
         UserError: there is no such role.
     """
     await _grant(connection, role, _STAGE)
+
+
+async def grant_dashboard(connection: Connection, role: str) -> None:
+    """Gives a role what the dashboard needs, and takes away what else it had on our tables.
+
+    Raises:
+        UserError: there is no such role.
+    """
+    await _grant(connection, role, _DASHBOARD)
 
 
 async def _grant(connection: Connection, role: str, privileges: Sequence[str]) -> None:

@@ -95,10 +95,11 @@ def read_or_make_token(place: Path) -> str:
             with os.fdopen(file, "w", encoding="ascii") as new:
                 new.write(secrets.token_urlsafe(32) + "\n")
         token = place.read_text(encoding="utf-8").strip()
-        mode = place.stat().st_mode
+        kept = place.stat()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"the dashboard's token in {place} cannot be read: {error}") from None
-    if mode & 0o077:
+    # of another user: a secret that a container mounts, whose mode is not ours to set
+    if kept.st_mode & 0o077 and kept.st_uid == os.geteuid():
         raise UserError(f"{place}: others may read the dashboard's token: chmod 600 {place}")
     if len(token) < 16:
         raise UserError(f"{place}: a token has 16 characters or more; delete the file, and a new one is made")

@@ -163,7 +163,7 @@ def next_commands(dataset_name: str, state_dir: Path, *, servers_stay: bool) -> 
         (f"{program} {first[0]}", first[1]),
         (f"{program} datasets show {shlex.quote(dataset_name)}", "the settings that made this dataset"),
         (f"{program} lag", "how far each stage is behind, partition by partition"),
-        (f"{program} dashboard", "all of it in a browser"),
+        (f"{program} dashboard", "all of it in a browser; with `demo --dashboard` while the job runs"),
     ]
     width = max(len(command) for command, _ in commands)
     return [f"{command:<{width}}  {does}" for command, does in commands]

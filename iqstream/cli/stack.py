@@ -150,15 +150,26 @@ def _show(servers: Sequence[stack.ServerStatus]) -> None:
     metavar="ROLE",
     help="Grant a role what producer and extractor need.",
 )
-def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...]) -> None:
+@click.option(
+    "--dashboard-role",
+    "dashboard_roles",
+    multiple=True,
+    metavar="ROLE",
+    help="Grant a role what the dashboard needs.",
+)
+def init(sink_roles: tuple[str, ...], stage_roles: tuple[str, ...], dashboard_roles: tuple[str, ...]) -> None:
     """Make topics, first offsets, tables and bucket on the servers that the settings name.
 
     Safe to run again: what is there is compared with the settings and left as it is. Where a stage has no position on
     a partition it gets its first one if that can do no harm; else the command that sets it is named, and the exit
-    code is 1. With --sink-role and --stage-role an existing role of PostgreSQL gets the rights on our tables that it
-    needs, and only those.
+    code is 1. With --sink-role, --stage-role and --dashboard-role an existing role of PostgreSQL gets the rights on our
+    tables that it needs, and only those.
     """
-    made = with_client(lambda client: client.initialise(sink_roles=sink_roles, stage_roles=stage_roles))
+    made = with_client(
+        lambda client: client.initialise(
+            sink_roles=sink_roles, stage_roles=stage_roles, dashboard_roles=dashboard_roles
+        )
+    )
     _tell(made)
     if made.positions.missing:
         raise Failed(f"{len(made.positions.missing)} stages have partitions without a position, listed above")

@@ -18,19 +18,28 @@ from sink.objects import ObjectStore
 class UpkeepCalls(Calls):
     """`initialise`, `plan_delete`, `delete`, `plan_cleanup`, `cleanup`."""
 
-    async def initialise(self, *, sink_roles: Sequence[str] = (), stage_roles: Sequence[str] = ()) -> Initialised:
+    async def initialise(
+        self,
+        *,
+        sink_roles: Sequence[str] = (),
+        stage_roles: Sequence[str] = (),
+        dashboard_roles: Sequence[str] = (),
+    ) -> Initialised:
         """Makes topics, first positions, tables and the bucket; returns what was made. Safe to call again.
 
         Args:
             sink_roles: roles of PostgreSQL that are granted what a sink needs.
             stage_roles: roles that are granted what producer and extractor need.
+            dashboard_roles: roles that are granted what the dashboard needs.
 
         Raises:
             UserError: there is no such role.
             Failed: PostgreSQL's offsets belong to another cluster or topic than the one that answers.
             Unreachable: a server does not answer.
         """
-        return await initialise(self.settings, sink_roles=sink_roles, stage_roles=stage_roles)
+        return await initialise(
+            self.settings, sink_roles=sink_roles, stage_roles=stage_roles, dashboard_roles=dashboard_roles
+        )
 
     async def plan_delete(self, name_or_id: str) -> Dataset:
         """Returns the dataset that `delete` would delete, and deletes nothing.

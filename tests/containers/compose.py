@@ -19,7 +19,7 @@ class Compose:
     def __init__(self, folder: Path) -> None:
         self.project = f"iqstream-test-{uuid4().hex[:8]}"
         self.secrets = folder / "secrets"
-        self.ports = choose_ports(("KAFKA", "POSTGRES", "S3", "PROMETHEUS"))
+        self.ports = choose_ports(("KAFKA", "POSTGRES", "S3", "DASHBOARD", "PROMETHEUS"))
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("IQSTREAM_", "COMPOSE_"))}
         self.environment = clean | {
             "COMPOSE_PROJECT_NAME": self.project,

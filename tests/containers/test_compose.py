@@ -4,6 +4,7 @@ import json
 import time
 
 import asyncpg
+import httpx2
 import pytest
 
 from iqstream.runtime.stages import STAGES
@@ -20,7 +21,10 @@ RARE = frozenset({"iqstream_lag_seconds_to_close"})
 
 
 def test_every_service_is_healthy_and_hardened(stack, engine):
-    for service, replicas in {**dict.fromkeys((*SERVERS, *STAGES, "prometheus"), 1), "extractor": 3}.items():
+    for service, replicas in {
+        **dict.fromkeys((*SERVERS, *STAGES, "dashboard", "prometheus"), 1),
+        "extractor": 3,
+    }.items():
         found = [engine.containers.get(container["ID"]) for container in stack.containers(service)]
         assert [c.attrs["State"]["Health"]["Status"] for c in found] == ["healthy"] * replicas
         for host in (c.attrs["HostConfig"] for c in found):
@@ -37,7 +41,7 @@ def test_every_service_is_healthy_and_hardened(stack, engine):
 
 def test_no_secret_stands_in_a_container_s_environment_or_log(stack, engine):
     secrets = [path.read_text() for path in stack.secrets.iterdir()]
-    for service in (*SERVERS, *STAGES, "init"):
+    for service in (*SERVERS, *STAGES, "dashboard", "init"):
         for container in stack.containers(service):
             attributes = engine.containers.get(container["ID"]).attrs
             told = json.dumps(attributes["Config"]) + engine.containers.get(container["ID"]).logs().decode()
@@ -63,6 +67,18 @@ async def test_a_dataset_that_the_cli_submits_becomes_rows_and_objects(stack):
     assert rows == shown["accepted"]
     spec = small_spec(60, dataset_id=shown["id"])
     assert len(await stored_objects(stack.settings(), spec)) == 70
+
+
+def test_the_dashboard_lets_nobody_look_without_its_token_and_makes_a_dataset_with_it(stack):
+    with httpx2.Client(base_url=f"http://127.0.0.1:{stack.ports['DASHBOARD']}/api/v1", timeout=60) as client:
+        assert client.get("/datasets").status_code == 401
+        client.headers["authorization"] = f"Bearer {stack.secret('dashboard_token')}"
+        made = client.post("/datasets", json={"name": "by the dashboard", "samples": 1, "iq_samples": 0})
+        assert made.status_code == 201, made.text
+        with client.stream("GET", f"/datasets/{made.json()['id']}/events") as stream:
+            *_, last = (line for line in stream.iter_lines() if line.startswith("event: "))
+        assert last == "event: end"
+        assert client.delete(f"/datasets/{made.json()['id']}").status_code == 200
 
 
 async def test_every_extractor_replica_does_a_share(stack, engine):

@@ -9,19 +9,27 @@ import asyncpg
 import pytest
 from aiokafka.protocol.admin import CreateAclsRequest
 
+import iqstream
 from iqstream.initialise import initialise
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import admin_client
 from tests.containers.compose import ROOT
 from tests.containers.servers import Servers, until_ready
-from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
+from tests.integration.pipeline import Pipeline, is_complete, small_spec, wait_for_dataset
 
 pytestmark = [pytest.mark.containers, pytest.mark.timeout(600)]
 PASSWORD = secrets.token_hex(12)
-USERS = ("iqstream-owner", "iqstream-producer", "iqstream-extractor", "iqstream-sink", "iqstream-lag")
+USERS = (
+    "iqstream-owner",
+    "iqstream-producer",
+    "iqstream-extractor",
+    "iqstream-sink",
+    "iqstream-lag",
+    "iqstream-dashboard",
+)
 RESOURCES = {"topic": 2, "group": 3, "cluster": 4, "transactional id": 5}
 PATTERNS = {"literal": 3, "prefixed": 4}
-OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Describe": 8, "DescribeConfigs": 10}
+OPERATIONS = {"Read": 3, "Write": 4, "Create": 5, "Delete": 6, "Describe": 8, "DescribeConfigs": 10}
 ALLOW = 3
 
 
@@ -78,12 +86,15 @@ async def prepare(running):
             assert [result[0] for result in response.creation_responses] == [0], response
     owner = await asyncpg.connect(running.settings.postgres_dsn)
     try:
-        for role in ("iqstream_sink", "iqstream_stage"):
+        for role in ("iqstream_sink", "iqstream_stage", "iqstream_dashboard"):
             await owner.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
     finally:
         await owner.close()
     await initialise(
-        as_user(running.settings, "iqstream-owner"), sink_roles=["iqstream_sink"], stage_roles=["iqstream_stage"]
+        as_user(running.settings, "iqstream-owner"),
+        sink_roles=["iqstream_sink"],
+        stage_roles=["iqstream_stage"],
+        dashboard_roles=["iqstream_dashboard"],
     )
 
 
@@ -101,8 +112,9 @@ def as_user(settings, user, role=None):
     )
 
 
-async def test_every_stage_does_its_work_with_its_own_rights_alone(servers, tmp_path):
-    spec, owner = small_spec(20), as_user(servers.settings, "iqstream-owner")
+async def test_every_stage_and_the_dashboard_do_their_work_with_their_own_rights_alone(servers, tmp_path):
+    """The dashboard submits, replays a sample and deletes; the lag is read."""
+    spec, dashboard = small_spec(20), as_user(servers.settings, "iqstream-dashboard", "iqstream_dashboard")
     stages = {
         stage: Pipeline(
             as_user(servers.settings, f"iqstream-{stage}", "iqstream_sink" if stage == "sink" else "iqstream_stage"),
@@ -116,8 +128,17 @@ async def test_every_stage_does_its_work_with_its_own_rights_alone(servers, tmp_
         stages["extractor"].running("extractor"),
         stages["sink"].running("sink"),
     ):
-        await submit_dataset(owner, spec)
-        row = await wait_for_dataset(owner, spec, is_complete)
+        async with iqstream.aconnect(dashboard) as client:
+            await client.submit(spec)
+            row = await wait_for_dataset(dashboard, spec, is_complete)
+            replayed = await client.replay(spec.dataset_id, samples="0", workers=1)
+            lag = await client.lag()
+            purged = await client.purge_dead_letters()
+            deleted = await client.delete(spec.dataset_id)
+    assert sum(replayed.outcomes.values()) == 1
+    assert all(group.trouble is None for group in lag.groups)
+    assert purged.lines == []
+    assert deleted.rows == row["accepted"]
     assert row["failed"] == 0
     assert row["iq_samples_saved"] == spec.iq_samples
     for stage, pipeline in stages.items():

@@ -5,10 +5,16 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import asyncpg
+
+from iqstream.catalogue.roles import grant_dashboard
+from iqstream.runtime.settings import Settings
 from tests.integration.pipeline import Pipeline
+
+ROLE = "iqstream_dashboard"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +25,18 @@ class Dashboard:
     """Without a slash at its end."""
     token: str
     process: subprocess.Popen[str]
+
+
+async def with_dashboard_role(settings: Settings) -> Settings:
+    """The settings for a dashboard with no rights but those of its own role, which is made if it is not there."""
+    connection = await asyncpg.connect(settings.postgres_dsn)
+    try:
+        with contextlib.suppress(asyncpg.DuplicateObjectError):
+            await connection.execute(f"CREATE ROLE {ROLE} LOGIN PASSWORD '{ROLE}'")
+        await grant_dashboard(connection, ROLE)
+    finally:
+        await connection.close()
+    return replace(settings, postgres_dsn=re.sub(r"//[^@/]+@", f"//{ROLE}:{ROLE}@", settings.postgres_dsn))
 
 
 @contextlib.contextmanager

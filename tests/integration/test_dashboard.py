@@ -12,7 +12,7 @@ import iqstream
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import FRAMES
 from schemas import FEATURE_NAMES
-from tests.integration.dashboard_process import dashboard
+from tests.integration.dashboard_process import dashboard, with_dashboard_role
 from tests.integration.pipeline import Pipeline
 
 pytestmark = pytest.mark.stack
@@ -27,9 +27,15 @@ def pipeline(settings, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def api(pipeline, tmp_path_factory):
+def limited(pipeline):
+    """The settings with the rights of the dashboard's role alone."""
+    return asyncio.run(with_dashboard_role(pipeline.settings))
+
+
+@pytest.fixture(scope="module")
+def api(pipeline, limited, tmp_path_factory):
     with (
-        dashboard(pipeline, tmp_path_factory.mktemp("token")) as running,
+        dashboard(Pipeline(limited, pipeline.log), tmp_path_factory.mktemp("token")) as running,
         httpx2.Client(
             base_url=f"{running.address}/api/v1", headers={"authorization": f"Bearer {running.token}"}, timeout=60
         ) as client,
@@ -167,3 +173,37 @@ def test_connections_that_the_database_ended_are_made_again(api, settings):
     answers = [api.get("/datasets").status_code for _ in range(20)]
     assert set(answers) <= {200, 503}
     assert answers[-1] == 200
+
+
+FORBIDDEN = (
+    "UPDATE heimdall.datasets SET accepted = 1",
+    "DELETE FROM heimdall.datasets",
+    "INSERT INTO heimdall.sample_outcomes SELECT * FROM heimdall.sample_outcomes",
+    "UPDATE heimdall.sample_outcomes SET outcome = 'accepted'",
+    "INSERT INTO heimdall.measurement_features SELECT * FROM heimdall.measurement_features",
+    "UPDATE heimdall.measurement_features SET gdop = 1",
+    "UPDATE heimdall.stream_offsets SET next_offset = 0",
+    "UPDATE heimdall.dead_letters SET value = ''",
+    "DROP TABLE heimdall.replays",
+    "CREATE TABLE heimdall.mine (x integer)",
+    "CREATE ROLE somebody",
+)
+
+
+def test_the_dashboard_s_role_writes_no_result_no_counter_and_no_position(api, limited):
+    async def allowed():
+        connection = await asyncpg.connect(limited.postgres_dsn)
+        try:
+            for statement in FORBIDDEN:
+                try:
+                    await connection.execute(statement)
+                except asyncpg.InsufficientPrivilegeError:
+                    continue
+                yield statement
+        finally:
+            await connection.close()
+
+    async def told():
+        return [statement async for statement in allowed()]
+
+    assert asyncio.run(told()) == []

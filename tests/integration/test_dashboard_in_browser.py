@@ -15,7 +15,7 @@ from playwright.async_api import async_playwright, expect
 
 from iqstream.bench.servers import bench_servers
 from iqstream.initialise import initialise
-from tests.integration.dashboard_process import Dashboard, dashboard
+from tests.integration.dashboard_process import Dashboard, dashboard, with_dashboard_role
 from tests.integration.pipeline import Pipeline
 
 pytestmark = [pytest.mark.stack, pytest.mark.asyncio(loop_scope="module")]
@@ -57,9 +57,10 @@ async def servers(browser, tmp_path_factory):
 
 @dataclass
 class Site:
-    """The dashboard with its three stages, and a way to start it again where it was."""
+    """The dashboard beside its three stages, and a way to start it again where it was."""
 
     pipeline: Pipeline
+    """With the settings that it is given: no rights but those of its own role."""
     folder: Path
     stack: AsyncExitStack
     running: Dashboard
@@ -90,10 +91,11 @@ class Site:
 async def site(servers, tmp_path_factory):
     folder = tmp_path_factory.mktemp("site")
     pipeline = Pipeline(servers.settings(), folder / "log", workers=1)
+    limited = Pipeline(await with_dashboard_role(servers.settings()), pipeline.log)
     stack = AsyncExitStack()
     with pipeline.running():
-        running = stack.enter_context(dashboard(pipeline, folder))
-        yield Site(pipeline, folder, stack, running)
+        running = stack.enter_context(dashboard(limited, folder))
+        yield Site(limited, folder, stack, running)
         await stack.aclose()
 
 

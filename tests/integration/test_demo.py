@@ -10,6 +10,7 @@ import sys
 import time
 from pathlib import Path
 
+import httpx2
 import psutil
 import pytest
 
@@ -82,25 +83,49 @@ def servers_up(folder):
     assert running_in(folder) == []
 
 
-def interrupt(folder, moment, number):
-    """Starts a demo and sends it a signal as soon as it shows `moment`; it must end by that, with a word."""
+def start_demo(folder, *options):
+    """A demo that runs, and the file with what it says."""
     out = folder / "out"
     with out.open("w") as file:
-        running = subprocess.Popen(
-            [sys.executable, "-m", "iqstream", "demo", "--samples", "40", "--capture-ms", "400"],
+        return subprocess.Popen(
+            [sys.executable, "-m", "iqstream", "demo", *options],
             env=environment(folder), cwd=folder, stdout=file, stderr=file,
-        )  # fmt: skip
+        ), out  # fmt: skip
+
+
+def until_it_says(moment, running, out):
     ends_at = time.monotonic() + WAIT_S
-    while not re.search(moment, out.read_text()):
+    while not (found := re.search(moment, out.read_text())):
         assert time.monotonic() < ends_at, out.read_text()
         assert running.poll() is None, out.read_text()
         time.sleep(0.02)
+    return found
+
+
+def interrupt(folder, moment, number):
+    """Starts a demo and sends it a signal as soon as it shows `moment`; it must end by that, with a word."""
+    running, out = start_demo(folder, "--samples", "40", "--capture-ms", "400")
+    until_it_says(moment, running, out)
     running.send_signal(number)
     code = running.wait(timeout=WAIT_S)
     told = out.read_text()
     assert "Traceback" not in told
     assert "Error" not in told
     assert (code, told.rstrip().endswith("Interrupted.")) == (128 + number, True), told
+
+
+def serve_the_dashboard_until_ctrl_c(folder):
+    """It answers while the job runs and when it has ended, and is gone with the demo."""
+    running, out = start_demo(folder, "--samples", "4", "--capture-ms", "50", "--dashboard")
+    address = until_it_says(r"The dashboard is at (http://\S+/)\.", running, out)[1]
+    until_it_says("Generating", running, out)
+    assert "Demo" in httpx2.get(address, timeout=60).text
+    until_it_says("The dashboard goes on until Ctrl-C", running, out)
+    assert "complete" in httpx2.get(address, timeout=60).text
+    running.send_signal(signal.SIGINT)
+    assert running.wait(timeout=WAIT_S) == 0, out.read_text()
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(address)
 
 
 @pytest.mark.parametrize("moment", ["Starting Kafka", "answers on", "decided [1-9]"])
@@ -113,6 +138,8 @@ def test_ctrl_c_or_sigterm_at_any_moment_ends_the_stages_and_leaves_the_servers_
     for moment in ("Generating", "decided 0 of", "decided [1-9]", "Generation complete"):
         interrupt(folder, moment, signal.SIGTERM if moment == "decided [1-9]" else signal.SIGINT)
         assert sorted(running_in(folder)) == sorted(servers_up)
+    serve_the_dashboard_until_ctrl_c(folder)
+    assert sorted(running_in(folder)) == sorted(servers_up)
 
 
 def test_datasets_of_interrupted_demos_are_not_left_running(folder):

@@ -41,7 +41,7 @@ def test_secrets_and_what_is_generated_stay_out_of_the_repository():
 def test_the_image_is_built_once_for_all_services_and_pulled_for_none():
     """Services that build the same image each get another one, and scaling one recreates the others."""
     ours = {name: service for name, service in SERVICES.items() if service["image"].startswith("iqstream:")}
-    assert ours.keys() == {"init", "producer", "extractor", "sink", "lag", "cli"}
+    assert ours.keys() == {"init", "producer", "extractor", "sink", "lag", "dashboard", "cli"}
     assert len({service["image"] for service in ours.values()}) == 1
     assert [name for name, service in SERVICES.items() if "build" in service] == ["init"]
     assert all(service["pull_policy"] == "never" for service in ours.values())

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from deploy.check_manifests import problems
+from iqstream.cli.dashboard import DEFAULT_PORT
 from iqstream.lag.advise import ADVISED_STAGES, Cost, advise, hpa_scaler, keda_scaler
 from iqstream.runtime.settings import load_settings
 from iqstream.runtime.stages import GROUP_OF_TOPIC, STAGES
@@ -110,11 +111,22 @@ def test_kustomize_builds_it_and_the_network_policy_selects_every_pod():
     built = subprocess.run([kubectl, "kustomize", FOLDER], capture_output=True, text=True, check=True).stdout
     documents = list(yaml.safe_load_all(built))
     assert len(documents) == len(DOCUMENTS)
-    policy = next(document for document in documents if document["kind"] == "NetworkPolicy")
+    policies = [document for document in documents if document["kind"] == "NetworkPolicy"]
+    policy = next(document for document in policies if document["metadata"]["name"] == "iqstream")
     wanted = policy["spec"]["podSelector"]["matchLabels"]
     pods = [document["spec"]["template"] for document in documents if document["kind"] in {"Deployment", "Job"}]
     assert pods
     assert all(wanted.items() <= pod["metadata"]["labels"].items() for pod in pods)
+
+
+def test_the_dashboard_s_service_and_policy_select_its_pod_and_its_port():
+    pod = PODS["dashboard"]
+    (port,) = of_kind("Service")["dashboard"]["spec"]["ports"]
+    assert of_kind("Service")["dashboard"]["spec"]["selector"].items() <= pod["metadata"]["labels"].items()
+    assert {one["name"] for one in pod["spec"]["containers"][0]["ports"]} == {port["targetPort"]}
+    policy = of_kind("NetworkPolicy")["dashboard"]["spec"]
+    assert policy["podSelector"]["matchLabels"].items() <= pod["metadata"]["labels"].items()
+    assert policy["ingress"][0]["ports"][0]["port"] == port["port"] == DEFAULT_PORT
 
 
 @pytest.mark.parametrize("stage", ADVISED_STAGES)

@@ -81,6 +81,13 @@ def test_beyond_loopback_looking_needs_the_token_too(door):
         assert client.get("/", headers={"host": "127.0.0.1"}).status_code == 421
 
 
+def test_a_probe_without_token_and_host_is_told_that_the_server_serves_and_nothing_else(door):
+    access = Access(token=TOKEN, hosts=frozenset({"lab.example"}), reading_needs_token=True)
+    with TestClient(dashboard_app(door, access), base_url="http://10.1.2.3:8700") as client:
+        assert client.get("/healthz").text == "It serves.\n"
+        assert client.get("/healthz/../").status_code == 421
+
+
 def test_only_addresses_of_this_machine_are_loopback():
     assert all(map(is_loopback, ["127.0.0.1", "127.9.9.9", "::1", "localhost"]))
     assert not any(map(is_loopback, ["0.0.0.0", "::", "10.0.0.1", "example.org", ""]))
@@ -117,3 +124,11 @@ def test_the_token_is_made_once_for_its_owner_alone(tmp_path):
     os.chmod(place, 0o644)  # noqa: PTH101
     with pytest.raises(UserError, match="chmod 600"):
         read_or_make_token(place)
+
+
+def test_a_token_that_another_user_keeps_for_us_is_taken_as_a_container_mounts_it(tmp_path, monkeypatch):
+    place = tmp_path / "dashboard_token"
+    place.write_text("the token of a secret")
+    place.chmod(0o444)
+    monkeypatch.setattr(os, "geteuid", lambda: place.stat().st_uid + 1)
+    assert read_or_make_token(place) == "the token of a secret"
