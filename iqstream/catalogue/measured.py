@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
@@ -77,3 +78,30 @@ async def feature_values(
         samples,
     )
     return {row["rx_id"]: row["found"] for row in rows}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """From a sample's transmitter to a receiver that measured it."""
+
+    sample_idx: int
+    latitude: float
+    """Of the transmitter."""
+    longitude: float
+    rx_id: str
+    snr_db: float
+    """The mean of its chunks."""
+
+
+async def links_of(pool: Pool | Connection, dataset: DatasetKey, samples: Sequence[int]) -> list[Link]:
+    """Returns the links of accepted samples whose transmitter is known; by index, and by receiver."""
+    rows = await pool.fetch(
+        "SELECT sample_idx, tx_latitude AS latitude, tx_longitude AS longitude, one ->> 'rx_id' AS rx_id, "
+        "(one -> 'snr_db' ->> 'mean')::float8 AS snr_db FROM heimdall.measurement_features, "
+        "unnest(receiver_features) AS one WHERE dataset_id = $1 AND dataset_version = $2 AND sample_idx = ANY($3) "
+        "AND tx_latitude IS NOT NULL AND one -> 'snr_db' ->> 'mean' IS NOT NULL ORDER BY sample_idx, rx_id",
+        UUID(dataset.dataset_id),
+        dataset.dataset_version,
+        list(samples),
+    )
+    return [Link(**row) for row in rows]

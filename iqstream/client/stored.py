@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from aiokafka.errors import KafkaError
 
 from iqstream.catalogue.datasets import find_dataset
-from iqstream.catalogue.measured import feature_values
+from iqstream.catalogue.measured import Link, feature_values, links_of
 from iqstream.catalogue.outcomes import outcomes_after
 from iqstream.client.calls import Calls, ignore
 from iqstream.client.results import SamplePage, SampleReport, Verification
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 class StoredCalls(Calls):
-    """`samples`, `sample`, `outcomes_by_distance`, `distribution`, `verify`, `export`, `stream`."""
+    """`samples`, `sample`, `links`, `outcomes_by_distance`, `distribution`, `verify`, `export`, `stream`."""
 
     async def samples(
         self,
@@ -80,6 +80,22 @@ class StoredCalls(Calls):
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
             outcome, row = await decided_sample(pool, found, sample_idx)
         return SampleReport(dataset=found, outcome=outcome, row=row)
+
+    async def links(self, name_or_id: str, samples: Sequence[int], *, version: int | None = None) -> Rows[Link]:
+        """Returns how strong accepted samples were received: a link for each receiver that measured one.
+
+        Args:
+            name_or_id: which dataset.
+            samples: which; those that are not accepted, or whose transmitter is not known, have none.
+            version: of the dataset; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is no such dataset.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+            return Rows(await links_of(pool, DatasetKey(found.id, found.version), samples))
 
     async def outcomes_by_distance(self, name_or_id: str, *, version: int | None = None) -> Rows[DistanceBand]:
         """Returns how samples ended by their transmitter's distance to the nearest receiver; of the first 2,000.

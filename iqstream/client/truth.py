@@ -10,13 +10,15 @@ from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.client.calls import Calls
 from iqstream.client.results import PathTruth, SampleTruth
 from iqstream.dataset.drawn import drawing
-from iqstream.runtime.errors import NotFound
+from iqstream.dataset_relief import Relief, relief
+from iqstream.runtime.errors import NotFound, UserError
 from iqstream.runtime.readable import Rows
-from schemas import DatasetSpec
+from iqstream.submit.spec import make_spec
+from schemas import Capture, DatasetSpec
 
 
 class TruthCalls(Calls):
-    """`truth`."""
+    """`truth`, `relief`, `load_generator`."""
 
     async def truth(self, name_or_id: str, sample_idx: int, *, version: int | None = None) -> SampleTruth:
         """Returns what the generator put into a sample: the transmitter, and each path with its losses and its ground.
@@ -34,6 +36,50 @@ class TruthCalls(Calls):
         async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
         return await asyncio.to_thread(truth_of_sample, found, sample_idx, self.settings.terrain_dir)
+
+    async def relief(self, name_or_id: str, *, version: int | None = None) -> Relief:
+        """Returns the ground of the region in which a dataset's transmitters may stand.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+
+        Raises:
+            UserError: there is no such dataset, it holds real recordings, or a terrain tile is missing.
+            Unreachable: PostgreSQL does not answer.
+        """
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+        return await asyncio.to_thread(relief_of_dataset, found, self.settings.terrain_dir)
+
+    async def load_generator(self) -> None:
+        """Loads the generator's compiled kernels, for which the first `truth`, `estimate` or `iq` waits otherwise."""
+        await asyncio.to_thread(_load_generator)
+
+
+def _load_generator() -> None:
+    from producer.synthesize import synthesize_sample
+    from producer.tile_directory import tiles_in
+
+    capture = Capture(capture_ms=10, chunk_ms=10)
+    synthesize_sample(make_spec(name="first", samples=1, seed=0, capture=capture), 0, tiles=tiles_in(""))
+
+
+def relief_of_dataset(dataset: Dataset, terrain_dir: str) -> Relief:
+    """Returns the ground of a dataset's region.
+
+    Raises:
+        UserError: as `TruthCalls.relief`.
+    """
+    from producer.tile_directory import tiles_in
+    from producer.tiles import MissingTile
+
+    if not isinstance(dataset.spec, DatasetSpec):
+        raise UserError(f"dataset {dataset.name!r} holds real recordings: the ground below them is not known")
+    try:
+        return relief(dataset.spec, tiles_in(terrain_dir))
+    except MissingTile as error:
+        raise UserError(f"the ground of dataset {dataset.name!r} is not known: {error}") from None
 
 
 def truth_of_sample(dataset: Dataset, sample_idx: int, terrain_dir: str) -> SampleTruth:

@@ -1,11 +1,9 @@
 """A recording's waterfall as a small PNG: time to the right, frequency upwards, colour by power density."""
 
-import struct
-import zlib
-
 import numpy as np
 import numpy.typing as npt
 
+from iqstream.plot.palette_png import palette_png
 from schemas import IQFrame
 
 MAX_COLUMNS = 1024
@@ -32,7 +30,7 @@ def waterfall_png(frame: IQFrame, *, start_ms: float, stop_ms: float | None, fft
     if len(part) < fft_length:
         length_ms = 1000 * fft_length / frame.sample_rate_hz
         raise ValueError(f"start_ms, stop_ms: {len(part)} samples; a window of {fft_length} needs {length_ms:g} ms")
-    return _png(_levels(_density_db(part, fft_length)))
+    return palette_png(_levels(_density_db(part, fft_length)), _PALETTE)
 
 
 def _density_db(part: npt.NDArray[np.complex64], fft_length: int) -> npt.NDArray[np.float64]:
@@ -50,14 +48,3 @@ def _levels(decibels: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     shares = np.clip((decibels - low) / max(high - low, 1e-9), 0, 1)
     levels: npt.NDArray[np.uint8] = (shares * 255).astype(np.uint8)
     return levels
-
-
-def _png(levels: npt.NDArray[np.uint8]) -> bytes:
-    """A picture with a palette; rows of `levels` from the top."""
-    height, width = levels.shape
-    rows = np.hstack([np.zeros((height, 1), np.uint8), levels]).tobytes()  # filter 0 before each row
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)
-    chunks = ((b"IHDR", header), (b"PLTE", _PALETTE.tobytes()), (b"IDAT", zlib.compress(rows, 6)), (b"IEND", b""))
-    return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
-    )

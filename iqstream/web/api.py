@@ -22,7 +22,16 @@ from iqstream.web.api_again import (
     show_dead_letter,
     show_task,
 )
-from iqstream.web.api_samples import download_npy, download_sigmf, list_samples, show_sample, show_truth, waterfall
+from iqstream.web.api_samples import (
+    download_npy,
+    download_sigmf,
+    hillshade,
+    list_samples,
+    show_links,
+    show_sample,
+    show_truth,
+    waterfall,
+)
 from iqstream.web.documents import (
     Change,
     DatasetDetail,
@@ -37,6 +46,8 @@ from iqstream.web.documents import (
     DistributionQuery,
     Extension,
     LetterQuery,
+    LinkDocument,
+    LinkQuery,
     PartQuery,
     ReplayPlanDocument,
     ReplayQuery,
@@ -270,6 +281,15 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="download_sigmf", method="GET", path=_RECORDING + "/iq.sigmf", answer=download_sigmf, query=VersionQuery,
         result="application/x-tar", headers=("If-None-Match",), summary="A recording as a SigMF archive",
+    ),
+    Operation(
+        name="show_links", method="GET", path=_ONE + "/links", answer=show_links, query=LinkQuery,
+        result=list[LinkDocument], summary="How strong accepted samples were received, a page of samples at a time",
+    ),
+    Operation(
+        name="hillshade", method="GET", path=_ONE + "/hillshade.png", answer=hillshade, result="image/png",
+        headers=("If-None-Match",),
+        summary="The ground of the region in which transmitters may stand, lit from the north-west",
     ),
     Operation(
         name="show_by_distance", method="GET", path=_ONE + "/outcomes-by-distance", answer=show_by_distance,

@@ -12,12 +12,15 @@ from iqstream.dataset.sample_iq import SampleIQ
 from iqstream.export.one import npy_part, sigmf_archive
 from iqstream.plot.waterfall import waterfall_png
 from iqstream.web.documents import (
+    LinkDocument,
+    LinkQuery,
     PartQuery,
     SampleDetail,
     SamplePageDocument,
     SampleQuery,
     SampleTruthDocument,
     WaterfallQuery,
+    link_document,
     sample_detail,
     sample_page_document,
     truth_document,
@@ -40,6 +43,26 @@ async def show_sample(asked: Asked) -> SampleDetail:
 
 async def show_truth(asked: Asked) -> SampleTruthDocument:
     return truth_document(await asked.client.truth(asked.dataset, asked.sample, version=asked.query.version))
+
+
+async def show_links(asked: Asked) -> list[LinkDocument]:
+    query: LinkQuery = asked.query
+    page = await asked.client.samples(
+        asked.dataset, version=query.version, outcome="accepted", after=query.after, limit=query.limit
+    )
+    indices = [one.sample_idx for one in page.samples]
+    return [
+        link_document(one) for one in await asked.client.links(asked.dataset, indices, version=page.dataset.version)
+    ]
+
+
+async def hillshade(asked: Asked) -> Response:
+    picture = await asked.state.hillshades.of(asked.dataset)
+    tag = f'"{hashlib.sha256(picture).hexdigest()[:32]}"'
+    headers = {"etag": tag, "cache-control": "private, no-cache"}
+    if tag in asked.request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(picture, media_type="image/png", headers=headers)
 
 
 async def waterfall(asked: Asked) -> Response:

@@ -20,6 +20,7 @@ from iqstream.runtime.errors import IqstreamError
 from iqstream.web.api import OPERATIONS
 from iqstream.web.estimates import Estimates
 from iqstream.web.events import Hub
+from iqstream.web.hillshades import Hillshades
 from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
 from iqstream.web.openapi import openapi_document
@@ -57,6 +58,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with client:
             reading = asyncio.create_task(app.state.lag_history.keep(client))
+            loading = asyncio.create_task(client.load_generator())  # the first sample's page would wait for it
             try:
                 yield
             finally:
@@ -64,7 +66,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
                 await app.state.submissions.close()
                 await app.state.tasks.close()
                 await app.state.reports.close()
-                await asyncio.gather(reading, return_exceptions=True)
+                await asyncio.gather(reading, loading, return_exceptions=True)
 
     app = Starlette(
         routes=_routes(),
@@ -81,6 +83,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.hub = Hub()
     app.state.lag_history = LagHistory()
     app.state.recordings = Recordings(client)
+    app.state.hillshades = Hillshades(client)
     app.state.submissions = Submissions(client)
     app.state.estimates = Estimates(client)
     app.state.tasks = Tasks()

@@ -11,6 +11,7 @@ from msgspec import Meta
 
 from iqstream.catalogue.datasets import Dataset, Status
 from iqstream.catalogue.failures import FailureCount
+from iqstream.catalogue.measured import Link
 from iqstream.catalogue.outcomes import OutcomeCount, Place, SampleOutcome
 from iqstream.client.results import (
     DatasetReport,
@@ -326,6 +327,13 @@ class SampleQuery(VersionQuery, frozen=True, kw_only=True):
     limit: PageSize = 100
 
 
+class LinkQuery(VersionQuery, frozen=True, kw_only=True):
+    """Of which accepted samples."""
+
+    after: Annotated[int, Meta(ge=-1, le=MAX_SAMPLES)] = -1
+    limit: PageSize = 100
+
+
 class PartQuery(VersionQuery, frozen=True, kw_only=True):
     """Which part of a recording."""
 
@@ -338,6 +346,17 @@ class WaterfallQuery(PartQuery, frozen=True, kw_only=True):
     """Which part of a recording, and how it is drawn."""
 
     fft: Literal[256, 512, 1024, 2048] = 512
+
+
+class LinkDocument(Document, frozen=True, kw_only=True):
+    """From a sample's transmitter to a receiver that measured it."""
+
+    sample_idx: int
+    latitude: float
+    """Of the transmitter."""
+    longitude: float
+    rx_id: str
+    snr_db: float
 
 
 class DistributionQuery(VersionQuery, frozen=True, kw_only=True):
@@ -473,6 +492,11 @@ def truth_document(truth: SampleTruth) -> SampleTruthDocument:
             for one in truth.paths
         ],
     )
+
+
+def link_document(link: Link) -> LinkDocument:
+    """Returns a link."""
+    return LinkDocument(**{name: getattr(link, name) for name in LinkDocument.__struct_fields__})
 
 
 def band_document(band: DistanceBand) -> DistanceBandDocument:

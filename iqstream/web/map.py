@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from iqstream.catalogue.datasets import Dataset
+from iqstream.dataset_relief import region_of
 from iqstream.web.markup import Markup, el
-from schemas import Receiver
+from schemas import DatasetSpec, Receiver
 
 WIDTH, MARGIN = 900.0, 40.0
 MAX_HEIGHT = 900.0
@@ -16,31 +18,41 @@ _STRENGTHS = (("strong", 10.0), ("weak", 0.0), ("lost", -math.inf))
 
 Mark: TypeAlias = tuple[float, float, str, str]
 """Latitude, longitude (degrees), class, and what a pointer is told."""
+Ray: TypeAlias = tuple[float, float, str, float]
+"""Latitude and longitude of the transmitter, rx_id, SNR in dB."""
+
+
+def dataset_map(dataset: Dataset, marks: Sequence[Mark], links: Sequence[Ray]) -> Markup:
+    """Returns the map of a dataset's network; of one that was generated with its region and the ground there."""
+    spec = dataset.spec
+    if not isinstance(spec, DatasetSpec):
+        return receivers_map(spec.receivers, marks, links=links)
+    ground = f"/api/v1/datasets/{dataset.id}/hillshade.png"
+    return receivers_map(spec.receivers, marks, links=links, margin_deg=spec.scenario.margin_deg, ground=ground)
 
 
 def receivers_map(
     receivers: Sequence[Receiver],
     marks: Sequence[Mark],
     *,
-    snr_db: Mapping[str, float] | None = None,
+    links: Sequence[Ray] = (),
     margin_deg: float | None = None,
+    ground: str | None = None,
 ) -> Markup:
     """Returns a map of receivers and of marks.
 
     Args:
         receivers: the network.
         marks: transmitters.
-        snr_db: by rx_id; with one mark, the links are drawn from it, coloured by their SNR.
+        links: from transmitters to receivers, drawn by their SNR; none of a receiver that is not in the network.
         margin_deg: how far around the receivers transmitters may stand; the region is drawn.
+        ground: the address of a picture of the region's ground, drawn below everything.
     """
     latitudes = [one.latitude for one in receivers] + [mark[0] for mark in marks]
     longitudes = [one.longitude for one in receivers] + [mark[1] for mark in marks]
     region: tuple[float, float, float, float] | None = None
     if margin_deg is not None:
-        region = (
-            min(latitudes) - margin_deg, min(longitudes) - margin_deg,
-            max(latitudes) + margin_deg, max(longitudes) + margin_deg,
-        )  # fmt: skip
+        region = region_of(receivers, margin_deg)
         latitudes += [region[0], region[2]]
         longitudes += [region[1], region[3]]
     south, west = min(latitudes), min(longitudes)
@@ -63,16 +75,22 @@ def receivers_map(
     area = None
     if region is not None:
         (left, bottom), (right, top) = place(*region[:2]), place(*region[2:])
-        area = el("rect", x=left, y=top, width=right - left, height=bottom - top, class_="region")
-    links = []
+        where = {"x": left, "y": top, "width": round(right - left, 1), "height": round(bottom - top, 1)}
+        area = [
+            el("image", href=ground, preserveAspectRatio="none", **where) if ground else None,
+            el("rect", class_="region", **where),
+        ]
+    places = {one.rx_id: place(one.latitude, one.longitude) for one in receivers}
+    lines = []
+    for latitude, longitude, rx_id, snr_db in links:
+        if rx_id in places:
+            (x1, y1), (x2, y2) = place(latitude, longitude), places[rx_id]
+            strength = next(kind for kind, least in _STRENGTHS if snr_db >= least)
+            told = el("title", f"{rx_id}: {snr_db:.1f} dB")
+            lines.append(el("line", told, x1=x1, y1=y1, x2=x2, y2=y2, class_=f"link {strength}"))
     stations = []
     for one in receivers:
-        x, y = place(one.latitude, one.longitude)
-        if snr_db is not None and one.rx_id in snr_db and marks:
-            from_x, from_y = place(*marks[0][:2])
-            told = f"{one.rx_id}: {snr_db[one.rx_id]:.1f} dB"
-            strength = next(kind for kind, least in _STRENGTHS if snr_db[one.rx_id] >= least)
-            links.append(el("line", el("title", told), x1=from_x, y1=from_y, x2=x, y2=y, class_=f"link {strength}"))
+        x, y = places[one.rx_id]
         triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
         stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 4)))
     bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
@@ -84,10 +102,10 @@ def receivers_map(
     )
     label = f"Map of {len(receivers)} receivers and {len(marks)} transmitters, north up"
     svg = el(
-        "svg", area, links, dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label
+        "svg", area, lines, dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label
     )
     return el(
-        "figure", svg, el("figcaption", _legend(marks, links=bool(links), region=region is not None)), class_="map"
+        "figure", svg, el("figcaption", _legend(marks, links=bool(lines), region=region is not None)), class_="map"
     )
 
 

@@ -9,13 +9,14 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from iqstream.catalogue.datasets import OPEN, Dataset
+from iqstream.catalogue.measured import Link
 from iqstream.catalogue.outcomes import SampleOutcome
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import DatasetReport, DatasetVersions, SamplePage
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.web.documents import SampleQuery
 from iqstream.web.forms import form_of
-from iqstream.web.map import receivers_map
+from iqstream.web.map import dataset_map
 from iqstream.web.markup import Child, Markup, el
 from iqstream.web.operations import parsed_query
 from iqstream.web.page import button, json_block, page, table
@@ -40,6 +41,8 @@ async def dataset_page(request: Request) -> Response:
     samples = await client.samples(
         found.id, version=found.version, outcome=query.outcome or None, after=query.after, limit=query.limit
     )
+    accepted = [one.sample_idx for one in samples.samples if one.verdict == "accepted"]
+    links = await client.links(found.id, accepted, version=found.version) if accepted else []
     return page(
         request,
         found.name,
@@ -51,7 +54,7 @@ async def dataset_page(request: Request) -> Response:
             "section",
             el("h2", "Samples"),
             _filter(found, query),
-            _samples(samples, query),
+            _samples(samples, query, links),
             id="samples",
             data_live=True,
         ),
@@ -140,7 +143,7 @@ def _address(found: Dataset, **query: object) -> str:
     return f"/datasets/{found.id}?" + urlencode({"version": found.version, **query})
 
 
-def _samples(samples: SamplePage, query: SampleQuery) -> Child:
+def _samples(samples: SamplePage, query: SampleQuery, links: Sequence[Link]) -> Child:
     found = samples.dataset
     following = (
         el("a", "Next page", href=_address(found, outcome=query.outcome, after=samples.next_after, limit=query.limit))
@@ -149,7 +152,9 @@ def _samples(samples: SamplePage, query: SampleQuery) -> Child:
     )
     back = el("a", "First page", href=_address(found, outcome=query.outcome)) if query.after >= 0 else None
     return (
-        receivers_map(found.spec.receivers, _marks(samples.samples)),
+        dataset_map(
+            found, _marks(samples.samples), [(one.latitude, one.longitude, one.rx_id, one.snr_db) for one in links]
+        ),
         table(
             ["Sample", "Outcome", "Reason", "Place", "Latitude", "Longitude", "Decided"],
             [_row(found, one) for one in samples.samples],

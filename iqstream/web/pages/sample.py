@@ -14,7 +14,7 @@ from iqstream.client.results import SampleReport, SampleTruth
 from iqstream.plot.truth import QUANTITIES, band_of, true_values
 from iqstream.runtime.errors import IqstreamError, UserError
 from iqstream.web.documents import WaterfallQuery
-from iqstream.web.map import receivers_map
+from iqstream.web.map import dataset_map
 from iqstream.web.markup import Child, Markup, el
 from iqstream.web.operations import parsed_query, sample_of
 from iqstream.web.page import json_block, page, table
@@ -51,13 +51,14 @@ async def sample_page(request: Request) -> Response:
     if latitude is not None and longitude is not None:
         marks = [(latitude, longitude, outcome.outcome, "transmitter")]
     truth, why_not = await _truth(client, report)
-    snr_db = {one.rx_id: one.link["mean_snr_db"] for one in truth.paths} if truth is not None else {}
+    paths = truth.paths if truth is not None and marks else ()
+    links = [(*marks[0][:2], one.rx_id, float(one.link["mean_snr_db"])) for one in paths]
     heard = await _heard(request, report, rx_id) if rx_id and report.row is not None else None
     return page(
         request,
         f"{found.name}: sample {outcome.sample_idx}",
         el("p", el("a", "All samples", href=back), f" – {outcome.outcome}{why}"),
-        receivers_map(found.spec.receivers, marks, snr_db=snr_db),
+        dataset_map(found, marks, links),
         _waterfall(report, query, rx_ids, rx_id) if rx_ids else el("p", "It has no recordings.", class_="empty"),
         path_section(truth, rx_id) if truth is not None else el("p", why_not, class_="empty"),
         _levels(report),

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.measured import Link
 from iqstream.catalogue.outcomes import OutcomeCount, SampleOutcome
 from iqstream.catalogue.replays import Replay
 from iqstream.catalogue.sample_ranges import SampleRanges
@@ -24,7 +25,7 @@ from iqstream.client.results import (
     SampleReport,
     Submission,
 )
-from iqstream.client.truth import truth_of_sample
+from iqstream.client.truth import relief_of_dataset, truth_of_sample
 from iqstream.dataset.sample_iq import SampleIQ
 from iqstream.dataset_distributions import by_distance, distribution
 from iqstream.dataset_figures import DatasetFigures
@@ -60,6 +61,7 @@ class FakeDoor:
         self.goes_on = asyncio.Event()
         """A replay ends when it is set."""
         self.terrain_dir = ""
+        self.reliefs = 0
         self.counted = 0
         self.may_count = asyncio.Event()
         """What is counted over all samples comes when it is set."""
@@ -195,6 +197,21 @@ class FakeDoor:
 
     async def truth(self, name_or_id, sample_idx, *, version=None):
         return truth_of_sample(self._find(name_or_id), sample_idx, self.terrain_dir)
+
+    async def links(self, name_or_id, samples, *, version=None):
+        found = self._find(name_or_id)
+        return Rows(
+            Link(sample_idx=idx, latitude=45.0 + idx / 1000, longitude=8.0, rx_id=one.rx_id, snr_db=12.0 - 5 * at)
+            for idx in samples
+            for at, one in enumerate(found.spec.receivers)
+        )
+
+    async def relief(self, name_or_id, *, version=None):
+        self.reliefs += 1
+        return relief_of_dataset(self._find(name_or_id), self.terrain_dir)
+
+    async def load_generator(self):
+        return None
 
     async def outcomes_by_distance(self, name_or_id, *, version=None):
         found = self._find(name_or_id)

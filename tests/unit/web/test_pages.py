@@ -282,3 +282,20 @@ def test_distributions_count_every_sample_once(writer, dataset):
     (found,) = writer.get(f"/api/v1/datasets/{dataset}/distribution").json()["receivers"]
     assert (sum(found["counts"]), found["samples"], found["median"]) == (10, 10, 13.5)
     assert "torino: median 13.5" in writer.get(f"/datasets/{dataset}/distributions").text
+
+
+def test_the_map_of_a_dataset_shows_its_ground_and_how_strong_its_accepted_samples_were_received(writer, door, dataset):
+    shown = writer.get(f"/datasets/{dataset}").text
+    assert f'<image href="/api/v1/datasets/{dataset}/hillshade.png"' in shown
+    accepted = sum(one.verdict == "accepted" for one in door.outcomes[dataset])
+    receivers = len(door.made[dataset].spec.receivers)
+    assert len(re.findall('<line [^>]*class="link ', shown)) == accepted * receivers
+    assert "<title>torino: " in shown
+    assert 'class="link ' not in writer.get(f"/datasets/{dataset}?outcome=rejected").text
+
+
+def test_the_ground_of_a_dataset_is_drawn_once_and_not_sent_twice(writer, door, dataset):
+    picture = writer.get(f"/api/v1/datasets/{dataset}/hillshade.png")
+    assert picture.content.startswith(b"\x89PNG")
+    again = writer.get(f"/api/v1/datasets/{dataset}/hillshade.png", headers={"if-none-match": picture.headers["etag"]})
+    assert (again.status_code, again.content, door.reliefs) == (304, b"", 1)
