@@ -15,22 +15,21 @@ _PALETTE = np.stack(
 ).astype(np.uint8)
 
 
-def waterfall_png(frame: IQFrame, *, start_ms: float, stop_ms: float | None, fft_length: int) -> bytes:
-    """Returns the PNG of a part of a recording, `fft_length` pixels high and at most 1024 wide.
+def waterfall_png(frame: IQFrame, *, fft_length: int) -> bytes:
+    """Returns the PNG of a recording, `fft_length` pixels high and at most 1024 wide.
 
-    Colours go from the 10th percentile of the part's power densities less 3 dB to the 99.9th.
+    Colours go from the 10th percentile of its power densities less 3 dB to the 99.9th.
 
     Raises:
-        ValueError: the part holds less than a window of `fft_length` samples.
+        ValueError: it holds less than a window of `fft_length` samples.
     """
     samples = frame.samples()
-    first = round(start_ms * frame.sample_rate_hz / 1000)
-    stop = len(samples) if stop_ms is None else round(stop_ms * frame.sample_rate_hz / 1000)
-    part = samples[first:stop]
-    if len(part) < fft_length:
-        length_ms = 1000 * fft_length / frame.sample_rate_hz
-        raise ValueError(f"start_ms, stop_ms: {len(part)} samples; a window of {fft_length} needs {length_ms:g} ms")
-    return palette_png(_levels(_density_db(part, fft_length)), _PALETTE)
+    if len(samples) < fft_length:
+        raise ValueError(
+            f"fft: a window of {fft_length} samples is longer than the part, which has {len(samples)}: "
+            "a shorter window, a longer time or a wider band"
+        )
+    return palette_png(_levels(_density_db(samples, fft_length)), _PALETTE)
 
 
 def _density_db(part: npt.NDArray[np.complex64], fft_length: int) -> npt.NDArray[np.float64]:

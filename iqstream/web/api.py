@@ -279,8 +279,8 @@ OPERATIONS: tuple[Operation, ...] = (
         summary="A part of a recording as .npy: complex64 in sqrt(mW)",
     ),
     Operation(
-        name="download_sigmf", method="GET", path=_RECORDING + "/iq.sigmf", answer=download_sigmf, query=VersionQuery,
-        result="application/x-tar", headers=("If-None-Match",), summary="A recording as a SigMF archive",
+        name="download_sigmf", method="GET", path=_RECORDING + "/iq.sigmf", answer=download_sigmf, query=PartQuery,
+        result="application/x-tar", headers=("If-None-Match",), summary="A part of a recording as a SigMF archive",
     ),
     Operation(
         name="show_links", method="GET", path=_ONE + "/links", answer=show_links, query=LinkQuery,

@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 
 from starlette.responses import Response
 
+from iqstream.dataset.part import part_of
 from iqstream.dataset.sample_iq import SampleIQ
-from iqstream.export.one import npy_part, sigmf_archive
+from iqstream.export.one import npy_file, sigmf_archive
 from iqstream.plot.waterfall import waterfall_png
 from iqstream.web.documents import (
     LinkDocument,
     LinkQuery,
-    PartQuery,
     SampleDetail,
     SamplePageDocument,
     SampleQuery,
@@ -68,19 +69,17 @@ async def hillshade(asked: Asked) -> Response:
 async def waterfall(asked: Asked) -> Response:
     query: WaterfallQuery = asked.query
 
-    def draw(found: SampleIQ, rx_id: str) -> bytes:
-        return waterfall_png(found.frames[rx_id], start_ms=query.start_ms, stop_ms=query.stop_ms, fft_length=query.fft)
+    def draw(part: SampleIQ, rx_id: str) -> bytes:
+        return waterfall_png(part.frames[rx_id], fft_length=query.fft)
 
     return await _of_recording(asked, draw, "image/png")
 
 
 async def download_npy(asked: Asked) -> Response:
-    query: PartQuery = asked.query
+    def written(part: SampleIQ, rx_id: str) -> bytes:
+        return npy_file(part.frames[rx_id])
 
-    def cut(found: SampleIQ, rx_id: str) -> bytes:
-        return npy_part(found.frames[rx_id], start_ms=query.start_ms, stop_ms=query.stop_ms)
-
-    return await _of_recording(asked, cut, "application/octet-stream", ending="npy")
+    return await _of_recording(asked, written, "application/octet-stream", ending="npy")
 
 
 async def download_sigmf(asked: Asked) -> Response:
@@ -90,8 +89,8 @@ async def download_sigmf(asked: Asked) -> Response:
 async def _of_recording(
     asked: Asked, make: Callable[[SampleIQ, str], bytes], media_type: str, *, ending: str | None = None
 ) -> Response:
-    """What is made of a receiver's recording, with a tag that follows from the recording and from what was asked."""
-    rx_id = asked.request.path_params["receiver"]
+    """What is made of a part of a receiver's recording, with a tag that follows from the recording and the query."""
+    rx_id, query = asked.request.path_params["receiver"], asked.query
     found: SampleIQ = await asked.state.recordings.of(asked.dataset, asked.query.version, asked.sample)
     if rx_id not in found.frames:
         raise Refusal(404, f"there is no recording of receiver {rx_id!r}: there are {', '.join(found.frames)}")
@@ -101,9 +100,17 @@ async def _of_recording(
         return Response(status_code=304, headers=headers)
     if ending is not None:
         headers["content-disposition"] = f'attachment; filename="sample-{asked.sample}-{rx_id}.{ending}"'
+
+    def make_of_part() -> bytes:
+        part = part_of(
+            found.frames[rx_id], start_ms=query.start_ms, stop_ms=query.stop_ms,
+            low_khz=query.low_khz, high_khz=query.high_khz,
+        )  # fmt: skip
+        return make(replace(found, frames={rx_id: part}), rx_id)
+
     try:
         async with asked.state.making:
-            content = await asyncio.to_thread(make, found, rx_id)
+            content = await asyncio.to_thread(make_of_part)
     except ValueError as error:
         raise Refusal(422, str(error)) from None
     return Response(content, media_type=media_type, headers=headers)

@@ -340,6 +340,10 @@ class PartQuery(VersionQuery, frozen=True, kw_only=True):
     start_ms: Annotated[float, Meta(ge=0, le=60_000)] = 0.0
     stop_ms: Annotated[float, Meta(ge=0, le=60_000)] | None = None
     """If not given, the end."""
+    low_khz: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
+    """Lower edge of a band, from the centre frequency; if not given, that of the recording."""
+    high_khz: Annotated[float, Meta(ge=-1e6, le=1e6)] | None = None
+    """Upper edge."""
 
 
 class WaterfallQuery(PartQuery, frozen=True, kw_only=True):

@@ -21,6 +21,7 @@ def page(
     *content: Child,
     events: str | None = None,
     refresh_s: float | None = None,
+    script: str | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     """Returns a page.
@@ -31,6 +32,7 @@ def page(
         content: below the heading. Elements with an id and `data_live` are brought up to date in place.
         events: the address of the events at which they are; if not given, none.
         refresh_s: seconds after which they are, instead.
+        script: of this page alone, a file below `static`.
         status: of the answer.
     """
     access: Access = request.app.state.access
@@ -48,6 +50,7 @@ def page(
         el("main", el("h1", title), content, id="main"),
         events=events,
         refresh_s=refresh_s,
+        script=script,
         status=status,
     )
 
@@ -73,6 +76,7 @@ def _document(
     events: str | None = None,
     refresh_s: float | None = None,
     reload_s: float | None = None,
+    script: str | None = None,
     status: int = 200,
 ) -> HTMLResponse:
     head = el(
@@ -83,6 +87,7 @@ def _document(
         el("link", rel="stylesheet", href="/static/style.css"),
         el("link", rel="icon", href="data:,"),
         el("script", src="/static/live.js", defer=True),
+        el("script", src=f"/static/{script}", defer=True) if script else None,
     )
     whole = el(
         "html",

@@ -65,6 +65,7 @@ async def sample_page(request: Request) -> Response:
         _features(report, rx_id, heard),
         _pairs(report),
         el("details", el("summary", "Figures and lineage"), json_block(figures), json_block(outcome.lineage)),
+        script="waterfall.js",
     )
 
 
@@ -93,6 +94,7 @@ def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id
     whole = float(found.spec.duration_ms)
     start, stop = query.start_ms, whole if query.stop_ms is None else query.stop_ms
     length = stop - start
+    band = {name: f"{edge:g}" for name in ("low_khz", "high_khz") if (edge := getattr(query, name)) is not None}
 
     def link(
         label: str, *, rx: str = rx_id, start_ms: float = start, stop_ms: float = stop, fft: int = query.fft
@@ -100,12 +102,14 @@ def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id
         view = {"version": found.version, "rx": rx, "start_ms": f"{start_ms:g}", "stop_ms": f"{stop_ms:g}", "fft": fft}
         if (rx, start_ms, stop_ms, fft) == (rx_id, start, stop, query.fft):  # it is what is shown
             return el("strong", label), " "
-        return el("a", label, href=f"{here}?{urlencode(view)}"), " "
+        return el("a", label, href=f"{here}?{urlencode(view | band)}"), " "
 
     middle, quarter = (start + stop) / 2, length / 4
-    view = {"version": found.version, "start_ms": f"{start:g}", "stop_ms": f"{stop:g}", "fft": query.fft}
-    picture = f"/api/v1{here}/receivers/{rx_id}/waterfall.png?{urlencode(view)}"
-    told = f"{start:g} to {stop:g} ms{_band(report)}"
+    view = {"version": found.version, "start_ms": f"{start:g}", "stop_ms": f"{stop:g}", "fft": query.fft} | band
+    recording = f"/api/v1{here}/receivers/{rx_id}"
+    picture = f"{recording}/waterfall.png?{urlencode(view)}"
+    low_khz, high_khz, where = _band(report, query)
+    told = f"{start:g} to {stop:g} ms{where}"
     return el(
         "section",
         el("h2", f"Waterfall at {rx_id}"),
@@ -117,14 +121,44 @@ def _waterfall(report: SampleReport, query: SampleView, rx_ids: list[str], rx_id
             link("zoom out", start_ms=max(0.0, middle - length), stop_ms=min(whole, middle + length)),
             link("earlier", start_ms=max(0.0, start - length / 2), stop_ms=max(length, stop - length / 2)),
             link("later", start_ms=min(whole - length, start + length / 2), stop_ms=min(whole, stop + length / 2)),
-            link("all", start_ms=0.0, stop_ms=whole),
+            el("a", "all", href=f"{here}?{urlencode({'version': found.version, 'rx': rx_id, 'fft': query.fft})}"),
         ),
         el("p", "Window: ", [link(f"{size} samples", fft=size) for size in (256, 512, 1024, 2048)]),
         el(
             "figure",
-            el("img", src=picture, alt=f"Waterfall of {rx_id}: {told}", class_="waterfall", loading="lazy"),
-            el("figcaption", told, ". ", _downloads(f"/api/v1{here}/receivers/{rx_id}", picture, view)),
+            el(
+                "div",
+                el("img", src=picture, alt=f"Waterfall of {rx_id}: {told}", class_="waterfall"),
+                el("div", class_="chosen", hidden=True),
+                class_="waterfall-box", data_start_ms=start, data_stop_ms=stop, data_low_khz=low_khz,
+                data_high_khz=high_khz,
+            ),
+            el("figcaption", told, ". ", el("output", id="pointer"), " ", _downloads(recording, picture, view)),
         ),
+        _cut(query, rx_id, start, stop, found.version),
+    )  # fmt: skip
+
+
+def _cut(query: SampleView, rx_id: str, start_ms: float, stop_ms: float, version: int) -> Markup:
+    """The form that shows a part: filled in by hand, or by a pointer that is drawn over the picture."""
+
+    def edge(label: str, name: str, value: float | None) -> Markup:
+        shown = "" if value is None else f"{value:g}"
+        return el("label", label, el("input", name=name, value=shown, inputmode="decimal", size=8))
+
+    hidden: dict[str, str | int] = {"version": version, "rx": rx_id, "fft": query.fft}
+    return el(
+        "form",
+        [el("input", type="hidden", name=name, value=value) for name, value in hidden.items()],
+        edge("From, ms", "start_ms", start_ms),
+        edge("To, ms", "stop_ms", stop_ms),
+        edge("From, kHz", "low_khz", query.low_khz),
+        edge("To, kHz", "high_khz", query.high_khz),
+        el("button", "Show this part"),
+        el("small", "Or draw a rectangle over the picture."),
+        method="get",
+        class_="row",
+        id="cut",
     )
 
 
@@ -135,12 +169,14 @@ def _downloads(recording: str, picture: str, view: Mapping[str, object]) -> Chil
         ", ",
         el("a", "this part as .npy", href=f"{recording}/iq.npy?{part}"),
         ", ",
+        el("a", "this part as SigMF", href=f"{recording}/iq.sigmf?{part}"),
+        ", ",
         el("a", "the recording as SigMF", href=f"{recording}/iq.sigmf?version={view['version']}"),
     ]
 
 
-def _band(report: SampleReport) -> str:
-    """What the waterfall shows of the spectrum, in words; empty where only the frames say it."""
+def _band(report: SampleReport, query: SampleView) -> tuple[float | None, float | None, str]:
+    """What the waterfall shows of the spectrum: edges in kHz, and in words; nothing where only the frames say it."""
     spec = report.dataset.spec
     if isinstance(spec, DatasetSpec):
         rate_hz, centre_hz = spec.capture.sample_rate_hz, spec.frequency_hz
@@ -148,8 +184,11 @@ def _band(report: SampleReport) -> str:
         stored = report.row.columns["extraction_metadata"]
         rate_hz, centre_hz = stored["sample_rate_hz"], stored["center_frequency_hz"]
     else:
-        return ""
-    return f", {-rate_hz / 2000:g} to {rate_hz / 2000:g} kHz around {centre_hz / 1e6:g} MHz"
+        return query.low_khz, query.high_khz, ""
+    half_khz = rate_hz / 2000
+    low = -half_khz if query.low_khz is None else max(query.low_khz, -half_khz)
+    high = half_khz if query.high_khz is None else min(query.high_khz, half_khz)
+    return low, high, f", {low:g} to {high:g} kHz around {centre_hz / 1e6:g} MHz"
 
 
 def _levels(report: SampleReport) -> Child:

@@ -14,7 +14,7 @@ from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
 from iqstream.dataset.sample_iq import SampleIQ
 from iqstream.export.iq import IQFolder
-from iqstream.export.one import npy_part, sigmf_archive
+from iqstream.export.one import npy_file, sigmf_archive
 from iqstream.recordings.given import Given
 from iqstream.recordings.open import open_recordings
 from iqstream.recordings.windows import windows_of
@@ -86,19 +86,11 @@ def test_one_recording_as_an_archive_is_read_back_by_our_reader_as_the_same_reco
     np.testing.assert_array_equal(recording.read(0, recording.samples), frame.samples())
 
 
-def test_a_part_of_a_recording_is_its_samples_from_and_to_the_times_that_were_asked_for():
+def test_one_recording_as_an_array_is_its_samples():
     frame = ONE.frames["torino"]
-
-    def part(start_ms, stop_ms):
-        return np.load(io.BytesIO(npy_part(frame, start_ms=start_ms, stop_ms=stop_ms)), allow_pickle=False)
-
-    whole = frame.samples()
-    np.testing.assert_array_equal(part(0, None), whole)
-    np.testing.assert_array_equal(part(10, 20.5), whole[2000:4100])
-    assert part(10, 20).dtype == np.complex64
-    for start_ms, stop_ms in ((20, 10), (10, 10), (60, None)):
-        with pytest.raises(ValueError, match="no sample"):
-            part(start_ms, stop_ms)
+    read = np.load(io.BytesIO(npy_file(frame)), allow_pickle=False)
+    assert read.dtype == np.complex64
+    np.testing.assert_array_equal(read, frame.samples())
 
 
 @pytest.mark.parametrize("integers", [False, True])

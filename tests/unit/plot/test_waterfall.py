@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from iqstream.dataset.part import part_of
 from iqstream.plot.waterfall import MAX_COLUMNS, waterfall_png
 from schemas import IQFrame, Receiver
 
@@ -22,8 +23,8 @@ def frame_of(samples):
 
 
 def picture(samples, **part):
-    given = {"start_ms": 0.0, "stop_ms": None, "fft_length": 256} | part
-    return np.array(Image.open(io.BytesIO(waterfall_png(frame_of(samples), **given))).convert("RGB"), int)
+    drawn = waterfall_png(part_of(frame_of(samples), **part), fft_length=256)
+    return np.array(Image.open(io.BytesIO(drawn)).convert("RGB"), int)
 
 
 def tone(offset_hz, samples=200_000):
@@ -52,6 +53,12 @@ def test_a_picture_is_as_high_as_its_windows_and_bounded_in_width(samples):
 
 
 def test_a_part_that_holds_no_window_is_refused():
-    for part in ({"start_ms": 999.9}, {"start_ms": 5.0, "stop_ms": 2.0}, {"start_ms": 60_000.0}):
-        with pytest.raises(ValueError, match="a window of 256 needs"):
-            waterfall_png(frame_of(tone(0.0)), **({"stop_ms": None, "fft_length": 256} | part))
+    for part in ({"start_ms": 999.9}, {"low_khz": 0.0, "high_khz": 0.05}):
+        with pytest.raises(ValueError, match="a window of 256 samples is longer than the part"):
+            picture(tone(0.0), **part)
+
+
+def test_a_part_of_the_band_has_its_own_lowest_and_highest_frequency():
+    """A tone at a quarter of a band stands in the lower quarter of its picture."""
+    rows = picture(tone(25_000.0), low_khz=20.0, high_khz=40.0).sum(axis=(1, 2))
+    assert abs(np.argmax(rows) - 256 * 3 / 4) <= 1
