@@ -120,6 +120,7 @@ class Client:
     sample = _call(AsyncClient.sample)
     links = _call(AsyncClient.links)
     truth = _call(AsyncClient.truth)
+    accuracy = _call(AsyncClient.accuracy)
     relief = _call(AsyncClient.relief)
     load_generator = _call(AsyncClient.load_generator)
     outcomes_by_distance = _call(AsyncClient.outcomes_by_distance)

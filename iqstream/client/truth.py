@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import aclosing
+from datetime import timedelta
 
 import numpy as np
 
@@ -10,15 +12,21 @@ from iqstream.catalogue.datasets import Dataset, find_dataset
 from iqstream.client.calls import Calls
 from iqstream.client.results import PathTruth, SampleTruth
 from iqstream.dataset.drawn import drawing
+from iqstream.dataset.feature_records import feature_records
 from iqstream.dataset_relief import Relief, relief
+from iqstream.plot.truth import QuantityAccuracy, RecordingErrors, accuracy_by_band, recording_errors
 from iqstream.runtime.errors import NotFound, UserError
 from iqstream.runtime.readable import Rows
 from iqstream.submit.spec import make_spec
-from schemas import Capture, DatasetSpec
+from schemas import Capture, DatasetSpec, FeatureRecord
+
+RECORDINGS = 2000
+CLOCKS_APART = timedelta(minutes=5)
+"""At most, PostgreSQL's and that of whoever sends records."""
 
 
 class TruthCalls(Calls):
-    """`truth`, `relief`, `load_generator`."""
+    """`truth`, `accuracy`, `relief`, `load_generator`."""
 
     async def truth(self, name_or_id: str, sample_idx: int, *, version: int | None = None) -> SampleTruth:
         """Returns what the generator put into a sample: the transmitter, and each path with its losses and its ground.
@@ -36,6 +44,40 @@ class TruthCalls(Calls):
         async with self._postgres() as pool:
             found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
         return await asyncio.to_thread(truth_of_sample, found, sample_idx, self.settings.terrain_dir)
+
+    async def accuracy(
+        self, name_or_id: str, *, version: int | None = None, within_s: float = 20.0
+    ) -> Rows[QuantityAccuracy]:
+        """Returns how far measured features are from what was put in, by band of SNR; of 2,000 recordings at most.
+
+        The truth as it was realised stands in the records that Kafka keeps, and they are read from the dataset's
+        beginning; a recording that was processed again counts as it was the last time that is read.
+
+        Args:
+            name_or_id: which dataset.
+            version: of it; if not given, the newest that is whole.
+            within_s: after so long the reading ends, with what it has found.
+
+        Raises:
+            UserError: there is no such dataset.
+            Failed: Kafka refuses the read.
+            Unreachable: a server does not answer.
+        """
+        async with self._postgres() as pool:
+            found = await find_dataset(pool, name_or_id, version=version, tell=self._tell)
+        kept: dict[tuple[int, str], tuple[int, RecordingErrors]] = {}
+        since = found.created_at - CLOCKS_APART
+        records = feature_records(self.settings, found.id, found.version, since=since, within_s=within_s)
+        async with aclosing(records):
+            async for record in records:
+                if not isinstance(record, FeatureRecord) or (errors := recording_errors(record)) is None:
+                    continue
+                place = record.sample_idx, record.receiver.rx_id
+                if place not in kept or kept[place][0] <= record.generation:
+                    kept[place] = record.generation, errors
+                if len(kept) >= RECORDINGS:
+                    break
+        return Rows(accuracy_by_band(errors for _, errors in kept.values()))
 
     async def relief(self, name_or_id: str, *, version: int | None = None) -> Relief:
         """Returns the ground of the region in which a dataset's transmitters may stand.

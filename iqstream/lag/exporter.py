@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest, start_http_server
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
@@ -17,19 +17,24 @@ from iqstream.runtime.errors import Unreachable, UserError
 log = logging.getLogger(__name__)
 
 
+def exposition(lag: ClusterLag | None) -> bytes:
+    """Returns a reading in Prometheus's text format; without one, that there is none."""
+    registry, last = CollectorRegistry(), LastReading()
+    last.put(lag) if lag is not None else last.fail()
+    registry.register(last)
+    return generate_latest(registry)
+
+
 class LastReading(Collector):
     """What the registry collects: the figures of the last reading, or that there is none."""
 
     def __init__(self) -> None:
         self._figures: tuple[Measured, ...] = ()
 
-    def put(self, lag: ClusterLag, read_s: float) -> None:
-        """A reading that succeeded."""
-        self._figures = (
-            *measured(lag),
-            Measured(name="iqstream_lag_up", labels=(), value=1),
-            Measured(name="iqstream_lag_read_seconds", labels=(), value=read_s),
-        )
+    def put(self, lag: ClusterLag, read_s: float | None = None) -> None:
+        """A reading that succeeded, and how long it took where that is known."""
+        took = () if read_s is None else (Measured(name="iqstream_lag_read_seconds", labels=(), value=read_s),)
+        self._figures = (*measured(lag), Measured(name="iqstream_lag_up", labels=(), value=1), *took)
 
     def fail(self) -> None:
         """The broker did not answer: a figure that stands still would look like a group that does."""

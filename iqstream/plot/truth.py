@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from iqstream.runtime.readable import Readable
 from schemas import FEATURE_TABLE, FeatureRecord, LinkTruth
 from schemas.features import BESIDE_NOISE, FADING_ALLOWANCE, GOAL_CHUNK_SAMPLES, NBFM
 
@@ -95,6 +96,15 @@ class Accuracy:
         return None if self.goal is None else self.rms <= self.goal
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class QuantityAccuracy(Readable):
+    """One quantity in one band."""
+
+    quantity: Quantity
+    band: Band
+    accuracy: Accuracy
+
+
 def recording_errors(record: FeatureRecord) -> RecordingErrors | None:
     """Returns the errors of a recording; None if it has no truth."""
     if record.truth is None or not record.truth.link.snr_db:
@@ -132,6 +142,16 @@ def accuracy(recordings: Iterable[RecordingErrors]) -> tuple[tuple[Accuracy | No
         tuple(_accuracy(index, band, members) if members else None for band, members in enumerate(by_band))
         for index in range(len(QUANTITIES))
     )
+
+
+def accuracy_by_band(recordings: Iterable[RecordingErrors]) -> list[QuantityAccuracy]:
+    """The same as a list, quantity by quantity, without the bands that have no recordings."""
+    return [
+        QuantityAccuracy(quantity=quantity, band=band, accuracy=cell)
+        for quantity, cells in zip(QUANTITIES, accuracy(recordings), strict=True)
+        for band, cell in zip(BANDS, cells, strict=True)
+        if cell is not None
+    ]
 
 
 def band_of(snr_db: float) -> int:

@@ -1,4 +1,4 @@
-"""Quantities as people write them: `144MHz`, `144mhz`, `500 mW`, `70 %`; and the same number in other units."""
+"""Quantities as people write them: `144MHz`, `144mhz`, `33 dBm`, `70 %`; and the same number in other units."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import math
 import re
 from collections.abc import Mapping
 from fractions import Fraction
+from typing import TypeVar
 
 _NUMBER = re.compile(r"([+-]?(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?([0-9]+))?)\s*(?P<unit>.*)", re.DOTALL)
 _COMMAS = re.compile(r"([+-]?[0-9]{1,3}(?:,[0-9]{3})+|[+-]?[0-9]+,[0-9]+)(.*)", re.DOTALL)
 
 MAX_DIGITS, MAX_EXPONENT = 60, 400
+T = TypeVar("T")
 
 UNITS: Mapping[str, Mapping[str, Fraction]] = {
     "Hz": {"Hz": Fraction(1), "kHz": Fraction(10**3), "MHz": Fraction(10**6), "GHz": Fraction(10**9)},
@@ -32,6 +34,9 @@ UNITS: Mapping[str, Mapping[str, Fraction]] = {
 }  # fmt: skip
 """By the unit of a field, the units that are understood, in multiples of it. The exact spelling is tried first,
 then any case."""
+LEVELS: Mapping[str, Mapping[str, float]] = {"W": {"dBm": 0.001, "dBW": 1.0}}
+"""By the unit of a field, the levels in decibels that are understood, and what 0 dB is in that unit."""
+MOST_DB = 300
 _SUFFIXES = (
     ("_m_s", "m/s"), ("_hz", "Hz"), ("_dbi", "dBi"), ("_db", "dB"), ("_deg", "deg"), ("_ppm", "ppm"), ("_ms", "ms"),
     ("_us", "us"), ("_km", "km"), ("_m", "m"), ("_w", "W"), ("_share", "share"), ("latitude", "deg"),
@@ -63,13 +68,20 @@ def parse_quantity(text: str, unit: str = "", *, example: str = "") -> Fraction:
         grouped = re.fullmatch(r"[+-]?[0-9]{1,3}(,[0-9]{3})+", commas[1])
         plain = commas[1].replace(",", "" if grouped else ".") + commas[2]
         raise ValueError(f"{text!r} has a comma: write {plain}")
+    if (level := _named(rest, LEVELS.get(unit, {}))) is not None:
+        return _from_level(Fraction(match[1].replace("_", "")), level, text)
     scale = _scale(rest, unit)
     if scale is None:
-        known = list(UNITS[unit]) if unit != "share" else ["%"]
+        known = [*UNITS[unit], *LEVELS.get(unit, {})] if unit != "share" else ["%"]
         right = f"; write {match[1]} or {match[1]}{known[0]}" if known else f"; write {match[1]}"
         among = f"none of {', '.join(known)}" if len(known) > 1 else "no unit of it"
         raise ValueError(f"{text!r}: {rest!r} is {among}{right}")
     return Fraction(match[1].replace("_", "")) * scale
+
+
+def dbm(watts: float) -> float:
+    """Returns a power as a level."""
+    return 10 * math.log10(1000 * watts)
 
 
 def to_float(number: Fraction) -> float:
@@ -101,13 +113,22 @@ def other_units(text: str, unit: str) -> list[tuple[str, Fraction]]:
     return [(f"{match[1]}{name}", number * scale) for name, scale in UNITS[unit].items() if scale != 1]
 
 
+def _from_level(decibels: Fraction, zero: float, text: str) -> Fraction:
+    """The quantity of a level; `zero` is that of 0 dB."""
+    if abs(decibels) > MOST_DB:
+        raise ValueError(f"{text!r}: a level is from -{MOST_DB} to {MOST_DB} dB")
+    return Fraction(zero * 10.0 ** (float(decibels) / 10))
+
+
 def _scale(name: str, unit: str) -> Fraction | None:
-    units = UNITS[unit]
-    if not name:
-        return Fraction(1)
+    return Fraction(1) if not name else _named(name, UNITS[unit])
+
+
+def _named(name: str, units: Mapping[str, T]) -> T | None:
+    """By its exact spelling, else by any case."""
     if name in units:
         return units[name]
-    return next((scale for known, scale in units.items() if known.casefold() == name.casefold()), None)
+    return next((found for known, found in units.items() if known.casefold() == name.casefold()), None)
 
 
 def _wanted(unit: str) -> str:

@@ -12,11 +12,14 @@ from starlette.responses import Response
 from iqstream.catalogue.datasets import Dataset
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.lag.document import lag_document
+from iqstream.lag.exporter import exposition
 from iqstream.web.api_again import (
     list_dead_letters,
     list_tasks,
+    plan_purge,
     plan_replay,
     plan_retry,
+    purge,
     replay,
     retry,
     show_dead_letter,
@@ -33,6 +36,7 @@ from iqstream.web.api_samples import (
     waterfall,
 )
 from iqstream.web.documents import (
+    AccuracyDocument,
     Change,
     DatasetDetail,
     DatasetDocument,
@@ -49,6 +53,8 @@ from iqstream.web.documents import (
     LinkDocument,
     LinkQuery,
     PartQuery,
+    PurgeOrder,
+    RemovalDocument,
     ReplayPlanDocument,
     ReplayQuery,
     RetryOrder,
@@ -59,6 +65,7 @@ from iqstream.web.documents import (
     SampleTruthDocument,
     VersionQuery,
     WaterfallQuery,
+    accuracy_document,
     band_document,
     dataset_document,
     detail_document,
@@ -67,12 +74,14 @@ from iqstream.web.documents import (
 )
 from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.events import event_response
+from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
 from iqstream.web.new_dataset import NewDataset
 from iqstream.web.operations import Asked, Operation, json_response
 from iqstream.web.tasks import TaskDocument, TaskPage
 
 LIST_INTERVAL_S = 2.0
+METRICS = "text/plain"
 
 
 def selected(datasets: Sequence[Dataset], query: DatasetQuery) -> list[Dataset]:
@@ -125,6 +134,12 @@ async def show_distribution(asked: Asked) -> DistributionDocument:
     return distribution_document(found)
 
 
+async def show_accuracy(asked: Asked) -> list[AccuracyDocument]:
+    async with asked.state.reading:
+        found = await asked.client.accuracy(asked.dataset, version=asked.query.version)
+    return [accuracy_document(one) for one in found]
+
+
 async def show_dataset(asked: Asked) -> DatasetDetail:
     found = await asked.client.versions(asked.dataset, version=asked.query.version)
     return detail_document(found, await asked.state.reports.of(found.dataset))
@@ -167,6 +182,12 @@ async def _after(client: AsyncClient, dataset: Dataset) -> DatasetDocument:
 
 async def show_lag(asked: Asked) -> dict[str, Any]:
     return lag_document(asked.state.lag_history.latest())
+
+
+async def show_metrics(asked: Asked) -> Response:
+    history: LagHistory = asked.state.lag_history
+    reading = history.latest() if history.problem is None else None
+    return Response(exposition(reading), media_type=METRICS)
 
 
 async def show_lag_history(asked: Asked) -> list[dict[str, Any]]:
@@ -301,6 +322,11 @@ OPERATIONS: tuple[Operation, ...] = (
         query=DistributionQuery, result=DistributionDocument, summary="A feature's values by receiver",
     ),
     Operation(
+        name="show_accuracy", method="GET", path=_ONE + "/accuracy", answer=show_accuracy, query=VersionQuery,
+        result=list[AccuracyDocument],
+        summary="How far features are from what was put in, by SNR: of 2,000 recordings, as far as Kafka keeps them",
+    ),
+    Operation(
         name="plan_replay", method="GET", path=_ONE + "/replay-plan", answer=plan_replay, query=ReplayQuery,
         result=ReplayPlanDocument, summary="What processing samples again would do; nothing is done",
     ),
@@ -311,6 +337,10 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="show_lag", method="GET", path="/lag", answer=show_lag, result=dict[str, Any],
         summary="How far the stages are behind: as `iqstream lag --json`, read every 5 s",
+    ),
+    Operation(
+        name="show_metrics", method="GET", path="/metrics", answer=show_metrics, result=METRICS,
+        summary="The lag as Prometheus reads it: the metrics of `iqstream lag --serve`",
     ),
     Operation(
         name="show_lag_history", method="GET", path="/lag/history", answer=show_lag_history,
@@ -327,6 +357,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="retry", method="POST", path="/dead-letters/retry", answer=retry, body=RetryOrder, result=TaskDocument,
         status=202, summary="Process the samples of dead letters again, as a task in the background; one at a time",
+    ),
+    Operation(
+        name="plan_purge", method="POST", path="/dead-letters/purge-plan", answer=plan_purge, body=PurgeOrder,
+        result=RemovalDocument, summary="What removing dead letters means; nothing is done",
+    ),
+    Operation(
+        name="purge", method="POST", path="/dead-letters/purge", answer=purge, body=PurgeOrder, result=RemovalDocument,
+        summary="Remove dead letters for good",
     ),
     Operation(
         name="show_dead_letter", method="GET", path="/dead-letters/{origin}", answer=show_dead_letter,

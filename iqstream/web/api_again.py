@@ -14,6 +14,9 @@ from iqstream.web.documents import (
     DeadLetterDetail,
     DeadLetterPage,
     LetterQuery,
+    PurgeOrder,
+    PurgeQuery,
+    RemovalDocument,
     ReplayPlanDocument,
     ReplayQuery,
     RetryOrder,
@@ -21,6 +24,7 @@ from iqstream.web.documents import (
     letter_detail,
     letter_document,
     plan_document,
+    removal_document,
     retry_plan_document,
 )
 from iqstream.web.operations import PREFIX, Asked, json_response
@@ -77,7 +81,7 @@ async def list_dead_letters(asked: Asked) -> DeadLetterPage:
     return DeadLetterPage(dead_letters=[letter_document(line) for line in page], total=len(latest))
 
 
-def filter_of(query: LetterQuery | RetryOrder) -> DeadLetterFilter:
+def filter_of(query: LetterQuery | RetryOrder | PurgeQuery) -> DeadLetterFilter:
     """Returns which letters are meant."""
     return DeadLetterFilter(stage=query.stage or None, error=query.error or None)
 
@@ -115,6 +119,22 @@ async def begin_retry(client: AsyncClient, tasks: Tasks, order: RetryOrder) -> T
 
     letters = sum(one.letters for one in plan.retries)
     return tasks.begin(f"Retry of {letters} dead letters", work)
+
+
+async def plan_purge(asked: Asked) -> RemovalDocument:
+    order: PurgeOrder = asked.body
+    return removal_document(
+        await asked.client.plan_dead_letter_purge(
+            filter_of(order), origins=order.origins or None, retried=order.retried
+        )
+    )
+
+
+async def purge(asked: Asked) -> RemovalDocument:
+    order: PurgeOrder = asked.body
+    return removal_document(
+        await asked.client.purge_dead_letters(filter_of(order), origins=order.origins or None, retried=order.retried)
+    )
 
 
 async def list_tasks(asked: Asked) -> TaskPage:

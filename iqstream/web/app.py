@@ -25,11 +25,12 @@ from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
 from iqstream.web.openapi import openapi_document
 from iqstream.web.operations import PREFIX, json_response
+from iqstream.web.pages.accuracy import accuracy_page
 from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page
 from iqstream.web.pages.datasets import datasets_page
 from iqstream.web.pages.distributions import distributions_page
 from iqstream.web.pages.lag import lag_page
-from iqstream.web.pages.letters import letter_page, letters_page, retry_letters
+from iqstream.web.pages.letters import letter_page, letters_page, purge_letters, purge_page, retry_letters
 from iqstream.web.pages.new import estimate_form, new_page, submit_form
 from iqstream.web.pages.replay import replay_dataset, replay_page
 from iqstream.web.pages.sample import sample_page
@@ -42,6 +43,8 @@ from iqstream.web.security import Access, Guard
 from iqstream.web.submitting import Submissions
 from iqstream.web.tasks import Tasks
 
+READ_AT_ONCE = 1
+"""Readings of Kafka's records of a dataset, which take seconds."""
 MADE_AT_ONCE = 1
 """Pictures and files of recordings: their cost is bounded."""
 
@@ -89,6 +92,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.tasks = Tasks()
     app.state.reports = Reports(client)
     app.state.listed = Listed(client)
+    app.state.reading = asyncio.Semaphore(READ_AT_ONCE)
     app.state.making = asyncio.Semaphore(MADE_AT_ONCE)
     return Guard(app, access)
 
@@ -117,11 +121,14 @@ def _routes() -> list[Route | Mount]:
         get("/datasets/{dataset}/replay", replay_page),
         post("/datasets/{dataset}/replay", replay_dataset),
         get("/datasets/{dataset}/distributions", distributions_page),
+        get("/datasets/{dataset}/accuracy", accuracy_page),
         get("/datasets/{dataset}/samples/{sample:int}", sample_page),
         post("/datasets/{dataset}/{action}", dataset_action),
         get("/lag", lag_page),
         get("/dead-letters", letters_page),
         post("/dead-letters/retry", retry_letters),
+        get("/dead-letters/purge", purge_page),
+        post("/dead-letters/purge", purge_letters),
         get("/dead-letters/{origin}", letter_page),
         get("/tasks", tasks_page),
         get("/sign-in", sign_in_page),

@@ -25,6 +25,8 @@ from iqstream.client.results import (
 from iqstream.dataset_distributions import DistanceBand, Distribution
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.listing import Line
+from iqstream.dead_letters.purge import Removal
+from iqstream.plot.truth import QuantityAccuracy
 from iqstream.replay.results import ReplayPlan
 from iqstream.watch.event import WatchEvent
 from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, RecordedSpec, Verdict
@@ -173,6 +175,22 @@ class SampleTruthDocument(Document, frozen=True, kw_only=True):
     paths: list[PathDocument]
 
 
+class AccuracyDocument(Document, frozen=True, kw_only=True):
+    """How far a feature is from what was put in, over recordings of similar SNR."""
+
+    feature: str
+    unit: str
+    """Of an error."""
+    snr_db: str
+    """The band, by the realised SNR in the full bandwidth: `0..10`."""
+    recordings: int
+    bias: float
+    rms: float
+    goal: float | None
+    """For the RMS error; null: there is none."""
+    met: bool | None
+
+
 class DistanceBandDocument(Document, frozen=True, kw_only=True):
     """Samples whose transmitter stood so far from its nearest receiver."""
 
@@ -299,6 +317,36 @@ class RetryOrder(Document, frozen=True, kw_only=True):
     stage: Annotated[str, Meta(max_length=200)] = ""
     error: Annotated[str, Meta(max_length=200)] = ""
     origins: Annotated[list[Annotated[str, Meta(max_length=400)]], Meta(max_length=MAX_PAGE)] = []
+
+
+class PurgeOrder(RetryOrder, frozen=True, kw_only=True):
+    """Which dead letters to remove; without origins all that match."""
+
+    retried: bool = False
+    """Only those whose samples were decided by a retry."""
+
+
+class PurgeQuery(Document, frozen=True, kw_only=True):
+    """Which dead letters are asked about."""
+
+    stage: Annotated[str, Meta(max_length=200)] = ""
+    error: Annotated[str, Meta(max_length=200)] = ""
+    retried: bool = False
+    """Only those whose samples were decided by a retry."""
+
+
+class RemovalDocument(Document, frozen=True, kw_only=True):
+    """What removing dead letters means."""
+
+    letters: int
+    decided: int
+    """Letters whose samples were decided by a retry."""
+    under_way: int
+    """Letters that are being retried."""
+    never_retried: int
+    """Letters whose samples nobody has tried again."""
+    hidden: int
+    """Letters that stay in Kafka behind others that are kept, and are listed no more."""
 
 
 class DatasetQuery(Document, frozen=True, kw_only=True):
@@ -503,6 +551,21 @@ def link_document(link: Link) -> LinkDocument:
     return LinkDocument(**{name: getattr(link, name) for name in LinkDocument.__struct_fields__})
 
 
+def accuracy_document(found: QuantityAccuracy) -> AccuracyDocument:
+    """Returns how far a feature is from its truth in a band."""
+    cell = found.accuracy
+    return AccuracyDocument(
+        feature=found.quantity.feature,
+        unit=found.quantity.unit,
+        snr_db=found.band.label,
+        recordings=cell.recordings,
+        bias=cell.bias,
+        rms=cell.rms,
+        goal=cell.goal,
+        met=cell.met,
+    )
+
+
 def band_document(band: DistanceBand) -> DistanceBandDocument:
     """Returns a band of distances."""
     return DistanceBandDocument(**{name: getattr(band, name) for name in DistanceBandDocument.__struct_fields__})
@@ -588,6 +651,11 @@ def retry_plan_document(plan: LetterRetryPlan) -> RetryPlanDocument:
         ],
         refused=[RefusedLetters(letters=one.letters, reason=one.reason) for one in plan.refused],
     )
+
+
+def removal_document(removal: Removal) -> RemovalDocument:
+    """Returns what removing dead letters means."""
+    return RemovalDocument(letters=len(removal.lines), hidden=len(removal.hidden), **removal.states)
 
 
 def _plain(value: Sequence[FailureCount] | DatasetFigures) -> Any:  # noqa: ANN401  # JSON values

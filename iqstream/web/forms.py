@@ -10,10 +10,12 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
+from iqstream.submit.quantity import LEVELS, UNITS, unit_of
 from iqstream.web.markup import Markup, el
 from iqstream.web.problems import Refusal
 
 MAX_FIELDS = 200
+_SPELT = {"iq": "IQ", "snr": "SNR", "gdop": "GDOP", "eirp": "EIRP", "dc": "DC"}
 
 
 async def form_of(request: Request) -> dict[str, str]:
@@ -51,6 +53,15 @@ class Field:
         return shown_value(self.default)
 
     @property
+    def label(self) -> str:
+        """In words, with its unit: `EIRP min, W`."""
+        name = self.name.rpartition(".")[2]
+        unit = unit_of(name) if self.kind in {int, float} else ""
+        words = name.removesuffix("_" + unit.lower().replace("/", "_")).split("_")
+        told = " ".join(_SPELT.get(word, word) for word in words)
+        return told[0].upper() + told[1:] + (f", {unit}" if unit not in {"", "share"} else "")
+
+    @property
     def choices(self) -> tuple[str, ...]:
         """What may be chosen; empty where anything may be written."""
         return tuple(map(str, get_args(self.kind))) if get_origin(self.kind) is Literal else ()
@@ -58,7 +69,6 @@ class Field:
     def control(self, value: str | None, problem: str | None) -> Markup:
         """Returns the input with its label; what is wrong stands beside it."""
         shown = self.shown_default if value is None else value
-        label = self.name.rpartition(".")[2].replace("_", " ")
         common = {
             "name": self.name,
             "aria_invalid": "true" if problem else None,
@@ -80,7 +90,7 @@ class Field:
                 value=shown, required=self.default is msgspec.NODEFAULT, **common,
             )  # fmt: skip
         told = el("span", problem, class_="problem", id=f"{self.name}-problem") if problem else None
-        return el("label", label, control, el("small", self._allowed()), told)
+        return el("label", self.label, control, el("small", self._allowed()), told)
 
     def _allowed(self) -> str:
         low, high = self.bounds.get("ge", self.bounds.get("gt")), self.bounds.get("le", self.bounds.get("lt"))
@@ -88,7 +98,10 @@ class Field:
             f"from {low:g}" if low is not None and abs(low) < 1e15 else "",
             f"to {high:g}" if high is not None and abs(high) < 1e15 else "",
         ]
-        return " ".join(end for end in ends if end)
+        unit = unit_of(self.name) if self.kind in {int, float} else ""
+        other = [one for one in (*UNITS.get(unit, ()), *LEVELS.get(unit, ())) if one != unit]
+        also = f"also in {', '.join(other)}" if other and unit != "share" else ""
+        return "; ".join(filter(None, (" ".join(filter(None, ends)), also)))
 
 
 def shown_value(value: Any) -> str:  # noqa: ANN401  # any field's

@@ -102,6 +102,12 @@ def test_a_waterfall_is_made_of_any_decided_sample_and_is_not_sent_twice(api, co
     assert (again.status_code, again.content) == (304, b"")
 
 
+def test_features_are_compared_with_what_was_put_in(api, complete):
+    made, _ = complete
+    found = api.get(f"/datasets/{made}/accuracy").json()
+    assert sum(one["recordings"] for one in found if one["feature"] == "snr_db") == 7 * 12
+
+
 def test_what_is_not_there_and_what_is_not_possible_are_told_apart(api, complete):
     made, _ = complete
     assert api.get("/datasets/nothing").status_code == 404

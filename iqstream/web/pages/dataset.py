@@ -65,6 +65,8 @@ async def dataset_page(request: Request) -> Response:
                 "Distributions: outcomes by distance, features by receiver",
                 href=f"/datasets/{found.id}/distributions?version={found.version}",
             ),
+            ". ",
+            el("a", "Error against truth", href=f"/datasets/{found.id}/accuracy?version={found.version}"),
         ),
         el("section", el("h2", "Do"), _actions(found)),
         el("details", el("summary", "Settings"), json_block(found.spec)),

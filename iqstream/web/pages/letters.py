@@ -10,7 +10,7 @@ from starlette.responses import RedirectResponse, Response
 
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.web.api_again import begin_retry, filter_of
-from iqstream.web.documents import SHOWN_BYTES, LetterQuery, RetryOrder
+from iqstream.web.documents import SHOWN_BYTES, LetterQuery, PurgeQuery, RetryOrder
 from iqstream.web.forms import form_of
 from iqstream.web.markup import el
 from iqstream.web.operations import parsed_query
@@ -25,7 +25,8 @@ async def letters_page(request: Request) -> Response:
     latest = listing.lines[::-1]
     shown = latest[query.offset : query.offset + query.limit]
     following = query.offset + query.limit
-    more = {"stage": query.stage, "error": query.error, "limit": query.limit, "offset": following}
+    kind = {"stage": query.stage, "error": query.error}
+    more = kind | {"limit": query.limit, "offset": following}
     return page(
         request,
         "Dead letters",
@@ -55,6 +56,8 @@ async def letters_page(request: Request) -> Response:
         (
             el("p", "After a fix, their samples can be processed again: those listed that were not retried yet."),
             button("/dead-letters/retry", "Retry them", stage=query.stage, error=query.error),
+            " ",
+            el("a", "Remove them…", href=f"/dead-letters/purge?{urlencode(kind)}"),
         ) if latest else None,
     )  # fmt: skip
 
@@ -102,6 +105,54 @@ async def letter_page(request: Request) -> Response:
         el("h2", f"First {min(SHOWN_BYTES, len(letter.value))} bytes"),
         el("pre", letter.value[:SHOWN_BYTES].hex(" "), tabindex="0"),
     )
+
+
+async def purge_page(request: Request) -> Response:
+    """Says what removing letters means, and asks."""
+    query: PurgeQuery = parsed_query(request, PurgeQuery)
+    plan = await request.app.state.client.plan_dead_letter_purge(filter_of(query), retried=query.retried)
+    states = plan.states
+    kind = {"stage": query.stage, "error": query.error}
+    other = el(
+        "a",
+        "All of them instead" if query.retried else "Only those whose samples were decided by a retry",
+        href="/dead-letters/purge?" + urlencode(kind | {"retried": "false" if query.retried else "true"}),
+    )
+    facts = [
+        ("Letters", len(plan.lines)),
+        ("Samples decided by a retry", states["decided"]),
+        ("A retry is under way", states["under_way"]),
+        ("Nobody has retried", states["never_retried"]),
+    ]
+    return page(
+        request,
+        "Remove dead letters?",
+        el("p", " ".join(filter(None, (f"Of stage {query.stage}." if query.stage else "", query.error)))),
+        el("dl", [[el("dt", name), el("dd", count)] for name, count in facts]),
+        el("p", "They go for good, with their bytes. What the samples came to stays as it is."),
+        el(
+            "p",
+            f"{len(plan.hidden)} of their records stay in Kafka behind letters that are kept; they are listed no more.",
+        )
+        if plan.hidden
+        else None,
+        button("/dead-letters/purge", "Remove them for good", **kind, retried=str(query.retried).lower())
+        if plan.lines
+        else el("p", "There is none of this kind.", class_="empty"),
+        el("p", other),
+        el("p", el("a", "Keep them", href=_address(**kind))),
+    )
+
+
+async def purge_letters(request: Request) -> Response:
+    """Removes letters, and goes back to the list."""
+    form = await form_of(request)
+    try:
+        order = msgspec.convert(form, PurgeQuery, strict=False)
+    except msgspec.ValidationError as error:
+        raise Refusal(422, str(error)) from None
+    await request.app.state.client.purge_dead_letters(filter_of(order), retried=order.retried)
+    return RedirectResponse("/dead-letters", status_code=303)
 
 
 async def retry_letters(request: Request) -> Response:

@@ -15,7 +15,7 @@ from starlette.responses import RedirectResponse, Response
 
 from iqstream.catalogue.datasets import generated_spec
 from iqstream.runtime.errors import UserError
-from iqstream.submit.quantity import parse_quantity, to_float, unit_of
+from iqstream.submit.quantity import dbm, parse_quantity, to_float, unit_of
 from iqstream.submit.receivers_file import EXAMPLE, OPTIONAL, REQUIRED, parse_receivers
 from iqstream.submit.spec import PRESETS, make_spec, preset
 from iqstream.web.command import command_line
@@ -90,10 +90,10 @@ async def estimate_form(request: Request) -> Response:
         estimate = await request.app.state.estimates.of(asked)
     except (msgspec.ValidationError, Refusal, UserError) as error:
         return _form(request, form, _problems(str(error)), status=422)
-    return _form(request, form, {}, estimate=_estimate(estimate_document(estimate), form))
+    return _form(request, form, {}, estimate=_estimate(estimate_document(estimate), form, asked.scenario))
 
 
-def _estimate(estimate: EstimateDocument, form: Mapping[str, str]) -> Child:
+def _estimate(estimate: EstimateDocument, form: Mapping[str, str], scenario: Scenario) -> Child:
     accepted = (
         "not known: the terrain's tiles are not here"
         if estimate.accepted is None
@@ -101,7 +101,9 @@ def _estimate(estimate: EstimateDocument, form: Mapping[str, str]) -> Child:
         f"{estimate.accepted_high:,} (from {estimate.budgets} link budgets)"
     )
     took = "not known: no such samples were made here yet" if estimate.seconds is None else duration(estimate.seconds)
+    low, high = scenario.eirp_min_w, scenario.eirp_max_w
     facts = [
+        ("EIRP", f"{low:g} to {high:g} W, which is {dbm(low):.1f} to {dbm(high):.1f} dBm"),
         ("Accepted", accepted),
         ("Time", took),
         ("Kafka, at most", size(estimate.frames_bytes)),

@@ -91,6 +91,8 @@ def test_every_field_can_be_set_by_its_path():
         ("frequency_hz", " 0.43 GHZ ", 430e6),
         ("scenario.eirp_max_w", "10W", 10.0),
         ("scenario.eirp_min_w", "500 mW", 0.5),
+        ("scenario.eirp_min_w", "30 dBm", 1.0),
+        ("scenario.eirp_min_w", "-3dbw", 10**-0.3),
         ("scenario.eirp_max_w", "1KW", 1000.0),
         ("capture.capture_ms", "2s", 2000),
         ("capture.capture_ms", "500", 500),
@@ -144,7 +146,8 @@ def test_values_are_understood_as_people_write_them(path, text, value):
         ("samples=1,000", "'1,000' has a comma: write 1000"),
         ("frequency_hz=144km", "'144km': 'km' is none of Hz, kHz, MHz, GHz"),
         ("scenario.eirp_max_w=0", "0 W is not above 0 W"),
-        ("scenario.eirp_max_w=40dBm", "'dBm' is none of W, mW, kW, MW"),
+        ("scenario.eirp_max_w=40dBV", "'dBV' is none of W, mW, kW, MW, dBm, dBW"),
+        ("scenario.eirp_max_w=301dBm", "a level is from -300 to 300 dB"),
         (
             "scenario.eirp_max_w=1",
             "scenario.eirp_min_w, scenario.eirp_max_w: 2.0 is above 1.0 (scenario.eirp_min_w by default)",

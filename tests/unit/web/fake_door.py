@@ -31,8 +31,10 @@ from iqstream.dataset_distributions import by_distance, distribution
 from iqstream.dataset_figures import DatasetFigures
 from iqstream.dead_letters.letter import DeadLetter
 from iqstream.dead_letters.listing import Listing, line_of
+from iqstream.dead_letters.purge import Removal
 from iqstream.dead_letters.retry import Refused
 from iqstream.lag.figures import ClusterLag, GroupLag
+from iqstream.plot.truth import RecordingErrors, accuracy_by_band
 from iqstream.replay.results import Replayed, ReplayPlan, ReplayProgress
 from iqstream.runtime.errors import Conflict, NotFound, Unreachable
 from iqstream.runtime.readable import Rows
@@ -206,6 +208,14 @@ class FakeDoor:
             for at, one in enumerate(found.spec.receivers)
         )
 
+    async def accuracy(self, name_or_id, *, version=None, within_s=20.0):
+        self._find(name_or_id)
+        errors = [
+            RecordingErrors(true_snr_db=15.0, errors=(0.5, -0.5, 0.1, 30.0), doppler_max_hz=0.0, has_goals=True),
+            RecordingErrors(true_snr_db=-7.0, errors=(0.5, -0.5, 0.1, 30.0), doppler_max_hz=0.0, has_goals=False),
+        ]
+        return Rows(accuracy_by_band(errors))
+
     async def relief(self, name_or_id, *, version=None):
         self.reliefs += 1
         return relief_of_dataset(self._find(name_or_id), self.terrain_dir)
@@ -288,6 +298,16 @@ class FakeDoor:
         self._answer()
         strangers = sum(wanted.takes(one) for one in self.letters)
         return LetterRetryPlan(retries=Rows(), refused=Rows([Refused(letters=strangers, reason="no sample")]))
+
+    async def plan_dead_letter_purge(self, wanted=EVERY_LETTER, *, origins=None, retried=False):
+        self._answer()
+        lines = Rows(line_of(one, ()) for one in self.letters if wanted.takes(one) and not retried)
+        return Removal(lines=lines, before={}, dropped=frozenset(), hidden=frozenset())
+
+    async def purge_dead_letters(self, wanted=EVERY_LETTER, *, origins=None, retried=False):
+        removal = await self.plan_dead_letter_purge(wanted, origins=origins, retried=retried)
+        self.letters = [one for one in self.letters if not wanted.takes(one) or retried]
+        return removal
 
     async def retry_dead_letters(
         self, wanted=EVERY_LETTER, *, origins=None, workers=None, on_begin=lambda begun: None,

@@ -48,7 +48,8 @@ def dataset(writer, door):
 
 def pages_of(dataset):
     return ["/", "/new", f"/datasets/{dataset}", f"/datasets/{dataset}/samples/3", f"/datasets/{dataset}/delete",
-            f"/datasets/{dataset}/replay", f"/datasets/{dataset}/distributions", "/lag", "/dead-letters", "/tasks",
+            f"/datasets/{dataset}/replay", f"/datasets/{dataset}/distributions",
+            f"/datasets/{dataset}/accuracy", "/lag", "/dead-letters", "/tasks",
             "/sign-in"]  # fmt: skip
 
 
@@ -299,3 +300,39 @@ def test_the_ground_of_a_dataset_is_drawn_once_and_not_sent_twice(writer, door, 
     assert picture.content.startswith(b"\x89PNG")
     again = writer.get(f"/api/v1/datasets/{dataset}/hillshade.png", headers={"if-none-match": picture.headers["etag"]})
     assert (again.status_code, again.content, door.reliefs) == (304, b"", 1)
+
+
+def test_a_power_may_be_a_level_and_the_estimate_tells_both(writer, door):
+    form = {"name": "E", "samples": "1000", "scenario.eirp_min_w": "30 dBm", "scenario.eirp_max_w": "2 kW"}
+    assert "1 to 2000 W, which is 30.0 to 63.0 dBm" in writer.post("/new/estimate", data=form).text
+    assert "EIRP min, W" in writer.get("/new").text
+
+
+def test_removing_dead_letters_is_asked_first_and_removes_those_of_the_kind_alone(writer, door):
+    door.letters = [letter("extractor", b"", (), b"one"), letter("sink", b"", (), b"two")]
+    asked = writer.get("/dead-letters/purge?stage=sink").text
+    assert re.search(r"<dt>Letters</dt><dd>1</dd>", asked)
+    assert len(door.letters) == 2
+    none = writer.get("/dead-letters/purge?retried=true").text
+    assert "There is none of this kind." in none
+    assert writer.post("/dead-letters/purge", data={"stage": "sink", "retried": "false"}).status_code == 303
+    assert [one.stage for one in door.letters] == ["extractor"]
+    assert writer.post("/api/v1/dead-letters/purge-plan", json={}).json()["never_retried"] == 1
+    assert writer.post("/api/v1/dead-letters/purge", json={"stage": "extractor"}).json()["letters"] == 1
+    assert door.letters == []
+    assert writer.post("/dead-letters/purge", data={"retried": "perhaps"}).status_code == 422
+
+
+def test_the_lag_is_served_as_prometheus_reads_it(reader, door):
+    answer = reader.get("/api/v1/metrics")
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert "iqstream_lag_up 1.0" in answer.text or "iqstream_lag_up 0.0" in answer.text
+
+
+def test_errors_against_truth_are_shown_by_band_beside_their_goals(writer, dataset):
+    told = writer.get(f"/api/v1/datasets/{dataset}/accuracy").json()
+    assert [(one["feature"], one["snr_db"]) for one in told[:2]] == [("rssi_dbm", "< -5"), ("rssi_dbm", "10..20")]
+    shown = writer.get(f"/datasets/{dataset}/accuracy").text
+    rows = [re.findall(r"<td>(.*?)</td>", row) for row in re.findall(r"<tr>(.*?)</tr>", shown)[1:]]
+    assert rows[1][:5] == ["RSSI", "10..20", "1", "+0.5", "0.5"]
+    assert rows[0][5:] == ["–", "dB", "–"]
