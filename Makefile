@@ -41,8 +41,9 @@ test-torch2: setup ## PyTorch 2 and its StatefulDataLoader, in .venv-torch2 (dow
 test-wheel: setup ## a wheel, built and installed into an empty environment, runs the demo
 	@sh tests/wheel.sh $(BIN)/uv "$(PYTHON)"
 
-acceptance: setup ## the main job at full size: 1,000 samples, verified step by step; the longer fault tests
-	@$(BIN)/python -m pytest tests/acceptance tests/faults -m acceptance --timeout 3000
+acceptance: setup ## the main job at full size: 1,000 samples, verified step by step; the longer fault and browser tests
+	@$(BIN)/python -m pytest tests/acceptance tests/faults tests/integration/test_dashboard_in_browser.py -m acceptance \
+	  --timeout 3000
 
 check: setup ## style, types, layers, generated files
 	@$(BIN)/ruff format --check .

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import msgspec
 from starlette.requests import Request
 
-from iqstream.submit.quantity import LEVELS, UNITS, unit_of
+from iqstream.submit.quantity import LEVELS, UNITS, shown, unit_of
 from iqstream.web.markup import Markup, el
 from iqstream.web.problems import Refusal
 
@@ -94,14 +94,20 @@ class Field:
 
     def _allowed(self) -> str:
         low, high = self.bounds.get("ge", self.bounds.get("gt")), self.bounds.get("le", self.bounds.get("lt"))
-        ends = [
-            f"from {low:g}" if low is not None and abs(low) < 1e15 else "",
-            f"to {high:g}" if high is not None and abs(high) < 1e15 else "",
-        ]
         unit = unit_of(self.name) if self.kind in {int, float} else ""
+        ends = [
+            f"{word} {_bound(end, unit)}"
+            for word, end in (("from", low), ("to", high))
+            if end is not None and abs(end) < 1e15
+        ]
         other = [one for one in (*UNITS.get(unit, ()), *LEVELS.get(unit, ())) if one != unit]
         also = f"also in {', '.join(other)}" if other and unit != "share" else ""
         return "; ".join(filter(None, (" ".join(filter(None, ends)), also)))
+
+
+def _bound(end: float, unit: str) -> str:
+    """As people read it: `50 MHz`, `10,000,000`."""
+    return shown(end, unit) if unit or end != int(end) else f"{int(end):,}"
 
 
 def shown_value(value: Any) -> str:  # noqa: ANN401  # any field's

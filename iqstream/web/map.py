@@ -71,7 +71,7 @@ def receivers_map(
     dots = []
     for latitude, longitude, kind, told in marks:
         x, y = place(latitude, longitude)
-        dots.append(el("circle", el("title", told), cx=x, cy=y, r=4, class_=kind))
+        dots.append(el("circle", el("title", told), cx=x, cy=y, r=6, class_=kind))
     area = None
     if region is not None:
         (left, bottom), (right, top) = place(*region[:2]), place(*region[2:])
@@ -92,7 +92,7 @@ def receivers_map(
     for one in receivers:
         x, y = places[one.rx_id]
         triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
-        stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 4)))
+        stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 7)))
     bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
     bar = bar_km / 111.2 * scale
     ruler = el(

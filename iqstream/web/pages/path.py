@@ -19,7 +19,7 @@ def path_section(truth: SampleTruth, rx_id: str) -> Markup | None:
         _profile(one),
         table(
             ["Part", "dB or dBm"],
-            [[name, f"{value:.2f}"] for name, value in _budget(one)],
+            [[name, f"{value + 0.0:.2f}"] for name, value in _budget(one)],
             caption="Power budget, before fading",
             empty="",
         ),

@@ -305,7 +305,10 @@ def test_the_ground_of_a_dataset_is_drawn_once_and_not_sent_twice(writer, door, 
 def test_a_power_may_be_a_level_and_the_estimate_tells_both(writer, door):
     form = {"name": "E", "samples": "1000", "scenario.eirp_min_w": "30 dBm", "scenario.eirp_max_w": "2 kW"}
     assert "1 to 2000 W, which is 30.0 to 63.0 dBm" in writer.post("/new/estimate", data=form).text
-    assert "EIRP min, W" in writer.get("/new").text
+    shown = writer.get("/new").text
+    assert "EIRP min, W" in shown
+    assert "from 50 MHz to 500 MHz; also in kHz, MHz, GHz" in shown
+    assert "from 1 to 10,000,000" in shown
 
 
 def test_removing_dead_letters_is_asked_first_and_removes_those_of_the_kind_alone(writer, door):
