@@ -1,5 +1,9 @@
 """One embedded stack for the whole test session: real Kafka, PostgreSQL and S3 servers on free ports."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from iqstream.embedded.server_log import tail
@@ -24,3 +28,17 @@ def settings(tmp_path_factory) -> Settings:
     """Settings of servers that were started for these tests, with topics, tables and bucket made."""
     with embedded_servers(tmp_path_factory.mktemp("stack")) as servers:
         yield servers
+
+
+@pytest.fixture(scope="session")
+def torch_path():
+    """A directory that torch can be imported from: Debian's, whose Python must be of our version."""
+    site_packages = "/usr/lib/python3/dist-packages"
+    probe = f"import sys; sys.path.append({site_packages!r}); import torch"
+    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
+    if ended.returncode:
+        reason = f"no torch for this Python: apt install python3-torch ({ended.stderr.strip().splitlines()[-1]})"
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    return site_packages

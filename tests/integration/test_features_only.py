@@ -253,6 +253,37 @@ def test_the_example_locates_every_accepted_sample_to_some_kilometres(settings, 
     assert float(last.split()[2]) < 10.0
 
 
+def test_a_network_locates_every_sample_once_although_it_was_killed_between(
+    settings, pipeline, disturbed, torch_path, tmp_path
+):
+    """What was written after its checkpoint is made again, and a group says how far it is."""
+    there = set(asyncio.run(stored_pairs(settings, disturbed)))
+    run_example = (
+        f"import sys, runpy; sys.path.append({torch_path!r}); sys.argv[0] = 'locate_network.py'; "
+        "sys.path.insert(0, 'examples'); runpy.run_path('examples/locate_network.py', run_name='__main__')"
+    )
+    estimates = tmp_path / "estimates.jsonl"
+    for samples in (len(there) // 2, len(there)):
+        ended = subprocess.run(
+            [sys.executable, "-c", run_example, disturbed.name, str(tmp_path), "--every", "4", "--steps", "1",
+             "--samples", str(samples)],
+            capture_output=True, check=False, text=True, env=pipeline.environment(), timeout=150,
+        )  # fmt: skip
+        assert ended.returncode == 0, ended.stderr
+        known = [json.loads(line) for line in estimates.read_text().splitlines()]
+        assert len(known) == samples
+        with estimates.open("a") as file:
+            file.write('{"cut')
+    assert {one["sample_idx"] for one in known} == there
+    assert np.median([one["error_km"] for one in known]) < 10.0
+    group = subprocess.run(
+        [sys.executable, "-m", "iqstream", "lag", "--group", "locate-network", "--topic", "iq.features", "--json"],
+        capture_output=True, check=False, env=pipeline.environment(), timeout=60,
+    )  # fmt: skip
+    (read,) = json.loads(group.stdout)["groups"]
+    assert sum(partition["committed"] or 0 for partition in read["partitions"]) > 0
+
+
 async def test_time_differences_are_verified_and_replayed_and_go_with_their_dataset(settings, disturbed):
     undamaged = await stored_pairs(settings, disturbed)
     first, second, *_ = undamaged

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -13,23 +12,9 @@ from tests.integration.feature_topics import filled_topic
 from tests.integration.pipeline import Pipeline
 
 pytestmark = pytest.mark.stack
-SITE_PACKAGES = "/usr/lib/python3/dist-packages"
-"""Debian's, whose Python must be of our version."""
 SAMPLES = 120
-EXAMPLE = Path(__file__).parents[2] / "examples" / "train_torch.py"
-
-
-@pytest.fixture(scope="module")
-def torch_path():
-    """A directory that torch can be imported from."""
-    probe = f"import sys; sys.path.append({SITE_PACKAGES!r}); import torch"
-    ended = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
-    if ended.returncode:
-        reason = f"no torch for this Python: apt install python3-torch ({ended.stderr.strip().splitlines()[-1]})"
-        if os.environ.get("CI") == "true":
-            pytest.fail(reason)
-        pytest.skip(reason)
-    return SITE_PACKAGES
+EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLE = EXAMPLES / "train_torch.py"
 
 
 @pytest.fixture(scope="module")
@@ -83,6 +68,21 @@ def test_ranks_over_gloo_train_in_step_and_see_every_sample(settings, tmp_path, 
     assert len(set(told["batches"])) == 1
     assert sorted(set(told["samples"])) == list(range(40))
     assert len(set(told["weights"])) == 1
+
+
+def test_a_set_network_does_not_mind_the_order_of_receivers_and_begins_at_its_start(torch_path):
+    """With weights as after learning for the first, as before it for the second."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "tests.integration.set_network_process", torch_path],
+        env={"PYTHONPATH": f"{EXAMPLES.parent}:{EXAMPLES}", "PATH": ""},
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    told = json.loads(ended.stdout)
+    assert told["order"] < 1e-4 < told["other_levels"]
+    assert told["learnt_step"] > 0.1
+    assert told["begins_off"] < 0.05
+    assert told["loss_falls"] > 0.1
 
 
 def test_without_torch_the_import_says_what_to_do():
