@@ -41,6 +41,7 @@ BATCH = 20
 REGION = 0.9
 GAUSSIAN_REGION = -2 * math.log(1 - REGION)
 BOOTSTRAPS = 2000
+LEARNED = "<!-- python -m benchmarks.learned: written by the command -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +128,7 @@ def shared_map(seed: int) -> LossMap:
     return loss_map(spec_of(seed))
 
 
-def level_grid(seed: int) -> LevelGrid:
+def level_grid(seed: int, loss: LossMap | None = None) -> LevelGrid:
     spec = spec_of(seed)
     noise = noise_dbm(
         spec.frequency_hz,
@@ -136,7 +137,7 @@ def level_grid(seed: int) -> LevelGrid:
         spec.propagation.environment,
     )
     return LevelGrid(
-        loss=shared_map(seed),
+        loss=loss or shared_map(seed),
         eirp_dbm=(_dbm(spec.scenario.eirp_min_w), _dbm(spec.scenario.eirp_max_w)),
         threshold_dbm=noise + spec.limits.detection_snr_db,
     )
@@ -375,6 +376,12 @@ def document(result: dict[str, Any]) -> str:
     return "\n".join(text) + "\n"
 
 
+def learned_part(page: str) -> str:
+    """What `benchmarks.learned` has written on the page: it stays."""
+    _, begins, part = page.partition(LEARNED)
+    return f"\n{begins}{part}" if begins else ""
+
+
 def _spread(row: dict[str, Any], name: str) -> str:
     """An error, with its interval where there is one."""
     value = f"{row['errors']['all'][name]:.2f}"
@@ -407,8 +414,9 @@ def main() -> None:
         results = tuple(in_batches(pool, evaluate, part, given.seed, split[0]) for part in split[1:])
     result = figures(given.seed, generated, split, results)  # type: ignore[arg-type]
     (given.out / "locating.json").write_text(json.dumps(result, indent=1) + "\n")
-    (given.out / "locating.md").write_text(document(result))
-    print(f"{given.out / 'locating.md'}: written in {time.monotonic() - began:.0f} s")
+    page = given.out / "locating.md"
+    page.write_text(document(result) + learned_part(page.read_text() if page.exists() else ""))
+    print(f"{page}: written in {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

@@ -280,8 +280,8 @@ def test_a_network_locates_every_sample_once_although_it_was_killed_between(
         [sys.executable, "-m", "iqstream", "lag", "--group", "locate-network", "--topic", "iq.features", "--json"],
         capture_output=True, check=False, env=pipeline.environment(), timeout=60,
     )  # fmt: skip
-    (read,) = json.loads(group.stdout)["groups"]
-    assert sum(partition["committed"] or 0 for partition in read["partitions"]) > 0
+    (read,) = json.loads(group.stdout)["groups"][0]["topics"]
+    assert sum(partition["committed_offset"] or 0 for partition in read["partitions"]) > 0
 
 
 async def test_time_differences_are_verified_and_replayed_and_go_with_their_dataset(settings, disturbed):
