@@ -380,7 +380,8 @@ def main() -> None:
     file = given.directory / "models.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     with ProcessPoolExecutor(given.processes, mp_context=fork) as pool:
-        wanted = [m for m in models() if m.name.startswith(given.only) and results.get(m.name, {}).get("of") != of(m)]
+        able = [m for m in models() if all(STORE.rows[name] for name in (m.train, "validation", *m.tests))]
+        wanted = [m for m in able if m.name.startswith(given.only) and results.get(m.name, {}).get("of") != of(m)]
         for model, future in [(model, pool.submit(judged, model)) for model in wanted]:
             results[model.name] = future.result() | {"of": of(model)}
             file.write_text(json.dumps(results))

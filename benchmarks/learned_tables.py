@@ -164,6 +164,8 @@ def worlds(results: dict[str, Any], known: dict[str, Any]) -> str:
     rows = []
     for kind in ("levels", "both"):
         for test, words in names.items():
+            if not known[f"{test} test"][kind].size:
+                continue
             rows.append(line(f"{words} | {SHOWN[kind]} | none", known[f"{test} test"][kind]))
             told = {
                 f"{kind}, {train}": trained
