@@ -347,10 +347,13 @@ def judged(model: Model) -> dict[str, Any]:
     return told | {"seconds": time.monotonic() - began}
 
 
+def sets_of(model: Model) -> tuple[str, ...]:
+    return (model.train, "validation", *model.tests)
+
+
 def of(model: Model) -> list[Any]:
     """What a model's figures follow from: where it differs, they are worked out again."""
-    sets = (model.train, "validation", *model.tests)
-    return [STORE.steps, *model.hidden, model.at_most, *[len(STORE.rows[name]) for name in sets]]
+    return [STORE.steps, *model.hidden, model.at_most, *[len(STORE.rows[name]) for name in sets_of(model)]]
 
 
 def main() -> None:
@@ -359,7 +362,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--steps", type=int, default=1500, help="of training a model, 128 samples each")
     parser.add_argument("--made", action="store_true", help="take the datasets as they are")
-    parser.add_argument("--only", default="", help="models whose names begin so; the others as they are kept")
+    parser.add_argument("--only", nargs="+", default=[""], help="models whose names begin so")
     given = parser.parse_args()
     began = time.monotonic()
     torch.set_num_threads(1)
@@ -380,8 +383,9 @@ def main() -> None:
     file = given.directory / "models.json"
     results: dict[str, Any] = json.loads(file.read_text()) if file.exists() else {}
     with ProcessPoolExecutor(given.processes, mp_context=fork) as pool:
-        able = [m for m in models() if all(STORE.rows[name] for name in (m.train, "validation", *m.tests))]
-        wanted = [m for m in able if m.name.startswith(given.only) and results.get(m.name, {}).get("of") != of(m)]
+        asked = [model for model in models() if model.name.startswith(tuple(given.only))]
+        able = [model for model in asked if all(STORE.rows[name] for name in sets_of(model))]
+        wanted = [model for model in able if results.get(model.name, {}).get("of") != of(model)]
         for model, future in [(model, pool.submit(judged, model)) for model in wanted]:
             results[model.name] = future.result() | {"of": of(model)}
             file.write_text(json.dumps(results))
