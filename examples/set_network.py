@@ -210,11 +210,16 @@ class SetNetwork(nn.Module):
         centred = (samples.start / 100)[:, None]
         state = self.enter(torch.cat([samples.receivers, centred.expand(n, r, 2)], 2)) * there
         found = torch.isfinite(samples.scale)[..., None]
+        measured = bool(found.any())
         for tell, hear, calm in zip(self.tell, self.hear, self.calm, strict=True):
-            told = (torch.relu(tell(state, samples.pairs)) * found).sum(2) / r
+            told = (
+                (torch.relu(tell(state, samples.pairs)) * found).sum(2) / r if measured else state[..., :PAIR_WIDTH] * 0
+            )
             heard = [state, *(one[:, None].expand(n, r, WIDTH) for one in pooled(state, there)), told]
             state = calm(state + hear(torch.cat(heard, 2))) * there
-        step = self._solved(self.weigh(state, samples.pairs)[..., 0], self.delay(state)[..., 0], samples)
+        step = torch.zeros(n, 2)
+        if measured:
+            step = self._solved(self.weigh(state, samples.pairs)[..., 0], self.delay(state)[..., 0], samples)
         whole = torch.cat([*pooled(state, there), samples.start / 100], 1)
         return self._mixture(self.read(whole).view(n, NARROW + WIDE, 6), step, samples)
 
