@@ -212,9 +212,9 @@ class SetNetwork(nn.Module):
         found = torch.isfinite(samples.scale)[..., None]
         measured = bool(found.any())
         for tell, hear, calm in zip(self.tell, self.hear, self.calm, strict=True):
-            told = (
-                (torch.relu(tell(state, samples.pairs)) * found).sum(2) / r if measured else state[..., :PAIR_WIDTH] * 0
-            )
+            told = torch.zeros(n, r, PAIR_WIDTH)
+            if measured:
+                told = (torch.relu(tell(state, samples.pairs)) * found).sum(2) / r
             heard = [state, *(one[:, None].expand(n, r, WIDTH) for one in pooled(state, there)), told]
             state = calm(state + hear(torch.cat(heard, 2))) * there
         step = torch.zeros(n, 2)
