@@ -392,7 +392,7 @@ def main() -> None:
             print(f"{model.name}: {results[model.name]['seconds']:.0f} s", flush=True)
     sizes = {name: len(rows) for name, rows in STORE.rows.items()}
     document = ROOT / "docs" / "locating.md"
-    document.write_text(section(document.read_text(), results, analytic, sizes))
+    document.write_text(section(document.read_text(), results, analytic, sizes, DATASETS))
     print(f"{document}: written in {time.monotonic() - began:.0f} s")
 
 

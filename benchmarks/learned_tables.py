@@ -16,38 +16,43 @@ SHOWN = {
     "pairs": "differences, robust least squares",
     "both": "levels and differences",
 }
+Analytic = dict[str, list[dict[str, float]]]
+"""Of every test and sample the errors of the analytic locators, km."""
+Made = dict[str, tuple[int, int, dict[str, Any]]]
+"""The datasets by name: seed, samples, what differs from the default spec."""
 HEAD = "| median (95 % interval) | 68 % | 95 % (95 % interval) | RMSE (95 % interval) | 90 % region holds |"
 LINE = "| --- | --- | --- | --- | --- |"
 
 
-def section(
-    page: str, results: dict[str, Any], analytic: dict[str, list[dict[str, float]]], sizes: dict[str, int]
-) -> str:
+def section(page: str, results: dict[str, Any], analytic: Analytic, sizes: dict[str, int], made: Made) -> str:
     """The page with this part written anew."""
     before = page.partition(LEARNED)[0].rstrip("\n")
-    worked_out = "\n\n".join(part for part in parts(results, analytic, sizes) if part)
+    worked_out = "\n\n".join(part for part in parts(results, analytic, sizes, made) if part)
     return f"{before}\n\n{LEARNED}\n{worked_out}\n{END}\n"
 
 
-def parts(results: dict[str, Any], analytic: dict[str, list[dict[str, float]]], sizes: dict[str, int]) -> list[str]:
+def parts(results: dict[str, Any], analytic: Analytic, sizes: dict[str, int], made: Made) -> list[str]:
     known = {name: {kind: np.array([row[kind] for row in rows]) for kind in SHOWN} for name, rows in analytic.items()}
     steps = sorted({row["of"][0] for row in results.values()})
+    minutes = sum(row["seconds"] for row in results.values()) / 60
+    seeds = [seed for seed, *_ in made.values()]
     return [
         "## What a network learns",
         paragraph(
-            f"""Written by `python -m benchmarks.learned DIRECTORY`. A permutation-invariant network over receivers and
-            pairs (`examples/set_network.py`), read from the datasets by `FeatureStream`. It answers with a mixture
-            of Gaussians around a start: where robust least squares of the differences puts the transmitter, or the
-            network's centre where it is shown levels alone. What it is trained on has seed 3012, the test is the
-            one above (seed 3011, {sizes["test"]} samples), the step of training is chosen by {sizes["validation"]}
-            other samples of seed 3011; no test sample was looked at for anything else. Intervals are bootstraps of
-            the test samples; they do not hold the spread between trainings. Training: {", ".join(map(str, steps))}
-            steps of 128 samples. Machine: {machine()}."""
+            f"""Written by `python -m benchmarks.learned DIRECTORY`. A permutation-invariant network over receivers
+            and pairs (`examples/set_network.py`), read from the datasets by `FeatureStream`. It answers with a
+            mixture of Gaussians around a start: where robust least squares of the differences puts the
+            transmitter, or the network's centre where it is shown levels alone. What it is trained on has seed
+            {seeds[0]}, the test is the one above (seed {seeds[1]}, {sizes["test"]} samples), the step of training
+            is chosen by {sizes["validation"]} other samples of that seed; no test sample was looked at for
+            anything else. Intervals are bootstraps of the test samples; they do not hold the spread between
+            trainings. Training: {", ".join(map(str, steps))} steps of 128 samples for each of {len(results)}
+            networks, {minutes:.0f} minutes in all, summed over the processes. Machine: {machine()}."""
         ),
         curve(results, known),
         splits(results, known),
         features(results),
-        worlds(results, known),
+        worlds(results, known, made),
     ]
 
 
@@ -120,7 +125,7 @@ def splits(results: dict[str, Any], known: dict[str, Any]) -> str:
             "### Splits",
             "",
             paragraph(
-                """`random` and `spatial` are the stream's own splits of the samples of seed 3012: trained on `train`,
+                """`random` and `spatial` are the stream's own splits of the samples to train on: trained on `train`,
                 tested on `test`, spatially in blocks of 5 km that the training never saw. Receiver hold-out:
                 trained on what the five receivers of `split='train', split_by='receiver-holdout'` recorded, tested
                 on the test of all seven, two of which the network has never heard. (The stream's own hold-out test
@@ -154,7 +159,7 @@ def features(results: dict[str, Any]) -> str:
     return "\n".join(["### What is left out", "", f"| left out {HEAD}", f"| --- {LINE}", *rows])
 
 
-def worlds(results: dict[str, Any], known: dict[str, Any]) -> str:
+def worlds(results: dict[str, Any], known: dict[str, Any], made: Made) -> str:
     names = {
         "default": "default",
         "impaired": "impairments",
@@ -181,13 +186,15 @@ def worlds(results: dict[str, Any], known: dict[str, Any]) -> str:
                 for name, trained in told.items()
                 if name in results
             ]
+    differences = "; ".join(
+        ", ".join(f"`{path}={value}`" for path, value in changes.items()) for *_, changes in made.values() if changes
+    )
     text = [
         "### Trained in one world, tested in another",
         "",
         paragraph(
-            """Impairments: phase noise of 20 Hz, 0.7 dB and 3 degrees between I and Q, an offset 2 dB over the noise,
-            clipping 3 dB over the rms. Free clocks: 2 ppm, and 1 us of offset. Antennas: `mixed` at both ends. Each
-            has a seed of its own. Every network here learnt from equally many samples."""
+            f"""What differs from the default spec: {differences}. Each has a seed of its own. Every network here learnt
+            from equally many samples."""
         ),
         "",
         f"| tested with | locator | trained with {HEAD}",
