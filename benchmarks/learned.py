@@ -25,16 +25,13 @@ from pathlib import Path
 from typing import Any
 
 os.environ |= {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+sys.path.append(str(Path(__file__).parents[1] / "examples"))
 if importlib.util.find_spec("torch") is None:
     sys.path.append("/usr/lib/python3/dist-packages")
 
 import numpy as np
 import torch
-
-import iqstream
-from benchmarks.learned_tables import section
-from benchmarks.locate import ROOT, level_grid, spec_of
-from examples.set_network import (
+from set_network import (
     GEOMETRY,
     LEVELS,
     PAIR_INPUTS,
@@ -46,6 +43,10 @@ from examples.set_network import (
     region_holds,
     stacked,
 )
+
+import iqstream
+from benchmarks.learned_tables import section
+from benchmarks.locate import ROOT, level_grid, spec_of
 from iqstream.dataset import FeatureStream
 from iqstream.dataset.splits import Split, SplitBy
 from iqstream.embedded import stack

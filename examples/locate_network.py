@@ -50,11 +50,20 @@ class Learner:
         self.start = RobustLeastSquares(loss_map(spec, cells=CELLS), self.receivers.places)
         self.network = SetNetwork()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-3)
+        self.located = 0
         self.learnt: list[Samples] = []
 
     def locate(self, sample: Batch) -> dict[str, Any]:
-        """Where a new sample's transmitter stands; afterwards the sample is one to learn from."""
+        """Where a new sample's transmitter stands; afterwards the sample is one to learn from, if its place is known.
+
+        Of a real recording nobody knows it: its errors are None.
+        """
         x, y, meta = sample
+        if meta["level_reference"] != "dbm":
+            raise SystemExit(
+                f"sample {meta['sample_idx']}: levels of reference {meta['level_reference']} are no powers at the "
+                "antenna, which this network takes them for: calibrate the receivers"
+            )
         start = self.start.locate(self.receivers.observation(x, meta["rx_ids"]))
         seen = self.receivers.samples(x, y, meta["rx_ids"], start)
         with torch.no_grad():
@@ -66,16 +75,22 @@ class Learner:
             "latitude": place[0],
             "longitude": place[1],
             "deviation_km": float(found.variance.sum().sqrt()),
-            "error_km": float(np.hypot(*offset_km(*place, y[0], y[1]))),
-            "start_error_km": float(seen.truth.norm()),
-            "in_region": bool(held),
+            "error_km": None,
+            "start_error_km": None,
+            "in_region": None,
             "learnt_from": len(self.learnt),
         }
-        self.learnt.append(seen)
+        self.located += 1
+        if np.isfinite(y[:2]).all():
+            answer["error_km"] = float(np.hypot(*offset_km(*place, y[0], y[1])))
+            answer |= {"start_error_km": float(seen.truth.norm()), "in_region": bool(held)}
+            self.learnt.append(seen)
         return answer
 
     def learn(self, steps: int) -> None:
         """Some steps over everything seen so far."""
+        if not self.learnt:
+            return
         everything = stacked(self.learnt)
         for _ in range(steps):
             learn(self.network, self.optimiser, everything.rows(torch.randint(len(self.learnt), (BATCH,))))
@@ -83,12 +98,18 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it."""
         learnt = tuple(stacked(self.learnt)) if self.learnt else None
-        return {"network": self.network.state_dict(), "optimiser": self.optimiser.state_dict(), "learnt": learnt}
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "located": self.located,
+            "learnt": learnt,
+        }
 
     def load(self, state: dict[str, Any]) -> None:
         """Goes on from a checkpoint."""
         self.network.load_state_dict(state["network"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.located = state["located"]
         if state["learnt"] is not None:
             known = Samples(*state["learnt"])
             self.learnt = [known.rows(slice(row, row + 1)) for row in range(len(known.truth))]
@@ -161,7 +182,7 @@ async def follow(dataset: str, folder: Folder, *, most: int | None, every: int, 
         spec = (await client.dataset(dataset)).dataset.spec
     learner, stream = Learner(spec), FeatureStream(spec.dataset_id, pairs=True, end=None)
     folder.go_on(learner, stream)
-    if most is not None and len(learner.learnt) >= most:
+    if most is not None and learner.located >= most:
         return
     recent: list[dict[str, Any]] = []
     saved = stream.state_dict()
@@ -171,8 +192,8 @@ async def follow(dataset: str, folder: Folder, *, most: int | None, every: int, 
                 estimate = learner.locate(sample)
                 folder.write(estimate)
                 recent = [*recent[-499:], estimate]
-            enough = most is not None and len(learner.learnt) >= most
-            if sample is not None and len(learner.learnt) % every == 0:
+            enough = most is not None and learner.located >= most
+            if sample is not None and learner.located % every == 0:
                 await asyncio.to_thread(learner.learn, steps)
                 print(told(recent), flush=True)
             elif sample is not None and not enough:
@@ -187,10 +208,13 @@ async def follow(dataset: str, folder: Folder, *, most: int | None, every: int, 
 
 def told(recent: Sequence[dict[str, Any]]) -> str:
     """How good the last estimates were."""
-    errors, starts = (np.array([one[name] for one in recent]) for name in ("error_km", "start_error_km"))
-    held = np.mean([one["in_region"] for one in recent])
+    known = [one for one in recent if one["error_km"] is not None]
+    if not known:
+        return f"located {len(recent)}, of none of which the place is known"
+    errors, starts = (np.array([one[name] for one in known]) for name in ("error_km", "start_error_km"))
+    held = np.mean([one["in_region"] for one in known])
     return (
-        f"learnt from {recent[-1]['learnt_from'] + 1}: the last {len(recent)} are off by {np.median(errors):.2f} km at "
+        f"learnt from {known[-1]['learnt_from'] + 1}: the last {len(known)} are off by {np.median(errors):.2f} km at "
         f"the median, {np.percentile(errors, 95):.2f} km at 95 % (their starts {np.median(starts):.2f} and "
         f"{np.percentile(starts, 95):.2f}); the 90 % region held {100 * held:.0f} %"
     )

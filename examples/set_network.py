@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from locate_transmitters import mean_of, observation_of
 from torch import Tensor, nn
 
 from iqstream.dataset.torch import tensor
-from iqstream.locate import Estimate, Observation, Pairs
+from iqstream.locate import Estimate, Observation
 from iqstream.locate.differences import ECHO_US, TAIL
 from iqstream.locate.estimate import LIGHT_KM_PER_US, distances_km, offset_km
-from schemas import FEATURE_NAMES, PAIR_QUANTITIES, STATISTICS, DatasetSpec
+from schemas import FEATURE_NAMES, PAIR_QUANTITIES, DatasetSpec
 
 REGION = 0.9
 WIDTH, PAIR_WIDTH = 64, 32
@@ -79,28 +80,16 @@ class Network:
         return Estimate(latitude=self.centre[0], longitude=self.centre[1], covariance_km2=WIDE_KM**2 * np.eye(2))
 
     def observation(self, x: dict[str, npt.NDArray[Any]], rx_ids: Sequence[str]) -> Observation:
-        """One sample of a stream as a locator takes it."""
-        numbers = np.array([self.number[rx_id] for rx_id in rx_ids if rx_id], np.int64)
+        """One sample of a stream as a locator takes it; rows without a receiver are left out."""
+        numbers = self.numbers(rx_ids)
         rows = slice(len(numbers))
-        quantity = dict(zip(PAIR_QUANTITIES, x["pairs"].T, strict=True))
-        found = quantity["found"] == 1.0
-        one, other = numbers[x["pair_receivers"][found]].T
-        snr_db, floor_dbm = np.full((2, len(self.number)), np.nan)
-        snr_db[numbers] = means(x["features"][rows], "snr_db")
-        floor_dbm[numbers] = means(x["features"][rows], "noise_floor_dbm")
-        detected = np.zeros(len(self.number), bool)
-        detected[numbers] = x["detected"][rows]
-        return Observation(
-            level_dbm=floor_dbm + snr_db,
-            snr_db=snr_db,
-            detected=detected,
-            pairs=Pairs(
-                one=one,
-                other=other,
-                difference_us=quantity["time_difference_us"][found],
-                deviation_us=quantity["standard_deviation_us"][found],
-            ),
+        return observation_of(
+            {**x, "features": x["features"][rows], "detected": x["detected"][rows]}, numbers, len(self.number)
         )
+
+    def numbers(self, rx_ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Which receiver of the network each row of x is."""
+        return np.array([self.number[rx_id] for rx_id in rx_ids if rx_id], np.int64)
 
     def samples(
         self, x: dict[str, npt.NDArray[Any]], y: npt.NDArray[np.float64], rx_ids: Sequence[str], start: Estimate
@@ -111,7 +100,7 @@ class Network:
         places = offset_km(*here, *self.places.T)
         distance = distances_km(*np.array(here)[:, None], self.places)[0]
         places *= (distance / np.maximum(np.hypot(*places.T), 1e-9))[:, None]
-        numbers = np.array([self.number[rx_id] for rx_id in rx_ids if rx_id], np.int64)
+        numbers = self.numbers(rx_ids)
         present = np.zeros(count, bool)
         present[numbers] = True
         inputs = np.zeros((count, len(RECEIVER_INPUTS)))
@@ -119,7 +108,7 @@ class Network:
         inputs[:, 4] = np.where(seen.detected, (seen.level_dbm + 100) / 20, 0)
         inputs[:, 5] = np.where(seen.detected, seen.snr_db / 20, 0)
         for column, name in enumerate(OTHERS, start=6):
-            inputs[numbers, column] = squashed(means(x["features"][: len(numbers)], name))
+            inputs[numbers, column] = squashed(mean_of(x["features"][: len(numbers)], name))
         pairs, scale = np.zeros((count, count, len(PAIR_INPUTS))), np.full((count, count), np.inf)
         residual = np.zeros((count, count))
         unit = places / np.maximum(distance, 1e-9)[:, None]
@@ -141,12 +130,6 @@ class Network:
         arrays = (np.nan_to_num(inputs), present, places, residual, scale, np.nan_to_num(pairs), centred,
                   np.linalg.cholesky(start.covariance_km2), truth)  # fmt: skip
         return Samples(*[tensor(np.asarray(array, np.float32)[None]) for array in arrays])
-
-
-def means(features: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
-    """A feature's mean at each receiver, (r,). `features` is (r, values)."""
-    found: npt.NDArray[Any] = features[:, FEATURE_NAMES.index(name) * len(STATISTICS) + STATISTICS.index("mean")]
-    return found
 
 
 def squashed(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
