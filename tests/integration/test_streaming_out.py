@@ -31,6 +31,7 @@ from producer.synthesize import synthesize_sample
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, Limits
 from tests.integration.pipeline import Pipeline, is_complete, small_spec, submit_dataset, wait_for_dataset
 from tests.sigmf_rules import faults_in
+from tests.unit.export.test_export import read_pairs
 
 pytestmark = pytest.mark.stack
 SAMPLES = 60
@@ -47,7 +48,7 @@ def pipeline(settings, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def spec(settings, pipeline):
-    spec = small_spec(SAMPLES, limits=LIMITS)
+    spec = small_spec(SAMPLES, limits=LIMITS, pairs=True)
 
     async def make():
         await submit_dataset(settings, spec)
@@ -175,6 +176,26 @@ def test_an_export_has_every_row_with_units_splits_and_a_card(settings, run, tmp
     refused = run(*asked)
     assert refused.returncode == 2
     assert b"--force" in refused.stderr
+
+
+@pytest.mark.parametrize("file_format", ["parquet", "npz", "csv"])
+def test_the_time_differences_of_an_export_are_those_that_are_streamed(run, tmp_path, spec, stored, file_format):
+    asked = ("datasets", "export", spec.dataset_id, "--format", file_format, "--output", f"set.{file_format}")
+    told = json.loads(run(*asked, "--json").stdout)
+    assert told["pairs"] == f"set-pairs.{file_format}"
+    found = {
+        (row["sample_idx"], row["receiver_a"], row["receiver_b"]): row for row in read_pairs(tmp_path / told["pairs"])
+    }
+    lines = run("stream", "--dataset", spec.dataset_id, "--pairs").stdout.splitlines()
+    streamed = {
+        (line["sample_idx"], pair["receiver_a"], pair["receiver_b"]): pair
+        for line in map(json.loads, lines)
+        for pair in line["pairs"]
+    }
+    assert found.keys() == streamed.keys()
+    assert len(found) == len(stored) * len(spec.receivers) * (len(spec.receivers) - 1) // 2
+    for place, pair in streamed.items():
+        assert {name: found[place][name] for name in pair} == pair
 
 
 def stream_of(spec, run):
