@@ -6,6 +6,7 @@ how long each view takes, what 20 clients of one request a second wait, and what
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import statistics
@@ -13,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from iqstream.catalogue.new_datasets import create_dataset
 from iqstream.initialise import initialise
 from iqstream.reach import postgres_pool
 from iqstream.runtime.settings import PREFIX, Settings
+from iqstream.runtime.stages import STAGES
 from schemas import FEATURE_NAMES, STATISTICS, Receiver
 
 SMALL = 200
@@ -92,15 +94,47 @@ async def fill(settings: Settings, outcomes: int, rows: int) -> str:
     return spec.dataset_id
 
 
-def start(settings: Settings, folder: Path) -> tuple[subprocess.Popen[str], str]:
-    """The dashboard, its address and its token's file."""
-    given = {
+def environment(settings: Settings) -> dict[str, str]:
+    """Of a process on the bench's servers."""
+    return os.environ | {
         f"{PREFIX}{name.upper()}": str(value) for name, value in asdict(settings).items() if value not in {"", None}
     }
+
+
+@contextlib.contextmanager
+def running_stages(settings: Settings, folder: Path) -> Iterator[None]:
+    """A worker of each while the context lasts."""
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context((folder / "stages.log").open("ab"))
+        for stage in STAGES:
+            command = [sys.executable, "-m", "iqstream", stage, "--workers", "1"]
+            process = stack.enter_context(subprocess.Popen(command, env=environment(settings), stdout=log, stderr=log))
+            stack.callback(process.terminate)
+        yield
+
+
+@contextlib.asynccontextmanager
+async def generating(settings: Settings, folder: Path) -> AsyncIterator[None]:
+    """The three stages at work on a dataset while the context lasts, from its first decided sample on."""
+    with running_stages(settings, folder):
+        async with iqstream.aconnect(settings) as client:
+            spec = iqstream.make_spec(name="Under way", samples=100_000, seed=2, iq_samples=0)
+            await client.submit(spec)
+            try:
+                async for event in client.watch(spec.dataset_id):
+                    if event.dataset.decided:
+                        break
+                yield
+            finally:
+                await client.cancel(spec.dataset_id)
+
+
+def start(settings: Settings, folder: Path) -> tuple[subprocess.Popen[str], str]:
+    """The dashboard, its address and its token's file."""
     token = folder / "token"
     process = subprocess.Popen(
         [sys.executable, "-m", "iqstream", "dashboard", "--port", "0", "--token-file", str(token)],
-        env=os.environ | given, stdout=subprocess.PIPE, text=True,
+        env=environment(settings), stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None
     address = process.stdout.readline().split("http://")[1].split("/")[0]
@@ -149,6 +183,17 @@ async def served(client: httpx2.AsyncClient, dataset: str, seconds: int) -> dict
     return told
 
 
+def print_latencies(when: str, told: dict[str, list[float]]) -> None:
+    """The 95th percentiles, with the load of the machine beside them."""
+    for path, every in told.items():
+        print(f"{when}: {path}: p95 {np.percentile(every, 95) * 1000:.0f} ms of {len(every)}")
+    every = [one for of in told.values() for one in of]
+    print(
+        f"{when}: all: p95 {np.percentile(every, 95) * 1000:.0f} ms, most {max(every) * 1000:.0f} ms; "
+        f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores"
+    )
+
+
 async def open_page(client: httpx2.AsyncClient, process: subprocess.Popen[str], seconds: int) -> tuple[float, float]:
     """Share of a core that the server spends for a page of datasets that stays open, and how its memory grows."""
     async with client.stream("GET", "/api/v1/datasets/events", timeout=None) as stream:
@@ -185,13 +230,11 @@ async def main() -> None:
                     for name, path in views(dataset).items():
                         first, *more = [await timed(client, path) for _ in range(6)]
                         print(f"{name}: first {first * 1000:.0f} ms, then {statistics.median(more) * 1000:.0f} ms")
-                    told = await served(client, dataset, given.seconds)
-                    for path, every in told.items():
-                        print(f"{path}: p95 {np.percentile(every, 95) * 1000:.0f} ms of {len(every)}")
-                    every = [one for of in told.values() for one in of]
-                    print(f"all: p95 {np.percentile(every, 95) * 1000:.0f} ms, most {max(every) * 1000:.0f} ms")
+                    print_latencies("idle", await served(client, dataset, given.seconds))
                     share, grown_mib = await open_page(client, process, given.seconds)
                     print(f"a page open for {given.seconds} s: {100 * share:.2f} % of a core, {grown_mib:+.1f} MiB")
+                    async with generating(settings, Path(folder)):
+                        print_latencies("while a dataset is generated", await served(client, dataset, given.seconds))
             finally:
                 process.terminate()
                 process.wait()
