@@ -62,7 +62,10 @@ def by_distance(spec: Spec, outcomes: Sequence[SampleOutcome]) -> list[DistanceB
     known = [one for one in outcomes if one.latitude is not None and one.longitude is not None]
     if not known:
         return []
-    nearest = distances_km(spec, [(one.latitude or 0.0, one.longitude or 0.0) for one in known]).min(axis=1)
+    distances = distances_km(spec, [(one.latitude or 0.0, one.longitude or 0.0) for one in known])
+    if not distances.size:  # where receivers stood is not known
+        return []
+    nearest = distances.min(axis=1)
     most = float(nearest.max())
     step = next((one for one in _STEPS_KM if most < one * _MOST_BANDS), most / _MOST_BANDS + 1)
     counts = Counter((int(km // step), one.verdict) for km, one in zip(nearest, known, strict=True))

@@ -74,14 +74,15 @@ def recordings_bytes(spec: DatasetSpec) -> int:
 def distances_km(
     spec: Spec, places: Sequence[tuple[float, float]]
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Returns the distance of each place (degrees) to each receiver, km; shape (places, receivers)."""
+    """Returns the distance of each place (degrees) to each receiver of known place, km; shape (places, receivers)."""
     from producer.geometry import ground_distance_m
 
+    receivers = [placed for station in spec.receivers if (placed := station.placed) is not None]
     found = [
-        [ground_distance_m(*place, receiver.latitude, receiver.longitude) / 1000 for receiver in spec.receivers]
+        [ground_distance_m(*place, receiver.latitude, receiver.longitude) / 1000 for receiver in receivers]
         for place in places
     ]
-    return np.array(found, np.float64).reshape(len(places), len(spec.receivers))
+    return np.array(found, np.float64).reshape(len(places), len(receivers))
 
 
 def spread(values: Sequence[float] | np.ndarray[tuple[int], np.dtype[np.float64]]) -> Spread | None:

@@ -13,6 +13,7 @@ from schemas.dataset import (
     Propagation,
     Receiver,
     Scenario,
+    Station,
 )
 from schemas.envelope import decode, encode, headers, sample_key
 from schemas.errors import Malformed, SchemaError, TooLarge, UnknownSchema
@@ -67,6 +68,7 @@ __all__ = [
     "Scenario",
     "SchemaError",
     "Spec",
+    "Station",
     "Subject",
     "Terrain",
     "TerrainTile",

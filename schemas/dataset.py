@@ -35,6 +35,7 @@ Watts = Annotated[float, Meta(gt=0, le=1e9)]
 Microseconds = Annotated[float, Meta(ge=0, le=1e6)]
 Latitude = Annotated[float, Meta(ge=-90, le=90)]
 Longitude = Annotated[float, Meta(ge=-180, le=180)]
+Altitude = Annotated[float, Meta(ge=-500, le=9000)]
 Name = Annotated[str, Meta(min_length=1, max_length=200, pattern=TEXT)]
 # `$` alone lets a final newline through.
 ReceiverId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$(?!\n)")]
@@ -60,19 +61,61 @@ def require_ordered(low: float, high: float, names: str) -> None:
         raise ValueError(f"{names}: {low} is above {high}")
 
 
-class Receiver(Checked, frozen=True, kw_only=True):
-    """A receiving station. `altitude_m` is that of the ground; the antenna is `antenna_height_m` above it."""
+class Station(Checked, frozen=True, kw_only=True, eq=False):
+    """A receiving station, whose place is known or not: all of latitude, longitude and altitude, or none of them.
+
+    `altitude_m` is that of the ground; the antenna is `antenna_height_m` above it. One of known place equals the
+    `Receiver` of the same values.
+    """
 
     rx_id: ReceiverId
     """Names it everywhere."""
+    latitude: Latitude | None
+    """North, WGS 84."""
+    longitude: Longitude | None
+    """East, WGS 84."""
+    altitude_m: Altitude | None
+    """Of the ground, above sea level."""
+    antenna_height_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
+    """Above the ground."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len({value is None for value in (self.latitude, self.longitude, self.altitude_m)}) > 1:
+            raise ValueError(f"latitude, longitude, altitude_m: {self.rx_id} has a place, or none: not a part of one")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Station) and msgspec.structs.astuple(self) == msgspec.structs.astuple(other)
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # the struct's own would compare types
+
+    def __hash__(self) -> int:
+        return hash(msgspec.structs.astuple(self))
+
+    @property
+    def placed(self) -> "Receiver | None":
+        """The station as one of known place; None where that is not known."""
+        if self.latitude is None or self.longitude is None or self.altitude_m is None:
+            return None
+        return Receiver(
+            rx_id=self.rx_id,
+            latitude=self.latitude,
+            longitude=self.longitude,
+            altitude_m=self.altitude_m,
+            antenna_height_m=self.antenna_height_m,
+        )
+
+
+class Receiver(Station, frozen=True, kw_only=True, eq=False):
+    """A receiving station of known place. `altitude_m` is the ground's; the antenna is `antenna_height_m` above it."""
+
     latitude: Latitude
     """North, WGS 84."""
     longitude: Longitude
     """East, WGS 84."""
-    altitude_m: Annotated[float, Meta(ge=-500, le=9000)]
+    altitude_m: Altitude
     """Of the ground, above sea level."""
-    antenna_height_m: Annotated[float, Meta(gt=0, le=1000)] = 20.0
-    """Above the ground."""
 
 
 def require_one_ground(one: Receiver, other: Receiver) -> None:

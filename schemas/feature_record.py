@@ -17,9 +17,9 @@ from schemas.dataset import (
     Finite,
     Name,
     Positive,
-    Receiver,
     ReceiverId,
     SampleIndex,
+    Station,
 )
 from schemas.features import FEATURE_NAMES, FEATURES_OF_VERSION, STATISTICS
 from schemas.iq_frame import Datatype, IQFrame, SampleRateHz, TransmitterTruth, Truth
@@ -64,7 +64,7 @@ class FeatureRecord(msgspec.Struct, frozen=True, kw_only=True):
     receivers_expected: Annotated[int, Meta(ge=1, le=MAX_RECEIVERS)]
     pairs_expected: bool = False
     """The sample is complete only with its pair record."""
-    receiver: Receiver
+    receiver: Station
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive
     sample_rate_hz: SampleRateHz

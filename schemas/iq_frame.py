@@ -20,8 +20,8 @@ from schemas.dataset import (
     Longitude,
     NonNegative,
     Positive,
-    Receiver,
     SampleIndex,
+    Station,
 )
 from schemas.errors import Malformed
 from schemas.recorded import RecordedWindow, TransmitterPosition
@@ -154,7 +154,7 @@ class IQFrame(msgspec.Struct, frozen=True, kw_only=True):
     """The sample's time differences are measured, too."""
     clock_error_us: NonNegative = 0.0
     """Standard deviation of the time that the receiver stamps; 0 where it is not known to err."""
-    receiver: Receiver
+    receiver: Station
     captured_at_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)]
     center_frequency_hz: Positive
     sample_rate_hz: SampleRateHz

@@ -22,8 +22,8 @@ from schemas.dataset import (
     Name,
     NonNegative,
     Publish,
-    Receiver,
     Share,
+    Station,
     require_ordered,
     sha256_of,
 )
@@ -98,7 +98,7 @@ class RecordedSpec(Checked, frozen=True, kw_only=True):
     """How many there are so far."""
     ingest_version: Name
     """Of the program that cut the recordings into windows."""
-    receivers: Annotated[tuple[Receiver, ...], Meta(min_length=1, max_length=MAX_RECEIVERS)]
+    receivers: Annotated[tuple[Station, ...], Meta(min_length=1, max_length=MAX_RECEIVERS)]
     """The network, in the order of a sample's recordings."""
     dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)] = 1
     """Of the results; replays make further ones."""
@@ -113,6 +113,9 @@ class RecordedSpec(Checked, frozen=True, kw_only=True):
     limits: RecordedLimits = RecordedLimits()
 
     def __post_init__(self) -> None:
+        if all(isinstance(one, Station) for one in self.receivers):  # `Receiver`s too
+            stations = tuple(Station(**msgspec.structs.asdict(one)) for one in self.receivers)
+            msgspec.structs.force_setattr(self, "receivers", stations)
         super().__post_init__()
         require_ordered(self.chunk_ms, self.window_ms, "chunk_ms, window_ms")
         if -(-self.window_ms // self.chunk_ms) > MAX_CHUNKS:
@@ -126,6 +129,11 @@ class RecordedSpec(Checked, frozen=True, kw_only=True):
     def duration_ms(self) -> int:
         """How long every recording is."""
         return self.window_ms
+
+    @property
+    def unplaced(self) -> tuple[str, ...]:
+        """Receivers whose place is not known."""
+        return tuple(station.rx_id for station in self.receivers if station.placed is None)
 
     @property
     def publish(self) -> Publish:

@@ -135,7 +135,10 @@ def _gdop(detected: Sequence[FeatureRecord]) -> float | None:
     transmitter = detected[0].transmitter if detected else None
     if transmitter is None:
         return None
-    places = [(record.receiver.latitude, record.receiver.longitude) for record in detected]
+    stations = [record.receiver for record in detected]
+    places = [
+        (one.latitude, one.longitude) for one in stations if one.latitude is not None and one.longitude is not None
+    ]
     return hdop(transmitter.latitude, transmitter.longitude, places)
 
 

@@ -27,6 +27,7 @@ from schemas import (
     ReceiverTruth,
     RecordedWindow,
     Scenario,
+    Station,
     Terrain,
     TerrainTile,
     TransmitterPosition,
@@ -67,6 +68,10 @@ receivers = st.builds(
     longitude=longitudes,
     altitude_m=st.floats(-500, 9000),
     antenna_height_m=st.floats(0, 1000, exclude_min=True),
+)
+
+stations = receivers | st.builds(
+    Station, rx_id=receiver_ids, latitude=st.none(), longitude=st.none(), altitude_m=st.none()
 )
 
 
@@ -323,7 +328,7 @@ def iq_frames(draw: st.DrawFn, *, datatype: Datatype | None = None, max_samples:
         generation=draw(_INT32),
         receivers_expected=draw(st.integers(1, MAX_RECEIVERS)),
         clock_error_us=draw(st.just(0.0) | positive),
-        receiver=draw(receivers),
+        receiver=draw(stations),
         captured_at_ns=draw(st.integers(0, 2**63 - 1)),
         center_frequency_hz=draw(positive),
         sample_rate_hz=draw(sample_rates_hz),
@@ -353,7 +358,7 @@ def feature_records(draw: st.DrawFn) -> FeatureRecord:
         generation=draw(_INT32),
         receivers_expected=draw(st.integers(1, MAX_RECEIVERS)),
         pairs_expected=draw(st.booleans()),
-        receiver=draw(receivers),
+        receiver=draw(stations),
         captured_at_ns=draw(st.integers(0, 2**63 - 1)),
         center_frequency_hz=draw(positive),
         sample_rate_hz=draw(sample_rates_hz),

@@ -22,7 +22,7 @@ from extractor.pairs.correlate import (
 from extractor.pairs.overview import Overview, look_over
 from extractor.pairs.peak import summit, threshold, top_and_side, unrelated_coherence
 from extractor.pairs.workspace import workspace
-from schemas import IQFrame, Receiver
+from schemas import IQFrame, Station
 from schemas.iq_frame import component_dtype
 from schemas.pair_measurement import ALL_PAIRS_UP_TO, STRONGEST, PairMeasurement
 
@@ -110,8 +110,11 @@ def searched_us(one: IQFrame, other: IQFrame) -> float:
     return reach_us(one.receiver, other.receiver) + min(clocks_us, LONGEST_CLOCK_PART * one.duration_ms * 1e3)
 
 
-def reach_us(one: Receiver, other: Receiver) -> float:
-    """Largest time difference that the receivers' distance allows, with slack."""
+def reach_us(station: Station, other_station: Station) -> float:
+    """Largest time difference that the receivers' distance allows, with slack; where it is not known, any on Earth."""
+    one, other = station.placed, other_station.placed
+    if one is None or other is None:
+        return math.pi * _EARTH_RADIUS_M / _LIGHT_M_PER_US + SLACK_US
     phi, theta = math.radians(one.latitude), math.radians(other.latitude)
     chord = math.sin((theta - phi) / 2) ** 2
     chord += math.cos(phi) * math.cos(theta) * math.sin(math.radians(other.longitude - one.longitude) / 2) ** 2

@@ -119,10 +119,11 @@ def _ns(moment: datetime) -> int:
 
 def _line(done: Ingested) -> str:
     alone = f", {done.unaligned} of them of one receiver alone" if done.unaligned else ""
+    unplaced = f"; where {', '.join(done.unplaced)} stood is not known (--at)" if done.unplaced else ""
     known = f"; {done.known_windows} windows are there already" if done.known_windows else ""
     return (
         f"{done.samples} samples of {done.windows} windows ({done.recorded_s:g} s of IQ) from {done.recordings} "
-        f"recordings{alone}{known}"
+        f"recordings{alone}{known}{unplaced}"
     )
 
 
@@ -135,6 +136,7 @@ def _document(done: Ingested) -> dict[str, Any]:
         "windows": done.windows,
         "known_windows": done.known_windows,
         "unaligned": done.unaligned,
+        "unplaced": list(done.unplaced),
         "recorded_s": done.recorded_s,
         "failures": [
             {"file": str(failure.path), "place": failure.place, "problem": failure.problem} for failure in done.failures

@@ -39,7 +39,7 @@ class IngestCalls(Calls):
             What was made, and in `failures` what could not be read: the rest went on.
 
         Raises:
-            UserError: the dataset cannot take them, or where a receiver stood is not known.
+            UserError: the dataset cannot take them.
             Unreachable: a server does not answer.
         """
         from iqstream.ingest.run import ingest  # brings SciPy's signal processing
@@ -71,7 +71,7 @@ class IngestCalls(Calls):
             What came of each receiver, with its gaps, and in `problems` what went wrong for good.
 
         Raises:
-            UserError: the dataset cannot take it, or where a receiver stands is not known.
+            UserError: the dataset cannot take it.
             Unreachable: a server or a receiver is away at the beginning, or a server at the end.
             Failed: something else answers for a receiver, or another one listens into the dataset since.
         """

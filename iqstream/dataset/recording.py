@@ -5,6 +5,7 @@ the receiver and the truth stay bytes: values of a whole batch become one array 
 once for all its records, and the truth of a link only where somebody asks.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
@@ -13,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from schemas import Lineage, PairMeasurement, PairRecord, Receiver, Truth
+from schemas import Lineage, PairMeasurement, PairRecord, Station, Truth
 from schemas.feature_record import FEATURE_VALUES
 from schemas.features import FEATURES_OF_VERSION, STATISTICS
 from schemas.recorded import LevelReference
@@ -75,7 +76,8 @@ class Place:
 
     rx_id: str
     coordinates: tuple[float, float, float, float]
-    """Latitude and longitude in degrees, altitude of the ground and height of the antenna above it in metres."""
+    """Latitude and longitude in degrees, altitude of the ground and height of the antenna above it in metres; the
+    first three are NaN where the place is not known."""
 
 
 class _Origin(msgspec.Struct, frozen=True, gc=False):
@@ -109,7 +111,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading something else than a message of ours may raise."""
 read_message = msgspec.msgpack.Decoder(Recording | Failure | TimeDifferences).decode
 """The message in a record's value. Raises one of UNREADABLE for anything else."""
-_read_receiver = msgspec.msgpack.Decoder(Receiver).decode
+_read_receiver = msgspec.msgpack.Decoder(Station).decode
 _read_position = msgspec.msgpack.Decoder(_Position).decode
 _read_transmitter = msgspec.msgpack.Decoder(_Transmitter).decode
 _read_reference = msgspec.msgpack.Decoder(_Reference).decode
@@ -133,8 +135,9 @@ class Places:
             if len(self._known) >= _MOST_RECEIVERS:
                 self._known.clear()
             receiver = _read_receiver(description)
-            coordinates = (receiver.latitude, receiver.longitude, receiver.altitude_m, receiver.antenna_height_m)
-            place = self._known[description] = Place(receiver.rx_id, coordinates)
+            known = receiver.placed
+            coordinates = (math.nan,) * 3 if known is None else (known.latitude, known.longitude, known.altitude_m)
+            place = self._known[description] = Place(receiver.rx_id, (*coordinates, receiver.antenna_height_m))
         return place
 
 

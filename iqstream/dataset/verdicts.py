@@ -114,6 +114,7 @@ def _gdop(columns: Columns, detected: npt.NDArray[np.bool_]) -> tuple[npt.NDArra
 
     The centred unit vectors' scatter matrix [[a, b], [b, d]] has the eigenvalues s^2: sum 1/s^2 = (a + d) / (ad - b^2).
     """
+    detected = detected & ~np.isnan(columns.receivers[:, :, 0])  # those of unknown place have no direction
     latitude, longitude = np.radians(columns.position[:, :1]), np.radians(columns.position[:, 1:2])
     other, other_longitude = np.radians(columns.receivers[:, :, 0]), np.radians(columns.receivers[:, :, 1])
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -126,9 +126,9 @@ class _Tables:
         receiver = self._receivers[rx_id]
         return {
             "rx_id": rx_id,
-            "rx_latitude": receiver.latitude,
-            "rx_longitude": receiver.longitude,
-            "rx_altitude_m": receiver.altitude_m,
+            "rx_latitude": _number(receiver.latitude),
+            "rx_longitude": _number(receiver.longitude),
+            "rx_altitude_m": _number(receiver.altitude_m),
             "rx_antenna_height_m": receiver.antenna_height_m,
             "detected": detected,
             "split_receiver_holdout": self._receiver_split[rx_id],

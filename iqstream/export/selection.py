@@ -21,7 +21,7 @@ class Selection:
     """Samples and accepted samples by distance of the transmitter from the network's centre, in bins of BIN_KM."""
 
     centre: tuple[float, float]
-    """Latitude and longitude: the receivers' mean."""
+    """Latitude and longitude: the mean of the receivers whose place is known; NaN without any."""
     samples: npt.NDArray[np.int64]
     accepted: npt.NDArray[np.int64]
 
@@ -50,7 +50,9 @@ class Selection:
 
 async def selection_of(connection: Connection, dataset: Dataset) -> Selection:
     """Returns the counts by distance, from the ledger."""
-    receivers = dataset.spec.receivers
+    receivers = [placed for station in dataset.spec.receivers if (placed := station.placed) is not None]
+    if not receivers:
+        return Selection(centre=(np.nan, np.nan), samples=np.zeros(0, np.int64), accepted=np.zeros(0, np.int64))
     centre = (
         float(np.mean([receiver.latitude for receiver in receivers])),
         float(np.mean([receiver.longitude for receiver in receivers])),

@@ -38,9 +38,9 @@ def sigmf_files(sample: SampleIQ, *, integers: bool) -> Iterator[tuple[str, byte
 
 
 def _metadata(sample: SampleIQ, frame: IQFrame, datatype: str, scale: float, iq: bytes) -> dict[str, Any]:
-    receiver = frame.receiver
+    receiver, placed = frame.receiver, frame.receiver.placed
     count = len(iq) // (2 * component_dtype(datatype).itemsize)
-    place = {"type": "Point", "coordinates": [receiver.longitude, receiver.latitude, receiver.altitude_m]}
+    place = None if placed is None else [placed.longitude, placed.latitude, placed.altitude_m]
     return {
         "global": {
             "core:version": SPECIFICATION,
@@ -59,7 +59,7 @@ def _metadata(sample: SampleIQ, frame: IQFrame, datatype: str, scale: float, iq:
                 "core:sample_start": 0,
                 "core:frequency": frame.center_frequency_hz,
                 "core:datetime": seconds_utc(frame.captured_at_ns),
-                "core:geolocation": place,
+                **({} if place is None else {"core:geolocation": {"type": "Point", "coordinates": place}}),
             }
         ],
         "annotations": [] if frame.truth is None else _annotations(frame, frame.truth, count),

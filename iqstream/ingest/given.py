@@ -63,6 +63,8 @@ class Ingested(Readable):
     """That the dataset holds already."""
     unaligned: int
     """Samples of one receiver, because its time is not known well enough, or another recording has it."""
+    unplaced: tuple[str, ...]
+    """Receivers whose place is not known: they have no part in geometry."""
     recorded_s: float
     """Seconds of IQ in these windows."""
     failures: Rows[BadRecording]

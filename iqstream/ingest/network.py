@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from iqstream.recordings import Recording
 from iqstream.runtime.errors import Conflict, UserError
-from schemas import Receiver
+from schemas import Receiver, Station
 
 _NO_ID = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -41,37 +41,23 @@ def receiver_id(name: str) -> str:
     return plain or "receiver"
 
 
-def network_of(recordings: Sequence[Recording], said: Sequence[Receiver]) -> tuple[Receiver, ...]:
-    """The receivers: those that were said, in their order, then those that files place.
-
-    Raises:
-        UserError: the position of one is not known.
-    """
-    found = {receiver.rx_id: receiver for receiver in said}
-    unknown: dict[str, None] = {}
+def network_of(recordings: Sequence[Recording], said: Sequence[Receiver]) -> tuple[Station, ...]:
+    """The receivers: those that were said, in their order, then the others, where their files place them if at all."""
+    found: dict[str, Station] = {receiver.rx_id: receiver for receiver in said}
     for recording in recordings:
-        place = recording.position
-        if recording.rx_name in found:
+        rx_id, place = recording.rx_name, recording.position
+        if rx_id in found and (found[rx_id].placed is not None or place is None):
             continue
-        if place is None:
-            unknown[recording.rx_name] = None
-            continue
-        found[recording.rx_name] = Receiver(
-            rx_id=recording.rx_name,
-            latitude=place.latitude,
-            longitude=place.longitude,
-            altitude_m=place.altitude_m or 0.0,
-        )
-    missing = [rx_id for rx_id in unknown if rx_id not in found]
-    if missing:
-        raise UserError(
-            f"where {', '.join(missing)} stood is not known: say it with --at {missing[0]}=LAT,LON,ALTITUDE_M, or "
-            "--receivers FILE"
+        found[rx_id] = Station(
+            rx_id=rx_id,
+            latitude=None if place is None else place.latitude,
+            longitude=None if place is None else place.longitude,
+            altitude_m=None if place is None else place.altitude_m or 0.0,
         )
     return tuple(found.values())
 
 
-def require_same(network: Sequence[Receiver], recordings: Sequence[Recording], said: Sequence[Receiver]) -> None:
+def require_same(network: Sequence[Station], recordings: Sequence[Recording], said: Sequence[Receiver]) -> None:
     """Raises UserError where recordings are of receivers that a dataset has not, or has elsewhere."""
     known = {receiver.rx_id: receiver for receiver in network}
     if strange := sorted({recording.rx_name for recording in recordings} - known.keys()):

@@ -95,6 +95,7 @@ async def ingest(
         windows=sum(len(sample.windows) for sample in wanted.values()),
         known_windows=plan.known_windows - sum(len(plan.old[i].windows) for i in wanted if i in plan.old),
         unaligned=sum(bool(sample.unaligned) for sample in wanted.values()),
+        unplaced=spec.unplaced,
         recorded_s=sum(len(sample.windows) for sample in wanted.values()) * spec.window_ms / 1000,
         failures=Rows(failures),
     )
@@ -184,6 +185,7 @@ def _nothing(asked: Asked, failures: Sequence[BadRecording], *, recordings: int 
         windows=0,
         known_windows=0,
         unaligned=0,
+        unplaced=(),
         recorded_s=0.0,
         failures=Rows(failures),
     )

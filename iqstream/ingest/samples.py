@@ -14,7 +14,7 @@ from iqstream.recordings.downsample import Downsampling, plan_downsampling
 from iqstream.recordings.levels import find_doubts, level_of
 from iqstream.recordings.windows import Window, windows_of
 from iqstream.recordings.wire import as_ci16, as_recorded
-from schemas import IQFrame, Receiver, RecordedSpec, RecordedWindow
+from schemas import IQFrame, RecordedSpec, RecordedWindow, Station
 from schemas.dataset import MAX_CAPTURE_SAMPLES
 
 NS_PER_MS = 1_000_000
@@ -68,7 +68,7 @@ class Cutter:
                 self._note(recording, "", f"holds no whole window of {self._grid_ns // NS_PER_MS} ms: --window-ms")
 
     def frame(
-        self, spec: RecordedSpec, sample_idx: int, sample: RecordedSample, at: int, receiver: Receiver, track: Track
+        self, spec: RecordedSpec, sample_idx: int, sample: RecordedSample, at: int, station: Station, track: Track
     ) -> IQFrame:
         """The frame of one window of a sample.
 
@@ -91,7 +91,7 @@ class Cutter:
             dataset_version=spec.dataset_version,
             sample_idx=sample_idx,
             receivers_expected=len(sample.windows),
-            receiver=receiver,
+            receiver=station,
             captured_at_ns=started_at_ns or 0,
             center_frequency_hz=recording.center_frequency_hz,
             sample_rate_hz=plan.new_rate_hz if plan is not None and resampled else recording.sample_rate_hz,

@@ -36,7 +36,7 @@ def new_spec(asked: AskedDataset, recordings: Sequence[Recording], version: str)
     """That of a new dataset; `version` is of the program that cuts the windows.
 
     Raises:
-        UserError: it cannot be, or where a receiver stood is not known.
+        UserError: it cannot be.
     """
     said = {name: value for name in _OF_SPEC if (value := getattr(asked, name)) is not None}
     if asked.chunk_ms is None and asked.window_ms is not None:

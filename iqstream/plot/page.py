@@ -18,7 +18,7 @@ from iqstream.plot.truth import RecordingErrors, recording_errors
 from iqstream.reach import postgres_pool
 from iqstream.runtime.errors import Failed
 from iqstream.runtime.settings import Settings
-from schemas import DatasetKey, FeatureRecord, RecordedSpec
+from schemas import DatasetKey, FeatureRecord, Receiver, RecordedSpec
 
 MOST_SAMPLES = 2000
 """More on one map cannot be told apart."""
@@ -93,7 +93,7 @@ def page_of(
     some = f"; of {drawn.every} samples one is drawn" if drawn.every > 1 else ""
     return Page(
         title=f"{dataset.name}: {dataset.accepted} of {dataset.requested} samples accepted{some}",
-        receivers=dataset.spec.receivers,
+        receivers=_placed(dataset),
         outcomes=outcomes,
         links=[*drawn.links, *more_links],
         recording=recording,
@@ -131,7 +131,7 @@ async def recording_to_draw(
 
 async def _stored_links(pool: Pool, dataset: Dataset, samples: Container[int]) -> AsyncIterator[Link]:
     """Of accepted samples, from their rows."""
-    receivers = {receiver.rx_id: receiver for receiver in dataset.spec.receivers}
+    receivers = {receiver.rx_id: receiver for receiver in _placed(dataset)}
     key = DatasetKey(dataset.id, dataset.version)
     async with pool.acquire() as connection, connection.transaction(readonly=True):
         async for sample in exported_samples(connection, key, include_rejected=False, prefetch=ROWS_AT_A_TIME):
@@ -140,10 +140,14 @@ async def _stored_links(pool: Pool, dataset: Dataset, samples: Container[int]) -
                 continue
             detected = set(sample.figures.get("detected", ()))
             for one in sample.receiver_features or ():
-                if one["rx_id"] in detected:
+                if one["rx_id"] in detected & receivers.keys():
                     yield Link(
                         tx_latitude=latitude,
                         tx_longitude=longitude,
                         receiver=receivers[one["rx_id"]],
                         snr_db=one["snr_db"]["mean"],
                     )
+
+
+def _placed(dataset: Dataset) -> list[Receiver]:
+    return [placed for station in dataset.spec.receivers if (placed := station.placed) is not None]

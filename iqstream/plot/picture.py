@@ -72,6 +72,7 @@ class Page:
 
     title: str
     receivers: Sequence[Receiver]
+    """Those of known place."""
     outcomes: Sequence[SampleOutcome]
     links: Sequence[Link]
     recording: Recording | None
@@ -81,19 +82,19 @@ class Page:
 
 
 def heard_link(record: FeatureRecord, detection_snr_db: float) -> Link | None:
-    """Returns the link of a recording in which the signal was detected; None otherwise, and without a known place.
+    """Returns the link of a recording in which the signal was detected; None otherwise, and without two known places.
 
     Detected as in the quality filter: present in most chunks, and a mean SNR of at least `detection_snr_db`, which is
     moved to the bandwidth of a real recording.
     """
-    snr_db, transmitter = record.value("snr_db"), record.transmitter
+    snr_db, transmitter, receiver = record.value("snr_db"), record.transmitter, record.receiver.placed
     least_db = detection_limit_db(detection_snr_db, None if record.recorded is None else record.sample_rate_hz)
-    if transmitter is None or record.value("signal_present") <= 0.5 or snr_db < least_db:
+    if transmitter is None or receiver is None or record.value("signal_present") <= 0.5 or snr_db < least_db:
         return None
     return Link(
         tx_latitude=transmitter.latitude,
         tx_longitude=transmitter.longitude,
-        receiver=record.receiver,
+        receiver=receiver,
         snr_db=snr_db,
     )
 

@@ -106,7 +106,15 @@ def _range(kind: kinds.FloatType | kinds.IntType, unit: str) -> str:
 
 @cache
 def documentation(kind: type[Any]) -> dict[str, str]:
-    """Returns what the docstrings under a class's fields say, by field."""
+    """Returns what the docstrings under a class's fields say, by field; inherited ones too."""
+    found: dict[str, str] = {}
+    for one in reversed(kind.__mro__):
+        if one.__module__.partition(".")[0] == "schemas":
+            found |= _own_documentation(one)
+    return found
+
+
+def _own_documentation(kind: type[Any]) -> dict[str, str]:
     source = inspect.getsource(inspect.getmodule(kind))  # type: ignore[arg-type]  # a class of a module
     tree = next(
         node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == kind.__name__

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from iqstream.catalogue.datasets import Dataset
 from iqstream.dataset_relief import region_of
 from iqstream.web.markup import Markup, el
-from schemas import DatasetSpec, Receiver
+from schemas import DatasetSpec, Station
 
 WIDTH, MARGIN = 900.0, 40.0
 MAX_HEIGHT = 900.0
@@ -32,7 +32,7 @@ def dataset_map(dataset: Dataset, marks: Sequence[Mark], links: Sequence[Ray]) -
 
 
 def receivers_map(
-    receivers: Sequence[Receiver],
+    stations: Sequence[Station],
     marks: Sequence[Mark],
     *,
     links: Sequence[Ray] = (),
@@ -42,12 +42,17 @@ def receivers_map(
     """Returns a map of receivers and of marks.
 
     Args:
-        receivers: the network.
+        stations: the network; one whose place is not known is named below the map.
         marks: transmitters.
         links: from transmitters to receivers, drawn by their SNR; none of a receiver that is not in the network.
         margin_deg: how far around the receivers transmitters may stand; the region is drawn.
         ground: the address of a picture of the region's ground, drawn below everything.
     """
+    receivers = [placed for station in stations if (placed := station.placed) is not None]
+    unknown = [station.rx_id for station in stations if station.placed is None]
+    where = f"Where {', '.join(unknown)} stood is not known. " if unknown else ""
+    if not receivers and not marks:
+        return el("p", where, class_="empty")
     latitudes = [one.latitude for one in receivers] + [mark[0] for mark in marks]
     longitudes = [one.longitude for one in receivers] + [mark[1] for mark in marks]
     region: tuple[float, float, float, float] | None = None
@@ -75,10 +80,10 @@ def receivers_map(
     area = None
     if region is not None:
         (left, bottom), (right, top) = place(*region[:2]), place(*region[2:])
-        where = {"x": left, "y": top, "width": round(right - left, 1), "height": round(bottom - top, 1)}
+        box: dict[str, float] = {"x": left, "y": top, "width": round(right - left, 1), "height": round(bottom - top, 1)}
         area = [
-            el("image", href=ground, preserveAspectRatio="none", **where) if ground else None,
-            el("rect", class_="region", **where),
+            el("image", href=ground, preserveAspectRatio="none", **box) if ground else None,
+            el("rect", class_="region", **box),
         ]
     places = {one.rx_id: place(one.latitude, one.longitude) for one in receivers}
     lines = []
@@ -88,11 +93,11 @@ def receivers_map(
             strength = next(kind for kind, least in _STRENGTHS if snr_db >= least)
             told = el("title", f"{rx_id}: {snr_db:.1f} dB")
             lines.append(el("line", told, x1=x1, y1=y1, x2=x2, y2=y2, class_=f"link {strength}"))
-    stations = []
+    triangles = []
     for one in receivers:
         x, y = places[one.rx_id]
         triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
-        stations.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 7)))
+        triangles.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 7)))
     bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
     bar = bar_km / 111.2 * scale
     ruler = el(
@@ -102,10 +107,21 @@ def receivers_map(
     )
     label = f"Map of {len(receivers)} receivers and {len(marks)} transmitters, north up"
     svg = el(
-        "svg", area, lines, dots, stations, ruler, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label
+        "svg",
+        area,
+        lines,
+        dots,
+        triangles,
+        ruler,
+        viewBox=f"0 0 {width:.0f} {height:.0f}",
+        role="img",
+        aria_label=label,
     )
     return el(
-        "figure", svg, el("figcaption", _legend(marks, links=bool(lines), region=region is not None)), class_="map"
+        "figure",
+        svg,
+        el("figcaption", where, _legend(marks, links=bool(lines), region=region is not None)),
+        class_="map",
     )
 
 

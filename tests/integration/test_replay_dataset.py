@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from iqstream.catalogue.dataset_status import set_status
@@ -245,12 +246,13 @@ async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_thei
     settings, pipeline, tmp_path
 ):
     """One dataset of real recordings through everything that reads it; ingested twice, it has each window once."""
-    write_recordings(tmp_path, 0.35)
+    nowhere = write_recordings(tmp_path, 0.35)[-1]
+    nowhere.write_text(nowhere.read_text().replace("core:geolocation", "core:comment"))
     place = TransmitterPosition(latitude=45.1, longitude=7.2)
     asked = Asked(name=f"recorded {tmp_path}", paths=(tmp_path,), window_ms=100, chunk_ms=20, track=Track(always=place))
     async with aconnect(settings) as client:
         done = await client.ingest(asked)
-        assert (done.samples, done.windows, done.failures) == (3, 9, ())
+        assert (done.samples, done.windows, done.failures, done.unplaced) == (3, 9, (), ("rx2",))
         again = await client.ingest(asked)
         assert (again.dataset_id, again.samples, again.known_windows) == (done.dataset_id, 0, 9)
         spec = recorded_spec(dataset_id=done.dataset_id)
@@ -260,11 +262,15 @@ async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_thei
         stored_as = report.row.columns["extraction_metadata"]
         assert (stored_as["extraction_method"], stored_as["level_reference"]) == ("recorded", "dbfs")
         assert (report.row.columns["tx_known"], report.row.columns["tx_latitude"]) == (True, 45.1)
+        assert (report.row.columns["num_receivers_detected"], report.row.columns["gdop"]) == (3, None)
         detail = await client.dataset(done.dataset_id)
         assert detail.figures.iq_bytes == 9 * (128 + 4800 * 8)
         streamed = await asyncio.to_thread(list, FeatureStream(done.dataset_id, settings=settings))
         assert sorted(one.meta["sample_idx"] for one in streamed) == [0, 1, 2]
         assert all(one.meta["outcome"] == "accepted" and one.y[0] == 45.1 for one in streamed)
+        assert all(np.isnan(one.x["receivers"][:, 0]).sum() == 1 for one in streamed)
+        await client.export(done.dataset_id, tmp_path / "all.npz", file_format="npz")
+        assert np.isnan(np.load(tmp_path / "all.npz")["rx_latitude"]).sum() == 3
     replayed = await replay(settings, spec)
     assert (replayed.result.counts["frames_read"], replayed.result.missing) == (9, [])
     before = await stored(settings, spec)

@@ -65,7 +65,7 @@ async def listen(
     Receivers and Kafka that go away are waited for. Memory is bounded: what finds no room is left out and counted.
 
     Raises:
-        UserError: the dataset cannot take it, or where a receiver stands is not known.
+        UserError: the dataset cannot take it.
         Unreachable: a server or a receiver is away at the beginning.
         Failed: something else answers at a receiver's address, or another one listens into the dataset since.
     """
@@ -90,6 +90,8 @@ async def listen(
         elif not dataset.grows:
             await grow_again(pool, dataset, spec.samples)
         on_dataset(spec.dataset_id)
+        if spec.unplaced:
+            on_event(f"where {', '.join(spec.unplaced)} stands is not known (--at): they have no part in geometry")
         listening = _Listening(pool, spec, asked, cutter, recordings, publisher, on_tick, on_event)
         return await listening.run(connections, dataset, stop)
     finally:

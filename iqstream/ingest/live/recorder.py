@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from iqstream.recordings.recording import NS_PER_S, Recording, duration_ns
-from schemas import Receiver
+from schemas import Station
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -16,10 +16,10 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 class Recorder:
     """One recording, begun with its first samples. Its metadata is whole at any moment, should it be killed."""
 
-    def __init__(self, folder: Path, recording: Recording, receiver: Receiver) -> None:
+    def __init__(self, folder: Path, recording: Recording, station: Station) -> None:
         self._folder = folder
         self._recording = recording
-        self._receiver = receiver
+        self._station = station
         self._file: BinaryIO | None = None
         self._meta_path = folder
         self._samples = 0
@@ -72,7 +72,7 @@ class Recorder:
 
     def _open(self, started_at_ns: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = f"{self._receiver.rx_id}_{_utc(started_at_ns):%Y%m%dT%H%M%SZ}"
+        stem = f"{self._station.rx_id}_{_utc(started_at_ns):%Y%m%dT%H%M%SZ}"
         number = 1
         while True:
             name = stem if number == 1 else f"{stem}-{number}"
@@ -85,7 +85,7 @@ class Recorder:
         self._meta_path = self._folder / f"{name}.sigmf-meta"
 
     def _write_metadata(self) -> None:
-        recording, receiver = self._recording, self._receiver
+        recording, placed = self._recording, self._station.placed
         said = {
             "core:version": "1.2.5",
             "core:datatype": recording.datatype,
@@ -93,15 +93,14 @@ class Recorder:
             "core:num_channels": 1,
             "core:recorder": "iqstream",
             "core:hw": f"rtl_tcp {recording.storage.path}",
-            "core:geolocation": {
-                "type": "Point",
-                "coordinates": [receiver.longitude, receiver.latitude, receiver.altitude_m],
-            },
             "core:extensions": [{"name": "iqstream", "version": "1.0.0", "optional": True}],
-            "iqstream:rx_id": receiver.rx_id,
+            "iqstream:rx_id": self._station.rx_id,
             "iqstream:time_source": recording.time_source,
             "iqstream:automatic_gain": recording.automatic_gain,
         }
+        if placed is not None:
+            place = [placed.longitude, placed.latitude, placed.altitude_m]
+            said["core:geolocation"] = {"type": "Point", "coordinates": place}
         text = json.dumps({"global": said, "captures": self._captures, "annotations": self._gaps}, indent=1)
         beside = self._meta_path.with_suffix(".sigmf-meta.part")
         beside.write_text(text, encoding="utf-8")

@@ -16,7 +16,7 @@ from schemas import Receiver, TransmitterPosition
 def done(**changes):
     fields = {
         "dataset_id": "d", "name": "Mine", "recordings": 3, "samples": 2, "windows": 6, "known_windows": 0,
-        "unaligned": 0, "recorded_s": 6.0, "failures": Rows(()),
+        "unaligned": 0, "unplaced": (), "recorded_s": 6.0, "failures": Rows(()),
     }  # fmt: skip
     return Ingested(**(fields | changes))
 

@@ -14,7 +14,7 @@ from iqstream.dataset.join import GIVEN_UP_AFTER_OFFSETS, PartitionJoin
 from iqstream.dataset.record_batches import Records
 from iqstream.dataset.recording import Places
 from iqstream.dataset.verdicts import ACCEPTED, judge
-from schemas import FEATURE_NAMES, Limits, RecordedLimits, TransmitterPosition, TransmitterTruth, encode
+from schemas import FEATURE_NAMES, Limits, RecordedLimits, Station, TransmitterPosition, TransmitterTruth, encode
 from schemas.feature_record import FEATURE_VALUES
 from sink.quality import REASONS, Accepted, assess
 from tests.recorded import recorded_window
@@ -53,6 +53,8 @@ def sample_records(draw):
     records = []
     for number, (latitude, longitude) in enumerate(places):
         receiver = msgspec.structs.replace(network(7)[number], latitude=latitude, longitude=longitude)
+        if draw(st.integers(0, 5)) == 0:
+            receiver = Station(rx_id=receiver.rx_id, latitude=None, longitude=None, altitude_m=None)
         snr_db = draw(st.one_of(st.sampled_from([3.0, -12.0, 20.0]), st.floats(-40, 60)))
         record = feature_record(make_spec(receivers=7), 0, number, snr_db=snr_db)
         values = list(record.values)

@@ -17,15 +17,15 @@ def test_any_name_becomes_an_id_that_the_spec_takes(name):
     recorded_spec(receivers=(Receiver(rx_id=receiver_id(name), latitude=0, longitude=0, altitude_m=0),))
 
 
-def test_a_position_that_is_said_stands_above_the_files_and_one_must_be_known(tmp_path):
+def test_a_position_that_is_said_stands_above_the_files_and_one_may_be_unknown(tmp_path):
     write_recordings(tmp_path, 0.1)
     recordings = open_recordings([tmp_path]).recordings
     elsewhere = Receiver(rx_id="rx1", latitude=1.0, longitude=2.0, altitude_m=3.0)
     assert set(network_of(recordings, ())) == set(RECEIVERS)
     assert {one.rx_id: one for one in network_of(recordings, (elsewhere,))}["rx1"] == elsewhere
     write_pair(tmp_path, "nowhere", components("ci8", 100).tobytes(), metadata("ci8", sample_rate=RATE_HZ))
-    with pytest.raises(UserError, match="--at nowhere=LAT,LON,ALTITUDE_M"):
-        network_of(open_recordings([tmp_path]).recordings, ())
+    network = network_of(open_recordings([tmp_path]).recordings, ())
+    assert [one.rx_id for one in network if one.placed is None] == ["nowhere"]
 
 
 def test_a_calibration_is_its_receivers_and_one_of_nobody_is_refused(tmp_path):
@@ -48,6 +48,7 @@ def test_a_dataset_keeps_the_network_that_it_was_begun_with(tmp_path):
     write_recordings(tmp_path, 0.1)
     recordings = open_recordings([tmp_path]).recordings
     require_same(RECEIVERS, recordings, RECEIVERS[:1])
+    require_same(recorded_spec().receivers, recordings, RECEIVERS[:1])
     with pytest.raises(UserError, match=re.escape("rx2 is none of the dataset's receivers, rx0, rx1")):
         require_same(RECEIVERS[:2], recordings, ())
     moved = Receiver(rx_id="rx0", latitude=1.0, longitude=2.0, altitude_m=3.0)
