@@ -19,7 +19,7 @@ from iqstream.ingest.live.given import AskedLive, Listened, Source
 from iqstream.ingest.live.tuning import Address, Tuning
 from iqstream.ingest.network import receiver_id
 from iqstream.runtime.errors import Failed, UserError
-from iqstream.submit.quantity import parse_quantity
+from iqstream.submit.quantity import parse_quantity, to_float
 
 LINE_EVERY_S = 5.0
 Value = TypeVar("Value")
@@ -217,7 +217,7 @@ def _duration(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        seconds = float(parse_quantity(text, "s"))
+        seconds = to_float(parse_quantity(text, "s"))
     except ValueError as error:
         raise UserError(f"--duration: {error}") from None
     if not 0 < seconds <= 366 * 86_400:
