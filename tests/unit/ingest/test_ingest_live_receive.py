@@ -75,6 +75,7 @@ async def test_a_receiver_is_set_as_wanted_before_it_is_heard():
     assert listener.windows[0].recording.automatic_gain
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("first", "told"),
     [
