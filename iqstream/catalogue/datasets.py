@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import ClassVar, Literal, TypeAlias
 from uuid import UUID
 
@@ -24,6 +25,7 @@ OPEN: frozenset[Status] = frozenset({"submitting", "running"})
 """Samples of these are still to be decided, or their IQ to be saved."""
 SHOWN_RANGES = 6
 _PREFIX = re.compile("[0-9a-f]{4,31}")
+KEPT_SPECS = 512
 _COLUMNS = """id::text, version, name, spec, recorded, status, samples, grows, requested, accepted, rejected, failed,
     iq_samples, iq_samples_saved, iq_samples_lost, created_at, status_changed_at, completed_at, description"""
 
@@ -301,8 +303,14 @@ def dataset_uuid(dataset_id: str) -> UUID:
         raise UserError(f"{dataset_id!r} is not a dataset's id (a UUID)") from None
 
 
+@lru_cache(maxsize=KEPT_SPECS)
+def _spec(text: str, *, recorded: bool) -> Spec:
+    """A spec as it is stored. The latest are kept: who watches a list of datasets reads the same ones all the time."""
+    return read_spec(text, recorded=recorded)
+
+
 def _dataset(row: asyncpg.Record) -> Dataset:
     values = dict(row)
-    values["spec"] = read_spec(values["spec"], recorded=values["recorded"])
+    values["spec"] = _spec(values["spec"], recorded=values["recorded"])
     values["samples"] = SampleRanges.from_sql(values["samples"])
     return Dataset(**values)
