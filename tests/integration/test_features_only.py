@@ -146,6 +146,13 @@ async def test_the_extractor_joins_frames_to_the_time_differences_of_the_feature
             counted.add(message)
     assert (counted.lost, counted.doubled) == (0, 0)
     assert await problems_of(settings, by_frames) == []
+    undamaged = await stored_pairs(settings, by_frames)
+    first = min(undamaged)
+    damaged = "UPDATE heimdall.pair_measurements SET pairs = pairs[2:] WHERE dataset_id = $1 AND sample_idx = $2"
+    await fetch(settings, damaged, UUID(by_frames.dataset_id), first)
+    replayed = await replay(settings, by_frames, samples=str(first))
+    assert replayed.result.counts["frames_read"] == len(by_frames.receivers)
+    assert await stored_pairs(settings, by_frames) == undamaged
 
 
 async def test_the_iq_of_the_first_accepted_samples_is_stored_bit_for_bit(settings, made):
