@@ -186,6 +186,8 @@ def worlds(results: dict[str, Any], known: dict[str, Any], made: Made) -> str:
                 for name, trained in told.items()
                 if name in results
             ]
+    if not any(f"{kind}, {name}" in results for kind in SHOWN for name in names):
+        return ""
     differences = "; ".join(
         ", ".join(f"`{path}={value}`" for path, value in changes.items()) for *_, changes in made.values() if changes
     )
