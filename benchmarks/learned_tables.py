@@ -44,9 +44,11 @@ def parts(results: dict[str, Any], analytic: Analytic, sizes: dict[str, int], ma
             mixture of Gaussians around a start: where robust least squares of the differences puts the
             transmitter, or the network's centre where it is shown levels alone. What it is trained on has seed
             {seeds[0]}, the test is the one above (seed {seeds[1]}, {sizes["test"]} samples), the step of training
-            is chosen by {sizes["validation"]} other samples of that seed; no test sample was looked at for
-            anything else. Intervals are bootstraps of the test samples; they do not hold the spread between
-            trainings. Training: {", ".join(map(str, steps))} steps of 128 samples for each of {len(results)}
+            is chosen by {sizes["validation"]} other samples of that seed. How many steps a training has was not: a
+            shorter one was judged on these test samples before
+            ([ADR 102](adr/0102-a-network-begins-at-the-analytic-place.md)). Intervals are bootstraps of the test
+            samples; they do not hold the spread between trainings. Training: {", ".join(map(str, steps))} steps of
+            128 samples for each of {len(results)}
             networks, {minutes:.0f} minutes in all, summed over the processes. Machine: {machine()}."""
         ),
         curve(results, known),
