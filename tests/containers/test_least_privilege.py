@@ -137,7 +137,7 @@ async def test_every_stage_and_the_dashboard_do_their_work_with_their_own_rights
             deleted = await client.delete(spec.dataset_id)
     assert sum(replayed.outcomes.values()) == 1
     assert all(group.trouble is None for group in lag.groups)
-    assert purged.lines == []
+    assert list(purged.lines) == []
     assert deleted.rows == row["accepted"]
     assert row["failed"] == 0
     assert row["iq_samples_saved"] == spec.iq_samples
