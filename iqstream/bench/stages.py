@@ -42,6 +42,8 @@ class Service:
     workers: int
     process: subprocess.Popen[bytes]
     wanted: bool = True
+    killed: bool = False
+    """By a fault, which has started the next one."""
 
     def worker_processes(self) -> dict[int, psutil.Process]:
         """The living workers by slot."""
@@ -110,7 +112,7 @@ class Stages:
         return service
 
     async def stop(self, service: Service) -> int:
-        """SIGTERM; its exit code.
+        """SIGTERM; its exit code, -9 if it was killed before it had ended.
 
         Raises:
             Failed: it does not end.
@@ -122,7 +124,8 @@ class Stages:
         except subprocess.TimeoutExpired:
             _kill_family(service.process.pid)
             raise Failed(f"the {service.stage} did not stop within {STOP_DEADLINE_S:.0f} s of SIGTERM") from None
-        self._services.remove(service)
+        if not service.killed:
+            self._services.remove(service)
         return code
 
     @property
@@ -137,7 +140,7 @@ class Stages:
     def kill_service(self, stage: str) -> Service:
         """Kill -9 of a stage's service and all its workers at once, and a new one."""
         service = self.of(stage)
-        service.wanted = False
+        service.wanted, service.killed = False, True
         _kill_family(service.process.pid)
         service.process.wait()
         self._services.remove(service)

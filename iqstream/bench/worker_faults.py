@@ -67,12 +67,14 @@ async def scale_stage(stage: str, ground: Ground, fault: Fault) -> Recovery:
 
 
 async def restart_stage(stage: str, ground: Ground, fault: Fault) -> Recovery:
-    """SIGTERM to a stage's service, which must end with exit code 0, and a new one."""
+    """SIGTERM to a stage's service, which must end with exit code 0, and a new one; unless another fault kills it."""
     began_s = now_s()
-    code = await ground.stages.stop(ground.stages.of(stage))
-    if code != 0:
-        raise Failed(f"the {stage} ended with exit code {code} on SIGTERM")
-    ground.stages.start(stage)
+    service = ground.stages.of(stage)
+    code = await ground.stages.stop(service)
+    if not service.killed:
+        if code != 0:
+            raise Failed(f"the {stage} ended with exit code {code} on SIGTERM")
+        ground.stages.start(stage)
     return await gone_on(ground, fault, ground.watch.partitions(stage), down_s=now_s() - began_s)
 
 
