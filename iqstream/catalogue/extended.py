@@ -23,18 +23,7 @@ async def begin_extension(pool: Pool, dataset: Dataset, samples: int) -> Dataset
 
 async def ask_for_more(pool: Pool | Connection, dataset: Dataset, samples: int) -> None:
     """Makes a version ask for its first `samples`, as `begin_extension` says; raises what that raises."""
-    moved = await pool.fetchval(
-        "UPDATE heimdall.datasets SET status = 'submitting', status_changed_at = now(), completed_at = NULL, "
-        "samples = $3, requested = heimdall.sample_count($3), spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
-        "WHERE id = $1 AND version = $2 AND requested = $5 AND status IN ('running', 'complete') AND NOT grows "
-        "RETURNING true",
-        dataset_uuid(dataset.id),
-        dataset.version,
-        SampleRanges.first(samples).to_sql(),
-        samples,
-        dataset.requested,
-    )
-    if moved is None:
+    if not await _asks_for(pool, dataset, samples, status="submitting", grows=False):
         raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and extend it again if need be")
 
 
@@ -44,10 +33,15 @@ async def grow_again(pool: Pool, dataset: Dataset, samples: int) -> None:
     Raises:
         UserError: somebody has changed it since `dataset` was read.
     """
+    if not await _asks_for(pool, dataset, samples, status="running", grows=True):
+        raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and try again")
+
+
+async def _asks_for(pool: Pool | Connection, dataset: Dataset, samples: int, *, status: str, grows: bool) -> bool:
+    """Makes a version ask for its first `samples`; returns False if it is not as `dataset` says, or grows."""
     moved = await pool.fetchval(
-        "UPDATE heimdall.datasets SET status = 'running', status_changed_at = now(), completed_at = NULL, "
-        "grows = true, samples = $3, requested = heimdall.sample_count($3), "
-        "spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
+        "UPDATE heimdall.datasets SET status = $6, status_changed_at = now(), completed_at = NULL, grows = $7, "
+        "samples = $3, requested = heimdall.sample_count($3), spec = jsonb_set(spec, '{samples}', to_jsonb($4::int)) "
         "WHERE id = $1 AND version = $2 AND requested = $5 AND status IN ('running', 'complete') AND NOT grows "
         "RETURNING true",
         dataset_uuid(dataset.id),
@@ -55,6 +49,7 @@ async def grow_again(pool: Pool, dataset: Dataset, samples: int) -> None:
         SampleRanges.first(samples).to_sql(),
         samples,
         dataset.requested,
+        status,
+        grows,
     )
-    if moved is None:
-        raise Conflict(f"dataset {dataset.name!r} has changed meanwhile: look at it, and try again")
+    return moved is not None
