@@ -44,7 +44,7 @@ async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: 
         specs: of complete datasets.
         undisturbed: the digest to compare with of a dataset without time differences (False) and of one with (True).
     """
-    recordings = await _count_recordings(settings, specs)
+    recordings = await count_recordings(settings, specs)
     found: list[Completeness] = []
     differ = 0
     connection = await connect(settings.postgres_dsn)
@@ -75,7 +75,8 @@ async def verify(settings: Settings, specs: Sequence[DatasetSpec], undisturbed: 
     )
 
 
-async def _count_recordings(settings: Settings, specs: Sequence[DatasetSpec]) -> Mapping[str, RecordingCount]:
+async def count_recordings(settings: Settings, specs: Sequence[DatasetSpec]) -> Mapping[str, RecordingCount]:
+    """The committed records of each dataset, by its id; other datasets' and what cannot be read are passed over."""
     counts = {spec.dataset_id: RecordingCount(spec) for spec in specs}
     async for record in committed_records(settings):
         try:

@@ -25,7 +25,7 @@ from iqstream.runtime.stages import STAGES
 from iqstream.runtime.topics import JOBS
 from iqstream.submit.submission import submit
 from producer.version import GENERATOR_VERSION
-from schemas import Capture, DatasetSpec, GenerationShard, decode
+from schemas import Capture, DatasetSpec, GenerationShard, decode, subject_of
 from tests.integration.transactions import committed_records
 
 
@@ -118,8 +118,9 @@ async def wait_for_dataset(settings: Settings, spec: DatasetSpec, enough, *, dea
 async def submitted_shards_of(settings: Settings, spec: DatasetSpec) -> list[GenerationShard]:
     """The dataset's shards on `iq.jobs`."""
     places = [TopicPartition(JOBS, partition) for partition in range(settings.partitions)]
-    shards = [decode(record.value, GenerationShard) for record in await committed_records(settings, places)]
-    return [shard for shard in shards if shard.spec.dataset_id == spec.dataset_id]
+    records = await committed_records(settings, places)
+    own = [record.value for record in records if subject_of(record).dataset_id == spec.dataset_id]
+    return [decode(value, GenerationShard) for value in own]
 
 
 async def submitted_shards(settings: Settings, spec: DatasetSpec) -> Counter[int]:

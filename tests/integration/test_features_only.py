@@ -13,18 +13,17 @@ import psutil
 import pytest
 
 from extractor.pairs.record import pair_record
+from iqstream.bench.verify import count_recordings
 from iqstream.catalogue.dataset_status import delete_dataset
 from iqstream.catalogue.datasets import find_dataset
 from iqstream.dataset import FeatureStream, IQStream
-from iqstream.dataset.feature_records import committed_records
 from iqstream.reach import object_store, postgres_pool
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.kafka import reader_consumer
 from iqstream.runtime.topics import FRAMES, JOBS
-from iqstream.verify.completeness import RecordingCount
 from iqstream.verify.verify import Verifier
 from producer.synthesize import synthesize_sample
-from schemas import PAIR_QUANTITIES, Lineage, decode
+from schemas import PAIR_QUANTITIES, Lineage
 from sink.frames import FrameReader
 from tests.integration.pipeline import (
     Pipeline,
@@ -139,11 +138,7 @@ async def test_the_rows_are_those_of_the_frames_mode_and_no_frame_was_published(
 
 async def test_the_extractor_joins_frames_to_the_time_differences_of_the_features_mode(settings, by_frames, disturbed):
     assert await digest(settings, by_frames) == await digest(settings, disturbed)
-    counted = RecordingCount(by_frames)
-    async for record in committed_records(settings):
-        message = decode(record.value or b"")
-        if message.dataset_id == by_frames.dataset_id:
-            counted.add(message)
+    [counted] = (await count_recordings(settings, [by_frames])).values()
     assert (counted.lost, counted.doubled) == (0, 0)
     assert await problems_of(settings, by_frames) == []
     undamaged = await stored_pairs(settings, by_frames)
