@@ -33,10 +33,11 @@ test-fast: setup ## unit tests: no servers, under a minute (make test has more c
 test-containers: setup ## the same in containers: the compose file, faults, security (needs a Docker engine)
 	@$(BIN)/python -m pytest tests/containers
 
-test-torch2: setup ## PyTorch 2 and its StatefulDataLoader, in .venv-torch2 (downloads 3 GB)
+test-torch2: setup ## PyTorch 2, its StatefulDataLoader and the network, in .venv-torch2 (downloads 3 GB)
 	@UV_PROJECT_ENVIRONMENT=$(CURDIR)/.venv-torch2 $(BIN)/uv sync --quiet --locked --python $(BIN)/python \
 	  --extra embedded --extra arrow --extra torch --group torch2
-	@.venv-torch2/bin/python -m pytest tests/integration/test_torch_dataset.py
+	@.venv-torch2/bin/python -m pytest tests/integration/test_torch_dataset.py \
+	  tests/integration/test_features_only.py::test_a_network_locates_every_sample_once_although_it_was_killed_between
 
 test-wheel: setup ## a wheel, built and installed into an empty environment, runs the demo
 	@sh tests/wheel.sh $(BIN)/uv "$(PYTHON)"

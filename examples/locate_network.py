@@ -5,15 +5,17 @@
     iqstream lag --group locate-network --topic iq.features --watch
 
 Every sample is located before it is learnt from, so the printed errors are those of samples that the network has never
-seen. FOLDER holds estimates.jsonl and checkpoint.pt: the network, what it learnt from and the stream's position. Killed
-and started again it goes on after the last checkpoint; estimates written since are made again. The position is also
-committed to a consumer group, which is how `iqstream lag` watches it. PyTorch: pip install torch, or python3-torch.
+seen. FOLDER holds estimates.jsonl and checkpoint.pt: the network, the samples that it learns from (the last 10,000),
+and the stream's position. Killed and started again it goes on after the last checkpoint; estimates written since are
+made again. The position is also committed to a consumer group, which is how `iqstream lag` watches it.
+PyTorch: pip install torch, or python3-torch.
 """
 
 import argparse
 import asyncio
 import json
 import os
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -30,6 +32,7 @@ from iqstream.dataset.batch import Batch
 from iqstream.locate.differences import RobustLeastSquares
 from iqstream.locate.estimate import moved, offset_km
 from iqstream.locate.loss_map import loss_map
+from iqstream.runtime.errors import IqstreamError
 from iqstream.runtime.kafka import started_reader
 from iqstream.runtime.settings import load_settings
 from iqstream.runtime.topics import FEATURES
@@ -39,6 +42,8 @@ GROUP = "locate-network"
 CELLS = 2000
 """Of the map in which the start is sought: more find the same place."""
 BATCH = 128
+REMEMBERED = 10_000
+"""Samples that it learns from, the latest: 3 KB each, in memory and in every checkpoint."""
 
 
 class Learner:
@@ -51,7 +56,7 @@ class Learner:
         self.network = SetNetwork()
         self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=1e-3, weight_decay=1e-3)
         self.located = 0
-        self.learnt: list[Samples] = []
+        self.learnt: deque[Samples] = deque(maxlen=REMEMBERED)
 
     def locate(self, sample: Batch) -> dict[str, Any]:
         """Where a new sample's transmitter stands; afterwards the sample is one to learn from, if its place is known.
@@ -88,16 +93,16 @@ class Learner:
         return answer
 
     def learn(self, steps: int) -> None:
-        """Some steps over everything seen so far."""
+        """Some steps over what it remembers."""
         if not self.learnt:
             return
-        everything = stacked(self.learnt)
+        remembered = stacked(list(self.learnt))
         for _ in range(steps):
-            learn(self.network, self.optimiser, everything.rows(torch.randint(len(self.learnt), (BATCH,))))
+            learn(self.network, self.optimiser, remembered.rows(torch.randint(len(self.learnt), (BATCH,))))
 
     def state(self) -> dict[str, Any]:
         """What a checkpoint holds of it."""
-        learnt = tuple(stacked(self.learnt)) if self.learnt else None
+        learnt = tuple(stacked(list(self.learnt))) if self.learnt else None
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -112,7 +117,7 @@ class Learner:
         self.located = state["located"]
         if state["learnt"] is not None:
             known = Samples(*state["learnt"])
-            self.learnt = [known.rows(slice(row, row + 1)) for row in range(len(known.truth))]
+            self.learnt.extend(known.rows(slice(row, row + 1)) for row in range(len(known.truth)))
 
 
 class Folder:
@@ -234,6 +239,8 @@ def main() -> None:
         asyncio.run(work)
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except IqstreamError as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from None
 
 
 if __name__ == "__main__":

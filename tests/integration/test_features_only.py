@@ -264,18 +264,23 @@ def test_a_network_locates_every_sample_once_although_it_was_killed_between(
         f"import sys, runpy; sys.path.append({torch_path!r}); sys.argv[0] = 'locate_network.py'; "
         "sys.path.insert(0, 'examples'); runpy.run_path('examples/locate_network.py', run_name='__main__')"
     )
+    command = [sys.executable, "-c", run_example, disturbed.name, str(tmp_path), "--every", "4", "--steps", "1"]
     estimates = tmp_path / "estimates.jsonl"
-    for samples in (len(there) // 2, len(there)):
-        ended = subprocess.run(
-            [sys.executable, "-c", run_example, disturbed.name, str(tmp_path), "--every", "4", "--steps", "1",
-             "--samples", str(samples)],
-            capture_output=True, check=False, text=True, env=pipeline.environment(), timeout=150,
-        )  # fmt: skip
-        assert ended.returncode == 0, ended.stderr
-        known = [json.loads(line) for line in estimates.read_text().splitlines()]
-        assert len(known) == samples
-        with estimates.open("a") as file:
-            file.write('{"cut')
+    with (tmp_path / "log").open("wb") as log:
+        endless = subprocess.Popen(command, env=pipeline.environment(), stdout=subprocess.PIPE, stderr=log)
+    with endless:
+        told = [endless.stdout.readline() for _ in range(2)]  # the first of them is in a checkpoint
+        endless.kill()
+    assert all(told), (tmp_path / "log").read_text()
+    with estimates.open("a") as file:
+        file.write('{"cut')
+    ended = subprocess.run(
+        [*command, "--samples", str(len(there))],
+        capture_output=True, check=False, text=True, env=pipeline.environment(), timeout=150,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    known = [json.loads(line) for line in estimates.read_text().splitlines()]
+    assert len(known) == len(there)
     assert {one["sample_idx"] for one in known} == there
     assert np.median([one["error_km"] for one in known]) < 10.0
     group = subprocess.run(
