@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from producer.elementary import F32, I32, U32, sine_cosine
 from producer.kernel import kernel
-from producer.spline import TILE, locate, pick, pieces_of, require_nodes
+from producer.spline import TILE, in_fours, locate, pick, pieces_of, require_nodes
 from producer.waveform import BlockGains, every
 
 
@@ -130,9 +130,10 @@ def modulate(
         stop = min(start + TILE, rate.size)
         size = stop - start
         locate(first, per_sample, start, piece[:size], along[:size])
-        pick(at_node, piece[:size], phases[:size])
+        fours = in_fours(piece[:size])
+        pick(at_node, piece[:size], fours, phases[:size])
         for order in range(4):
-            pick(pieces[order], piece[:size], picked[order, :size])
+            pick(pieces[order], piece[:size], fours, picked[order, :size])
         _follow(picked, along[:size], counts, w, slope, phases[:size], rate[start:stop], rate_slope[start:stop])
         _oscillate(phases[:size], cosine[start:stop], sine[start:stop])
 

@@ -9,7 +9,7 @@ from scipy import fft
 from producer.elementary import F32, U32, sine_cosine
 from producer.kernel import kernel
 from producer.philox import StreamKey, fill_normals
-from producer.spline import TILE, node_response
+from producer.spline import TILE, look_up, node_response
 
 AUDIO_RATE_HZ = 50_000.0
 """Nodes a second that carry the voice of a transmission."""
@@ -70,9 +70,10 @@ def _sizes(duration_s: float, rate_hz: float) -> tuple[int, int]:
 
 def _speech_spectrum(size: int, rate_hz: float, noise: StreamKey) -> npt.NDArray[np.complex64]:
     weights = _spectrum_weights(size, rate_hz)
-    bins = np.empty(weights.size, np.float32)
-    fill_normals(bins, noise)
-    bins *= weights
+    bins = np.zeros(2 * (size // 2 + 1), np.float32)
+    spoken = bins[: weights.size]
+    fill_normals(spoken, noise)
+    spoken *= weights
     return bins.view(np.complex64)
 
 
@@ -86,16 +87,17 @@ def _sound(audio: npt.NDArray[np.float32], rate_hz: float, pace: np.random.Gener
 
 @lru_cache(maxsize=8)
 def _spectrum_weights(size: int, rate_hz: float) -> npt.NDArray[np.float32]:
-    """Amplitude of each bin of a real FFT of even `size`, every value twice (real, imaginary part).
+    """Amplitude of each bin of a real FFT of even `size` up to HIGHEST_HZ, every value twice (real, imaginary part).
 
     Speech falls by 9 dB per octave above 500 Hz (long-term average spectrum); the transmitter's
     pre-emphasis raises by 6 dB per octave.
     """
     turns = np.arange(size // 2 + 1) / size
+    turns = turns[turns * rate_hz <= HIGHEST_HZ]
     frequency_hz = turns * rate_hz
     above = np.maximum(frequency_hz / 500.0, 1.0)
     weights = frequency_hz / 1000.0 / (above * np.sqrt(above)) / node_response(turns)
-    weights[(frequency_hz < LOWEST_HZ) | (frequency_hz > HIGHEST_HZ)] = 0.0
+    weights[frequency_hz < LOWEST_HZ] = 0.0
     doubled = np.repeat(weights, 2).astype(np.float32)
     doubled.setflags(write=False)
     return doubled
@@ -115,16 +117,15 @@ def speak(
     `audio` has the shape (nodes, parts), 1 part where it is real and 2 where it is complex.
     """
     nodes, parts = audio.shape
-    syllable, rise = np.empty(TILE, np.int64), np.empty(TILE, np.uint32)
-    sounds, weight = np.empty(TILE, np.bool_), np.empty(TILE, np.float32)
+    syllable, rise = np.empty(TILE, np.uint32), np.empty(TILE, np.uint32)
+    sounds, gain, loud = np.empty(TILE, np.bool_), np.empty(TILE, np.float32), np.empty(TILE, np.float32)
     for start in range(0, nodes, TILE):
         size = min(TILE, nodes - start)
         _place(first, syllables_per_node, active_share, start, syllable[:size], rise[:size], sounds[:size])
-        _swell(rise[:size], weight[:size])
-        for j in range(size):
-            gain = loudness[syllable[j]] * F32(0.5) * weight[j] if sounds[j] else F32(0.0)
-            for part in range(parts):
-                audio[start + j, part] *= gain
+        look_up(loudness, syllable[:size], loud[:size])
+        _swell(rise[:size], sounds[:size], loud[:size], gain[:size])
+        for part in range(parts):
+            _multiply(audio[start : start + size, part], gain[:size])
     squared = np.zeros(nodes, np.float32)
     for part in range(parts):
         _add_square(audio[:, part], squared[1:-1])
@@ -132,10 +133,9 @@ def speak(
     largest = np.int32(0)  # squares order like their bits, and an integer maximum vectorises
     for i in range(nodes):
         largest = max(largest, bits[i])
-    gain = F32(1.0) / np.sqrt(np.int32(largest).view(np.float32))
-    for i in range(nodes):
-        for part in range(parts):
-            audio[i, part] *= gain
+    to_one = F32(1.0) / np.sqrt(np.int32(largest).view(np.float32))
+    for part in range(parts):
+        _scale(audio[:, part], to_one)
 
 
 # Loops over slices of their own: so the compiler knows that no index is negative, and vectorises.
@@ -145,25 +145,43 @@ def _place(
     syllables_per_node: float,
     active_share: float,
     start: int,
-    syllable: npt.NDArray[np.int64],
+    syllable: npt.NDArray[np.uint32],
     rise: npt.NDArray[np.uint32],
     sounds: npt.NDArray[np.bool_],
 ) -> None:
     """In which syllable the nodes from `start` on lie, whether it sounds there, and how far on, 2^32 to the end."""
     for j in range(rise.size):
         position = first + (start + j) * syllables_per_node
-        whole = np.int64(np.int32(position))
+        whole = np.int32(position)
         within = (position - whole) / active_share
-        syllable[j] = whole
+        syllable[j] = U32(whole)
         sounds[j] = within < 1.0
         rise[j] = U32(np.int64(min(within, 1.0) * 4294967295.0))
 
 
 @kernel
-def _swell(rise: npt.NDArray[np.uint32], weight: npt.NDArray[np.float32]) -> None:
+def _swell(
+    rise: npt.NDArray[np.uint32],
+    sounds: npt.NDArray[np.bool_],
+    loud: npt.NDArray[np.float32],
+    gain: npt.NDArray[np.float32],
+) -> None:
     for j in range(rise.size):
         _, cosine = sine_cosine(rise[j])
-        weight[j] = F32(1.0) - cosine
+        swollen = loud[j] * F32(0.5) * (F32(1.0) - cosine)
+        gain[j] = swollen if sounds[j] else F32(0.0)
+
+
+@kernel
+def _multiply(values: npt.NDArray[np.float32], gain: npt.NDArray[np.float32]) -> None:
+    for i in range(values.size):
+        values[i] *= gain[i]
+
+
+@kernel
+def _scale(values: npt.NDArray[np.float32], gain: np.float32) -> None:
+    for i in range(values.size):
+        values[i] *= gain
 
 
 @kernel

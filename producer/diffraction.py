@@ -113,11 +113,9 @@ def delta_bullington(
 ) -> float:
     """`delta_bullington_loss_db` of checked arguments, where the obstruction is known already."""
     length_km = float(distances_km[-1])
-    tx_smooth_m, rx_smooth_m = smooth_earth_m(
-        distances_km, terrain_m, terrain_m[0] + tx_height_m, terrain_m[-1] + rx_height_m
-    )
-    tx_effective_m = terrain_m[0] + tx_height_m - tx_smooth_m
-    rx_effective_m = terrain_m[-1] + rx_height_m - rx_smooth_m
+    tx_m, rx_m = float(terrain_m[0]) + tx_height_m, float(terrain_m[-1]) + rx_height_m
+    tx_smooth_m, rx_smooth_m = smooth_earth_m(distances_km, terrain_m, tx_m, rx_m)
+    tx_effective_m, rx_effective_m = tx_m - tx_smooth_m, rx_m - rx_smooth_m
     smooth = obstruction(distances_km, np.zeros_like(distances_km), tx_effective_m, rx_effective_m, effective_radius_km)
     sphere_db = spherical_earth_loss_db(length_km, tx_effective_m, rx_effective_m, frequency_hz, effective_radius_km)
     rough_db = _bullington(seen, length_km, frequency_hz)
@@ -134,7 +132,7 @@ def obstruction(
     return Obstruction(
         tx_slope=tx_slope,
         rx_slope=rx_slope,
-        direct_slope=(rx_m - tx_m) / distances_km[-1],
+        direct_slope=(rx_m - tx_m) / float(distances_km[-1]),
         fresnel_height=fresnel_height,
         clearance_m=clearance_m,
     )

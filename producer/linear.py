@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from producer.elementary import F32
 from producer.kernel import kernel
-from producer.spline import TILE, locate, pick, pieces_of, require_nodes
+from producer.spline import TILE, in_fours, locate, pick, pieces_of, require_nodes
 from producer.waveform import BlockGains, every
 
 
@@ -95,9 +95,10 @@ def interpolate(
         stop = min(start + TILE, value.size // 2)
         size = stop - start
         locate(0.0, per_sample, start, piece[:size], along[:size])
+        fours = in_fours(piece[:size])
         for part in range(2):
             for order in range(4):
-                pick(pieces[part][order], piece[:size], picked[part][order, :size])
+                pick(pieces[part][order], piece[:size], fours, picked[part][order, :size])
         _follow(
             picked[0],
             picked[1],

@@ -47,16 +47,21 @@ class Multipath:
 def draw_multipath(channel: Channel, stream: np.random.Generator) -> Multipath:
     """Draw the taps of one path: exponential power-delay profile, echoes anywhere in the allowed delays."""
     count = int(stream.integers(channel.taps_min, channel.taps_max, endpoint=True))
-    echoes = sorted(stream.uniform(channel.delay_min_us, channel.delay_max_us) for _ in range(count - 1))
-    delays_us = (0.0, *echoes)
-    decay_us = channel.delay_max_us * stream.uniform(*DECAY_SHARE)
+    *echoes, decay, rician, k = stream.random(count + 2).tolist()
+    delays_us = (0.0, *sorted(_between(channel.delay_min_us, channel.delay_max_us, echo) for echo in echoes))
+    decay_us = channel.delay_max_us * _between(*DECAY_SHARE, decay)
     weights = [math.exp(-delay / decay_us) if decay_us > 0 else 1.0 for delay in delays_us]
-    rician = stream.random() < channel.rician_share
-    k_db = stream.uniform(channel.rician_k_min_db, channel.rician_k_max_db)
+    total = sum(weights)
     return Multipath(
         delays_us=delays_us,
-        powers=tuple(reproducible(weight / sum(weights)) for weight in weights),
-        rician_k_db=k_db if rician else None,
+        powers=tuple(reproducible(weight / total) for weight in weights),
+        rician_k_db=_between(channel.rician_k_min_db, channel.rician_k_max_db, k)
+        if rician < channel.rician_share
+        else None,
         arrivals=tuple(stream.random(count).tolist()),
         direct_turns=stream.random(),
     )
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share

@@ -25,6 +25,7 @@ from producer.version import GENERATOR_VERSION
 from producer.waveform import Waveform, oversampling, waveform_rate_hz
 from schemas import DatasetSpec, Impairments, IQFrame, Truth
 
+_NO_IMPAIRMENTS = Impairments()
 FIRST_CAPTURE_NS = 1_767_225_600_000_000_000
 """Sample 0 begins at 2026-01-01T00:00:00Z; recordings follow each other without a gap."""
 
@@ -73,10 +74,10 @@ def synthesize_sample(spec: DatasetSpec, sample_idx: int, *, tiles: Tiles = NO_T
     paths = draw_paths(spec, sample_idx, scene, ground)
     transmission = transmit(spec, sample_idx, scene, paths)
     received = np.empty(spec.capture.samples, np.complex64)
+    ends = chunk_ends(received.size, _samples(spec, spec.capture.chunk_ms))
     frames = []
     for path in paths:
         hear(spec, sample_idx, path, transmission, out=received)
-        ends = chunk_ends(received.size, _samples(spec, spec.capture.chunk_ms))
         noise = normal_stream(spec.seed, sample_idx, Purpose.NOISE, path.number)
         reception = add_noise(received, ends, noise)
         impaired = impair_if_asked(spec, sample_idx, path, received)
@@ -137,7 +138,7 @@ def impair_if_asked(
     spec: DatasetSpec, sample_idx: int, path: Path, received: np.ndarray[tuple[int], np.dtype[np.complex64]]
 ) -> Impaired | None:
     """Apply the receiver's impairments in place; None where it has none."""
-    if spec.impairments == Impairments():
+    if spec.impairments == _NO_IMPAIRMENTS:
         return None
     return impair(
         received,
