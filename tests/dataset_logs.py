@@ -62,13 +62,15 @@ def whole_read(log, end, *, window, seed):
 class MemoryTopic:
     """A topic in memory; `partitions` are records with the offset at which each ends. Takes the place of a fetcher."""
 
-    def __init__(self, partitions, *, begins=None):
+    def __init__(self, partitions, *, begins=None, dataset_id=None):
         self.partitions = dict(enumerate(partitions))
+        self.topic_id = "00000000-0000-4000-8000-000000000001"
         self.begins = begins or {}
+        self.dataset_id = dataset_id
 
     @asynccontextmanager
     async def open_log(self, _settings, topic, *, stopping=lambda: False):
-        yield Log(MemoryFetcher(self), topic, sorted(self.partitions), stopping)
+        yield Log(MemoryFetcher(self), topic, sorted(self.partitions), stopping, topic_id=self.topic_id)
 
 
 class MemoryFetcher:
@@ -122,4 +124,4 @@ def memory_topic(samples, *, partitions=3, seed=0, rejected=()):
             log.offsets.append(offset)
             log.values.append(encode(record))
         logs.append((log, offset + 1))
-    return MemoryTopic(logs)
+    return MemoryTopic(logs, dataset_id=spec.dataset_id)

@@ -156,10 +156,12 @@ async def find_dataset(
     version: int | None = None,
     prefer: Callable[[Sequence[Dataset]], Dataset] | None = None,
     tell: Callable[[str], None] | None = None,
+    whole: bool = False,
 ) -> Dataset:
     """The dataset of an id, of a name or of how an id begins, in the version named or its default one.
 
-    Deleted ones are found by their whole id only.
+    Deleted ones are found by their whole id only. A whole id always wins; what is one dataset's name and the beginning
+    of another's id means neither.
 
     Args:
         pool: connections, or one.
@@ -167,6 +169,7 @@ async def find_dataset(
         version: of it.
         prefer: chooses among its versions where none is named; `default_version` unless given.
         tell: is told which version was chosen, where there are several and none is named.
+        whole: how an id begins will not do.
 
     Raises:
         UserError: there is none (it names those that are called alike), or there are several (it lists their ids).
@@ -176,28 +179,24 @@ async def find_dataset(
     except ValueError:
         found = []
     if not found:
-        rows = await pool.fetch(
-            f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE name = $1 AND status <> 'deleted' "  # noqa: S608  # ours
-            "ORDER BY version DESC",
-            name_or_id,
-        )
-        found = [_dataset(row) for row in rows]
-    how = "are named"
+        named = await _by_name(pool, name_or_id)
+        begun = [] if whole else await _by_prefix(pool, name_or_id)
+        found = list({(one.id, one.version): one for one in (*named, *begun)}.values())
     if not found:
-        found, how = await _by_prefix(pool, name_or_id), "have ids that begin with"
-    known = found
-    found = [dataset for dataset in found if version in {None, dataset.version}]
-    if not found:
-        if known:
-            there = ", ".join(str(number) for number in sorted({one.version for one in known}))
-            raise NotFound(f"there is no dataset {name_or_id!r} in version {version}; there is {there}")
         raise NotFound(
             f"there is no dataset {name_or_id!r}{await _called_alike(pool, name_or_id)}; "
             "`iqstream datasets list` shows what there is"
         )
-    if len({dataset.id for dataset in found}) > 1:
-        ids = sorted({f"{dataset.id} ({dataset.name!r})" if how != "are named" else dataset.id for dataset in found})
-        raise Conflict(f"{len(ids)} datasets {how} {name_or_id!r}: use an id, one of {', '.join(ids)}")
+    if len({one.id for one in found}) > 1:
+        ids = ", ".join(sorted({f"{one.id} ({one.name!r})" for one in found}))
+        raise Conflict(
+            f"{len({one.id for one in found})} datasets are named {name_or_id!r} or have ids that begin so: "
+            f"use an id, one of {ids}"
+        )
+    there = ", ".join(str(one.version) for one in sorted(found, key=lambda one: one.version))
+    found = [one for one in found if version in {None, one.version}]
+    if not found:
+        raise NotFound(f"there is no dataset {name_or_id!r} in version {version}; there is {there}")
     chosen = (prefer or default_version)(found)
     if tell is not None and len(found) > 1:
         others = ", ".join(f"{one.version} ({held_of(one, found)})" for one in found if one is not chosen)
@@ -206,6 +205,18 @@ async def find_dataset(
             f"there are also versions {others}: --version names one"
         )
     return chosen
+
+
+async def _by_name(pool: Pool | Connection, name: str) -> list[Dataset]:
+    """All versions of the datasets of a name; none where PostgreSQL cannot hold such text."""
+    if re.search("[\0\ud800-\udfff]", name):
+        return []
+    rows = await pool.fetch(
+        f"SELECT {_COLUMNS} FROM heimdall.datasets WHERE name = $1 AND status <> 'deleted' "  # noqa: S608  # ours
+        "ORDER BY version DESC",
+        name,
+    )
+    return [_dataset(row) for row in rows]
 
 
 async def _by_prefix(pool: Pool | Connection, prefix: str) -> list[Dataset]:

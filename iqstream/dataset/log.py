@@ -14,6 +14,7 @@ from iqstream.dataset.background import Stopped
 from iqstream.dataset.fetcher import EARLIEST, LATEST, Chunk, Fetcher
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from iqstream.runtime.kafka import admin_client, request_client
+from iqstream.runtime.kafka_protocol import topic_ids
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.span_reader import STALLED_AFTER_S, StallWatch
 
@@ -37,9 +38,12 @@ class Log:
         topic: str,
         partitions: Sequence[int],
         stopping: Callable[[], bool],
+        *,
+        topic_id: str,
     ) -> None:
-        """`stopping` tells whether `fetch` is to raise `Stopped`."""
+        """`stopping` tells whether `fetch` is to raise `Stopped`; another topic of the name has another `topic_id`."""
         self.topic = topic
+        self.topic_id = topic_id
         self.partitions = tuple(partitions)
         self._fetcher = fetcher
         self._stopping = stopping
@@ -133,7 +137,8 @@ async def open_log(
         UserError: it has no such topic.
     """
     async with admin_client(settings) as admin:
-        if topic not in await admin.list_topics():
+        _cluster, ids = await topic_ids(admin, [topic])
+        if topic not in ids:
             raise UserError(f"Kafka at {settings.kafka_bootstrap} has no topic {topic!r}; `iqstream init` makes ours.")
         described = await admin.describe_topics([topic])
     partitions = sorted(partition["partition"] for partition in described[0]["partitions"])
@@ -146,6 +151,6 @@ async def open_log(
             answer_bytes=FETCH_BYTES,
         )
         try:
-            yield Log(fetcher, topic, partitions, stopping)
+            yield Log(fetcher, topic, partitions, stopping, topic_id=str(ids[topic]))
         finally:
             await fetcher.stop()

@@ -80,8 +80,8 @@ def check_offset(name: str, topic: str, partition: int, offset: int, ends: Mappi
         )
 
 
-def whole_number(name: str, number: object) -> int:
-    """A number from 0, of NumPy's types too. Raises UserError, which begins with `name`, for anything else."""
-    if isinstance(number, bool) or not isinstance(number, Integral) or int(number) < 0:
-        raise UserError(f"{name} {number!r} is not a whole number from 0")
+def whole_number(name: str, number: object, *, least: int = 0) -> int:
+    """A number from `least`, of NumPy's types too. Raises UserError, which begins with `name`, for anything else."""
+    if isinstance(number, bool) or not isinstance(number, Integral) or int(number) < least:
+        raise UserError(f"{name} {number!r} is not a whole number from {least}")
     return int(number)

@@ -59,24 +59,30 @@ class Position:
 Positions: TypeAlias = dict[int, Position]
 
 
+class Source(NamedTuple):
+    """What offsets and samples are of, each part known once it was looked up; names may come to mean others."""
+
+    dataset_id: str | None = None
+    dataset_version: int | None = None
+    topic_id: str | None = None
+
+
 class Saved(NamedTuple):
     """What a state says."""
 
     epoch: int
-    dataset_version: int | None
+    source: Source
     positions: Positions
 
 
-def as_state(
-    positions: Mapping[int, Position], epoch: int, dataset_version: int | None, order: Mapping[str, Any]
-) -> dict[str, Any]:
+def as_state(positions: Mapping[int, Position], epoch: int, source: Source, order: Mapping[str, Any]) -> dict[str, Any]:
     """JSON values of a state. `order` is what the order of samples follows from."""
     return {
         "version": STATE_VERSION,
         "schema_sha256": SCHEMA_SHA256,
         "order": dict(order),
         "epoch": epoch,
-        "dataset_version": dataset_version,
+        **source._asdict(),
         "partitions": {str(partition): asdict(positions[partition]) for partition in sorted(positions)},
     }
 
@@ -90,19 +96,25 @@ def from_state(state: Mapping[str, Any], order: Mapping[str, Any]) -> Saved:
     try:
         version, schema, epoch = state["version"], state["schema_sha256"], state["epoch"]
         theirs = dict(state["order"])
-        asked = state["dataset_version"]
+        source = Source(**{name: state[name] for name in Source._fields})
         positions = {int(number): _position(**values) for number, values in state["partitions"].items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"state: not one of a FeatureStream ({type(error).__name__}: {error})") from None
-    if not (_is_whole(epoch) and (asked is None or _is_whole(asked)) and all(map(_is_whole, positions))):
+    if not (
+        _is_whole(epoch)
+        and (source.dataset_version is None or _is_whole(source.dataset_version))
+        and all(map(_is_whole, positions))
+    ):
         raise UserError("state: not one of a FeatureStream (epoch, dataset_version and partitions are numbers from 0)")
+    if not all(name is None or isinstance(name, str) for name in (source.dataset_id, source.topic_id)):
+        raise UserError("state: not one of a FeatureStream (dataset_id and topic_id are text)")
     if version != STATE_VERSION or schema != SCHEMA_SHA256:
         raise UserError("state: saved by a version whose features mean something else; start again without it")
     differing = [name for name in order if theirs.get(name) != order[name]]
     if differing:
         changes = ", ".join(f"{name} was {theirs.get(name)!r}, is {order[name]!r}" for name in differing)
         raise UserError(f"state: saved by a stream with another order of samples ({changes})")
-    return Saved(epoch, asked, positions)
+    return Saved(epoch, source, positions)
 
 
 def _position(*, end: int | None, **numbers: int) -> Position:
@@ -118,6 +130,19 @@ def _position(*, end: int | None, **numbers: int) -> Position:
 
 def _is_whole(number: Any) -> bool:  # noqa: ANN401  # whatever stands in a state
     return isinstance(number, int) and not isinstance(number, bool) and number >= 0
+
+
+def one_source(several: Iterable[Source]) -> Source:
+    """What all of them are of, as far as any of them knows.
+
+    Raises:
+        UserError: two of them are of different ones.
+    """
+    known = [sorted({*values} - {None}) for values in zip(*several, strict=True)]
+    for name, values in zip(("dataset", "dataset's version", "topic"), known, strict=True):
+        if len(values) > 1:
+            raise UserError(f"state: of the {name} {values[0]} and {values[1]}; a stream is of one")
+    return Source(*(values[0] if values else None for values in known))
 
 
 def furthest(several: Iterable[Mapping[int, Position]]) -> Positions:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import copy
 import logging
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
 from typing import Any, ClassVar
+from uuid import UUID
 
 from iqstream.catalogue.postgres import Pool
 from iqstream.dataset.assignment import checked_shard, share_of
@@ -19,7 +20,7 @@ from iqstream.dataset.join import PartitionJoin
 from iqstream.dataset.judging import Choice, Judging
 from iqstream.dataset.log import Log, open_log
 from iqstream.dataset.place import Place, check_offset, check_order, checked_place, offsets_of, whole_number
-from iqstream.dataset.position import Position, Positions, as_state, from_state, furthest
+from iqstream.dataset.position import Position, Positions, Source, as_state, from_state, furthest, one_source
 from iqstream.dataset.reader import PartitionReader, Shuffle
 from iqstream.dataset.reading import emissions, runs
 from iqstream.dataset.recording import Places
@@ -92,7 +93,7 @@ class FeatureStream:
             even: shares are of samples instead, equally many for every reader: `drop` those left over, or `pad` them
                 with some that come twice, as DistributedSampler's `drop_last` does. Every reader reads the whole log.
             limits: judge by these instead of the datasets' own. PostgreSQL is asked then only for the salt of a split
-                by sample, and `dataset` is an id.
+                by sample; where it is not, `dataset` is an id, and its version 1 unless given.
             settings: where the servers are; the environment's, if not given.
 
         Raises:
@@ -102,12 +103,23 @@ class FeatureStream:
             raise UserError(f"split: {split!r} is not one of {', '.join(SPLITS)}")
         if split_by not in SPLITS_BY:
             raise UserError(f"split_by: {split_by!r} is not one of {', '.join(SPLITS_BY)}")
-        for name, value in (("batch_size", batch_size), ("window", window)):
-            if value is not None and value < 1:
-                raise UserError(f"{name}: {value} is below 1")
+        for name, value, kind, wanted in (
+            ("dataset", dataset, str | None, "a name or an id"),
+            ("topic", topic, str, "the name of a topic"),
+            ("include_rejected", include_rejected, bool, "True or False"),
+            ("pairs", pairs, bool, "True or False"),
+            ("shuffle", shuffle, bool, "True or False"),
+            ("limits", limits, Limits | None, "Limits"),
+            ("settings", settings, Settings | None, "Settings"),
+        ):
+            if not isinstance(value, kind):
+                raise UserError(f"{name}: {value!r} is not {wanted}")
+        batch_size = None if batch_size is None else whole_number("batch_size:", batch_size, least=1)
+        version = None if version is None else whole_number("version:", version, least=1)
+        window, seed = whole_number("window:", window, least=1), whole_number("seed:", seed)
         start, end = checked_place("start", start), None if end is None else checked_place("end", end)
         check_order(start, end)
-        if even not in {None, "drop", "pad"}:
+        if even not in (None, "drop", "pad"):
             raise UserError(f"even: {even!r} is not one of 'drop', 'pad', None")
         if even and end is None:
             raise UserError(
@@ -116,10 +128,9 @@ class FeatureStream:
         self.topic = topic
         self.batch_size = batch_size
         self.epoch = 0
-        self._dataset = dataset
-        self._asked_version = version
-        self._version = version
-        """Once the newest is looked up, that one."""
+        self._asked = Source(dataset_version=version)
+        self._source = self._asked
+        """Once more of it is looked up, all that is known."""
         self._start = start
         self._end = end
         self._choice = Choice(split=split, split_by=split_by, include_rejected=include_rejected)
@@ -127,12 +138,13 @@ class FeatureStream:
         self._shuffle = shuffle
         self._seed = seed
         self._window = window if shuffle or end is not None else None
-        self._shards: tuple[tuple[int, int], ...] = (checked_shard(*shard),)
+        self._shards: tuple[tuple[int, int], ...] = (checked_shard(shard),)
         """Each a share of the share before."""
         self._worker = (0, 1)
         """Of the share, whose batches come together again in one process."""
         self.even = even
         self._limits = limits
+        self._dataset = dataset if dataset is None or self._asks_postgres() else _checked_id(dataset)
         self._settings = settings or load_settings()
         self._positions: Positions = {}
         self._loaded = False
@@ -185,9 +197,9 @@ class FeatureStream:
                     f"advance: progress in epoch {saved.epoch}, but the stream stands in epoch {self.epoch}; call "
                     "set_epoch before the readers begin an epoch"
                 )
-        version = _one_version([self._version, *[saved.dataset_version for saved in read]])
+        source = one_source([self._source, *[saved.source for saved in read]])
         self._positions = furthest([self._positions, *[saved.positions for saved in read]])
-        self._version = version
+        self._source = source
 
     @property
     def bounded(self) -> bool:
@@ -197,13 +209,13 @@ class FeatureStream:
     def sharded(self, index: int, count: int) -> FeatureStream:
         """A reader of the same stream, for share `index` of `count` of its partitions, at the same position."""
         reader = copy.copy(self)
-        reader._shards = (*self._shards, checked_shard(index, count))  # noqa: SLF001  # its own class
+        reader._shards = (*self._shards, checked_shard((index, count)))  # noqa: SLF001  # its own class
         return reader
 
     def for_worker(self, number: int, workers: int) -> FeatureStream:
         """A reader for one of several loader processes, of which one process takes the batches in turn."""
         reader = copy.copy(self)
-        reader._worker = checked_shard(number, workers)  # noqa: SLF001  # its own class
+        reader._worker = checked_shard((number, workers))  # noqa: SLF001  # its own class
         return reader
 
     def set_epoch(self, epoch: int) -> None:
@@ -256,19 +268,20 @@ class FeatureStream:
 
     def state_dict(self) -> dict[str, Any]:
         """How far samples were *yielded*, whatever was read ahead: JSON values, small, valid at any time."""
-        return as_state(self._positions, self.epoch, self._version, self._order())
+        return as_state(self._positions, self.epoch, self._source, self._order())
 
     def load_state_dict(self, *states: Mapping[str, Any]) -> None:
         """Goes on after what the streams that gave these states have yielded, however many shares they were.
 
         Raises:
-            UserError: not a state, or one of a stream with another order, epoch, version, snapshot, schema or end.
+            UserError: not a state, or one of a stream with another order, epoch, version, snapshot, schema or end. That
+                its dataset's name, or its topic's, means another one now, the next iteration raises.
         """
         read = [from_state(state, self._order()) for state in states]
         epochs = {saved.epoch for saved in read}
         if len(epochs) != 1:
             raise UserError(f"states: of {len(epochs)} epochs, {sorted(epochs)}; they must be of one")
-        version = _one_version([self._asked_version, *[saved.dataset_version for saved in read]])
+        source = one_source([self._asked, *[saved.source for saved in read]])
         positions = furthest(saved.positions for saved in read)
         if any((position.end is None) == self.bounded for position in positions.values()):
             raise UserError(
@@ -282,7 +295,7 @@ class FeatureStream:
         if self.even and any(saved.positions not in ({}, positions) for saved in read):
             raise UserError("states: of different steps; readers that share samples out evenly save at the same step")
         self.epoch, self._positions = epochs.pop(), positions
-        self._version = version
+        self._source = source
         self._loaded, self._through, self._iteration = bool(positions), False, None
 
     def _order(self) -> dict[str, Any]:
@@ -420,9 +433,14 @@ class FeatureStream:
         if self._dataset is None:
             return None
         if pool is None:
-            return DatasetKey(self._dataset, self._version or 1)
-        key = await resolve(pool, self._dataset, self._version)
-        self._version = key.dataset_version
+            return DatasetKey(self._dataset, self._source.dataset_version or 1)
+        key = await resolve(pool, self._dataset, self._source.dataset_version)
+        if self._source.dataset_id not in {None, key.dataset_id}:
+            raise UserError(
+                f"state: of dataset {self._source.dataset_id}, but {self._dataset!r} is now {key.dataset_id}; read the "
+                "one by its id, or the other without the state"
+            )
+        self._source = self._source._replace(dataset_id=key.dataset_id, dataset_version=key.dataset_version)
         return key
 
     async def _check_pairs(self, specs: Specs, key: DatasetKey | None) -> None:
@@ -445,6 +463,11 @@ class FeatureStream:
         """
         known = self._positions
         if known:
+            if self._source.topic_id != log.topic_id:
+                raise UserError(
+                    f"state: of another topic {log.topic} than the one that is there now, where its offsets mean other "
+                    "records; read again without the state"
+                )
             ends = await log.offsets("latest")
             for partition, position in known.items():
                 check_offset(
@@ -456,6 +479,7 @@ class FeatureStream:
 
     async def _fixed(self, log: Log) -> Positions:
         """Every partition at its start, the epoch's end fixed."""
+        self._source = self._source._replace(topic_id=log.topic_id)
         starts = await offsets_of(log, "start", self._start)
         if self._end is None:
             return {partition: Position.at(start, None) for partition, start in starts.items()}
@@ -479,9 +503,9 @@ class FeatureStream:
         return generations.highest
 
 
-def _one_version(versions: Iterable[int | None]) -> int | None:
-    """The version that all of those agree on which know one."""
-    known = sorted({version for version in versions if version is not None})
-    if len(known) > 1:
-        raise UserError(f"state: of the dataset's version {known[0]} and {known[1]}; a stream is of one")
-    return known[0] if known else None
+def _checked_id(dataset: str) -> str:
+    """The id as records have it, which no server is asked for."""
+    try:
+        return str(UUID(dataset))
+    except ValueError:
+        raise UserError(f"dataset: {dataset!r} is no id, by which alone a dataset is read with limits") from None

@@ -22,7 +22,7 @@ _OF_LIMITS = ("min_snr_db", "min_receivers")
 async def find_recorded(pool: Pool, name: str) -> Dataset | None:
     """The dataset of real recordings of a name or id; None where there is none."""
     try:
-        found = await find_dataset(pool, name, version=SUBMITTED_VERSION)
+        found = await find_dataset(pool, name, version=SUBMITTED_VERSION, whole=True)
     except NotFound:
         return None
     if not isinstance(found.spec, RecordedSpec):

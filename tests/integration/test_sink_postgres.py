@@ -36,7 +36,8 @@ from iqstream.catalogue.outcomes import outcome_counts_by_reason
 from iqstream.catalogue.postgres import create_pool
 from iqstream.catalogue.recorded import create_recorded
 from iqstream.catalogue.sample_ranges import SampleRanges
-from iqstream.runtime.errors import Failed, UserError
+from iqstream.ingest.spec import find_recorded
+from iqstream.runtime.errors import Conflict, Failed, NotFound, UserError
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.metrics import Metrics
 from iqstream.submit.rate import samples_per_s
@@ -784,14 +785,23 @@ async def test_a_dataset_is_found_by_how_its_id_begins_and_one_misspelt_is_told_
         await create_dataset(pool, spec, reuse_name=True)
     for begun in (prefix + "a", (prefix + "a").upper(), one.dataset_id[:11]):
         assert (await find_dataset(pool, begun)).id == one.dataset_id
-    with pytest.raises(UserError, match=f"2 datasets have ids that begin with .*{other.dataset_id}"):
+    with pytest.raises(UserError, match=f"2 datasets are named .* or have ids that begin so: .*{other.dataset_id}"):
         await find_dataset(pool, prefix)
     named = make_spec(name=prefix + "a")
     await create_dataset(pool, named)
-    assert (await find_dataset(pool, prefix + "a")).id == named.dataset_id, "a name is meant before a part of an id"
+    for version in (None, 1, 2):
+        with pytest.raises(
+            Conflict, match=f"2 datasets .*({one.dataset_id}.*{named.name}|{named.name}.*{one.dataset_id})"
+        ):
+            await find_dataset(pool, prefix + "a", version=version)
+    assert (await find_dataset(pool, prefix + "a", whole=True)).id == named.dataset_id
+    assert await find_recorded(pool, one.dataset_id[:13]) is None, "recordings go into a dataset that is named whole"
     await delete_dataset(pool, other.dataset_id)
     with pytest.raises(UserError, match="no dataset"):
         await find_dataset(pool, prefix + "b")
+    for impossible in ("", "\0", f"{name}\0", "\udcff"):
+        with pytest.raises(NotFound, match="no dataset"):
+            await find_dataset(pool, impossible)
     for misspelt in (name.lower(), name.replace("Turin", "Turn"), name[6:]):
         with pytest.raises(UserError, match=f"did you mean '{name}'"):
             await find_dataset(pool, misspelt)

@@ -1,7 +1,9 @@
 """Where a stream begins and ends is checked at once: against what can be said, and against the log as it is."""
 
 import itertools
+from contextlib import asynccontextmanager
 from datetime import UTC, date, datetime, timedelta
+from uuid import UUID
 
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from iqstream.dataset import FeatureStream, OffsetExpired
 from iqstream.dataset import stream as stream_module
 from iqstream.runtime.errors import UserError
-from schemas import Limits
+from schemas import DatasetKey, Limits
 from tests.dataset_logs import NOWHERE, memory_topic
 
 SAMPLES = 12
@@ -117,6 +119,77 @@ def test_a_state_of_a_log_that_was_another_is_refused_at_once(topic, end):
         other.load_state_dict(state)
         with pytest.raises(UserError, match=r"state: (t has no partition 2|offset \d+ of partition 0 is past)"):
             next(iter(other))
+
+
+@pytest.mark.parametrize("end", ["latest", None])
+def test_a_state_of_a_topic_that_was_made_anew_is_refused_though_it_has_such_offsets(topic, end):
+    topic.begins = {}
+    one = stream(end=end)
+    batches = iter(one)
+    next(batches)
+    batches.close()
+    topic.topic_id = "00000000-0000-4000-8000-000000000002"
+    other = stream(end=end)
+    other.load_state_dict(one.state_dict())
+    for reader in (one, other):
+        with pytest.raises(UserError, match="state: of another topic t than the one that is there now"):
+            next(iter(reader))
+    beside = stream(end=end)
+    next(iter(beside))
+    with pytest.raises(UserError, match=r"state: of the topic .*1 and .*2; a stream is of one"):
+        other.load_state_dict(one.state_dict(), beside.state_dict())
+
+
+def test_a_state_is_of_a_dataset_whatever_that_is_named_later(topic, monkeypatch):
+    """A name that has come to mean another dataset is refused, not read from where the first was left."""
+    topic.begins = {}
+    called = {"Walk": topic.dataset_id}
+
+    async def resolve(_pool, name, version):
+        return DatasetKey(called[name], version or 1)
+
+    @asynccontextmanager
+    async def pool(_settings):
+        yield object()
+
+    monkeypatch.setattr(stream_module, "resolve", resolve)
+    monkeypatch.setattr(stream_module, "dataset_pool", pool)
+    monkeypatch.setattr(FeatureStream, "_asks_postgres", lambda _self: True)
+    one = FeatureStream("Walk", topic="t", limits=Limits(), settings=NOWHERE)
+    one.snapshot()
+    other = FeatureStream("Walk", topic="t", limits=Limits(), settings=NOWHERE)
+    other.load_state_dict(one.state_dict())
+    called["Walk"] = str(UUID(int=7))
+    for reader in (one, other):
+        with pytest.raises(UserError, match=f"state: of dataset {topic.dataset_id}, but 'Walk' is now {UUID(int=7)}"):
+            next(iter(reader))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        *itertools.product(["batch_size", "window"], [0, -1, 1.5, float("nan"), float("inf"), True, "3", b"3", []]),
+        *itertools.product(["version"], [0, -1, 1.5, True, "1"]),
+        *itertools.product(["seed"], [-1, 1.5, float("nan"), None, True, "a"]),
+        *itertools.product(["pairs", "include_rejected", "shuffle"], ["no", 1, 0, None, []]),
+        *itertools.product(["shard"], [None, 5, (0,), (0, 1, 2), (0, 0), (1, 1), (-1, 2), (0.0, 1), ("0", "1"), "01"]),
+        *itertools.product(["dataset"], [UUID(int=1), 5, b"A", True, ["A"], "A", "", "\0"]),
+        *itertools.product(["topic"], [5, None, b"t"]),
+        *itertools.product(["even"], [[], "Drop", 1, True, False]),
+        *itertools.product(["split", "split_by"], [[], "Train", 1, True, ""]),
+        *itertools.product(["limits"], [5, {}, "x"]),
+        *itertools.product(["settings"], [5, {}]),
+    ],
+)
+def test_an_argument_that_cannot_be_is_refused_by_its_name_before_a_server_is_asked(name, wrong):
+    with pytest.raises(UserError, match=f"^{name}: "):
+        FeatureStream(**{"topic": "t", "limits": Limits(), "settings": NOWHERE} | {name: wrong})
+
+
+def test_a_dataset_that_no_server_is_asked_for_is_found_by_any_form_of_its_id(topic):
+    topic.begins = {}
+    form = f"{{{topic.dataset_id.upper()}}}"
+    assert sorted(indices(stream(dataset=form))) == list(range(SAMPLES))
 
 
 def test_a_state_of_a_stream_that_follows_is_refused_by_one_with_an_end_and_the_other_way_round(topic):

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from iqstream.dataset.assignment import share_of
-from iqstream.dataset.position import Position, as_state, from_state, furthest
+from iqstream.dataset.position import Position, Source, as_state, from_state, furthest
 from iqstream.dataset.window import permutation, window_end
 from iqstream.runtime.errors import UserError
 from tests.dataset_logs import interleaved_log, read, whole_read
@@ -30,7 +30,7 @@ def test_stops_and_new_starts_change_neither_the_samples_nor_their_order(seed, s
             log, position, window=window, seed=seed if shuffled else None, stop_after=int(rng.integers(1, 9)), rng=rng
         )
         given_out += given_now
-        position = from_state(json.loads(json.dumps(as_state({3: position}, 0, None, ORDER))), ORDER).positions[3]
+        position = from_state(json.loads(json.dumps(as_state({3: position}, 0, Source(), ORDER))), ORDER).positions[3]
     assert given_out == order
     assert sorted(order) == list(range(samples))
 
@@ -112,15 +112,23 @@ def test_of_two_beginnings_the_earlier_counts_and_two_snapshots_do_not_add_up():
 def test_a_state_whose_positions_cannot_be_is_none(values):
     position = {"start": 0, "end": 10, "read_from": 0, "window": 0, "taken": 0} | values
     with pytest.raises(UserError, match="not one of a FeatureStream"):
-        from_state(as_state({}, 0, None, ORDER) | {"partitions": {"0": position}}, ORDER)
+        from_state(as_state({}, 0, Source(), ORDER) | {"partitions": {"0": position}}, ORDER)
 
 
 @pytest.mark.parametrize(
-    "change", [{"epoch": -1}, {"epoch": "0"}, {"dataset_version": "1"}, {"partitions": {"-1": {}}}]
+    "change",
+    [
+        {"epoch": -1},
+        {"epoch": "0"},
+        {"dataset_version": "1"},
+        {"topic_id": 1},
+        {"dataset_id": 1},
+        {"partitions": {"-1": {}}},
+    ],
 )
-def test_a_state_of_what_are_no_numbers_is_none(change):
+def test_a_state_of_what_are_no_numbers_or_names_is_none(change):
     with pytest.raises(UserError, match="not one of a FeatureStream"):
-        from_state(as_state({}, 0, None, ORDER) | change, ORDER)
+        from_state(as_state({}, 0, Source(), ORDER) | change, ORDER)
 
 
 @pytest.mark.parametrize(
@@ -134,6 +142,6 @@ def test_a_state_of_what_are_no_numbers_is_none(change):
     ],
 )
 def test_a_state_of_something_else_is_refused_with_the_reason(change, fragment):
-    state = as_state({0: Position.at(0, 10)}, 0, None, ORDER) | change
+    state = as_state({0: Position.at(0, 10)}, 0, Source(), ORDER) | change
     with pytest.raises(UserError, match=fragment):
         from_state(state, ORDER)

@@ -21,6 +21,7 @@ from tests.dataset_logs import NOWHERE, memory_topic
 SAMPLES, PARTITIONS = 32, 4
 REJECTED = frozenset([*range(3, SAMPLES, PARTITIONS), 28, 29])
 """One partition has nothing that is wanted, two end with what is not."""
+DATASET = "00000000-0000-4000-8000-00000000000d"
 EVERY = frozenset(range(SAMPLES)) - REJECTED
 MACHINE = settings(
     max_examples=40, stateful_step_count=20, deadline=None, derandomize=True, database=None, print_blob=False
@@ -197,7 +198,7 @@ def test_an_epoch_keeps_its_partitions_when_the_topic_gets_more(monkeypatch):
 
 def test_states_are_of_one_version_which_is_the_one_that_was_asked_for():
     def stream(version=None):
-        return FeatureStream("d", version=version, topic="t", limits=Limits(), settings=NOWHERE)
+        return FeatureStream(DATASET, version=version, topic="t", limits=Limits(), settings=NOWHERE)
 
     fresh, first, second = stream().state_dict(), stream(1).state_dict(), stream(2).state_dict()
     mixed = stream()
