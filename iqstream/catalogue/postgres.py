@@ -14,7 +14,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from iqstream.catalogue.connection import NOT_CONNECTED, Session, connect, why_no_connection
-from iqstream.runtime.errors import IqstreamError, Unreachable
+from iqstream.runtime.errors import Failed, IqstreamError, Unreachable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]"
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
@@ -147,10 +147,11 @@ _LOST: tuple[type[Exception], ...] = (
 
 @contextmanager
 def tables_needed(where: str) -> Iterator[None]:
-    """Says what to do about a database without our tables, or with those of an earlier version.
+    """Says what to do about a database without our tables, with those of an earlier version, or with fewer rights.
 
     Raises:
         Unreachable: something within the context has met such a one; names `where`.
+        Failed: the role may not do what was asked of it.
     """
     try:
         yield
@@ -158,3 +159,7 @@ def tables_needed(where: str) -> Iterator[None]:
         raise Unreachable(f"{where} has no tables of iqstream: run `iqstream init`.") from None
     except asyncpg.UndefinedColumnError:
         raise Unreachable(f"{where} has the tables of an earlier version of iqstream: run `iqstream init`.") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise Failed(
+            f"{where} does not let this role do it: {error}. Do it as a role that may: the owner of the tables."
+        ) from None

@@ -6,7 +6,7 @@ Within `async with` the connections to PostgreSQL are kept from call to call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
 from types import TracebackType
@@ -51,11 +51,12 @@ from iqstream.submit.extend import Extended, extend_dataset
 from iqstream.submit.publishable import check_publishable
 from iqstream.submit.rate import samples_per_s
 from iqstream.submit.room import check_room_for
-from iqstream.submit.spec import first_hour
+from iqstream.submit.spec import first_hour, read_terrain
 from iqstream.submit.submission import resume, submit
 from iqstream.watch.event import WatchEvent
 from iqstream.watch.watch import watch_dataset
-from schemas import DatasetSpec
+from schemas import DatasetSpec, Receiver
+from schemas.terrain import Terrain
 
 
 def aconnect(
@@ -194,6 +195,21 @@ class AsyncClient(
             speed = await samples_per_s(pool, spec)
         tiles = tiles_in(self.settings.terrain_dir)
         return await asyncio.to_thread(estimate, spec, self.settings, samples_per_s=speed, tiles=tiles)
+
+    async def terrain(self, receivers: Sequence[Receiver], margin_deg: float) -> Terrain:
+        """Returns the ground that the tiles of the settings' terrain directory give around receivers.
+
+        Args:
+            receivers: the network.
+            margin_deg: how far around it transmitters may stand, `scenario.margin_deg`.
+
+        Raises:
+            UserError: the settings name no directory, the tile of a receiver is missing there, or a file is no tile.
+        """
+        directory = self.settings.terrain_dir
+        if not directory:
+            raise UserError("terrain: there are no tiles here: IQSTREAM_TERRAIN_DIR names no directory")
+        return await asyncio.to_thread(read_terrain, Path(directory), receivers, margin_deg)
 
     async def submit(self, spec: DatasetSpec, *, reuse_name: bool = False, description: str = "") -> Submission:
         """Submits a dataset; the running stages generate, extract, filter and store its samples.

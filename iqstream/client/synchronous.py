@@ -87,6 +87,7 @@ class Client:
     cancel = _call(AsyncClient.cancel)
     check = _call(AsyncClient.check)
     estimate = _call(AsyncClient.estimate)
+    terrain = _call(AsyncClient.terrain)
     submit = _call(AsyncClient.submit)
     begin_growth = _call(AsyncClient.begin_growth)
     resume = _call(AsyncClient.resume)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 from aiokafka import TopicPartition
 
@@ -60,6 +60,11 @@ class ToOffsets:
     """An offset for each partition; others stay."""
 
     offsets: Mapping[TopicPartition, int]
+
+    @classmethod
+    def on(cls, topic: str, offsets: Mapping[int, int]) -> Self:
+        """Returns offsets of a topic's partitions by their numbers."""
+        return cls({TopicPartition(topic, partition): offset for partition, offset in offsets.items()})
 
 
 Target: TypeAlias = ToEarliest | ToLatest | ToCurrent | ToOffset | ShiftBy | ToTime | ToOffsets

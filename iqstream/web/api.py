@@ -76,6 +76,7 @@ from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.events import event_response
 from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
+from iqstream.web.moves import MoveOrder, MovePlanDocument, MoveQuery, move, plan_move
 from iqstream.web.new_dataset import NewDataset
 from iqstream.web.operations import Asked, Operation, json_response
 from iqstream.web.tasks import TaskDocument, TaskPage
@@ -345,6 +346,14 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         name="show_lag_history", method="GET", path="/lag/history", answer=show_lag_history,
         result=list[dict[str, Any]], summary="The readings of the last hour, the oldest first",
+    ),
+    Operation(
+        name="plan_move", method="GET", path="/stages/{stage}/move-plan", answer=plan_move, query=MoveQuery,
+        result=MovePlanDocument, summary="What moving a stage to another position means; nothing is done",
+    ),
+    Operation(
+        name="move", method="POST", path="/stages/{stage}/move", answer=move, body=MoveOrder, result=MovePlanDocument,
+        summary="Move a stage to another position; one that runs only by force",
     ),
     Operation(
         name="list_dead_letters", method="GET", path="/dead-letters", answer=list_dead_letters, query=LetterQuery,

@@ -31,6 +31,7 @@ from iqstream.web.pages.datasets import datasets_page
 from iqstream.web.pages.distributions import distributions_page
 from iqstream.web.pages.lag import lag_page
 from iqstream.web.pages.letters import letter_page, letters_page, purge_letters, purge_page, retry_letters
+from iqstream.web.pages.move import move_page, move_stage
 from iqstream.web.pages.new import estimate_form, new_page, submit_form
 from iqstream.web.pages.replay import replay_dataset, replay_page
 from iqstream.web.pages.sample import sample_page
@@ -92,6 +93,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.tasks = Tasks()
     app.state.reports = Reports(client)
     app.state.listed = Listed(client)
+    app.state.moving = asyncio.Lock()
     app.state.reading = asyncio.Semaphore(READ_AT_ONCE)
     app.state.making = asyncio.Semaphore(MADE_AT_ONCE)
     return Guard(app, access)
@@ -125,6 +127,8 @@ def _routes() -> list[Route | Mount]:
         get("/datasets/{dataset}/samples/{sample:int}", sample_page),
         post("/datasets/{dataset}/{action}", dataset_action),
         get("/lag", lag_page),
+        get("/stages/{stage}/move", move_page),
+        post("/stages/{stage}/move", move_stage),
         get("/dead-letters", letters_page),
         post("/dead-letters/retry", retry_letters),
         get("/dead-letters/purge", purge_page),

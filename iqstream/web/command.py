@@ -5,13 +5,23 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
 from iqstream.web.forms import Field
 
 _OPTIONS = {"name": "--name", "samples": "--samples", "description": "--description"}
 
 
-def command_line(fields: Sequence[Field], form: Mapping[str, str]) -> str:
-    """Returns the command; fields that say their default are left out, those that have no option are `--set`."""
+def command_line(
+    fields: Sequence[Field], form: Mapping[str, str], lists: Mapping[str, Sequence[Mapping[str, object]]]
+) -> str:
+    """Returns the command; fields that say their default are left out, those that have no option are `--set`.
+
+    Args:
+        fields: of the form.
+        form: what they say.
+        lists: fields of several parts that are not as by default: receivers, tiles.
+    """
     words = ["iqstream", "generate"]
     for field in fields:
         said = form.get(field.name, "").strip()
@@ -23,4 +33,6 @@ def command_line(fields: Sequence[Field], form: Mapping[str, str]) -> str:
             words += [_OPTIONS[field.name], said]
         else:
             words += ["--set", f"{field.name}={said}"]
+    for name, parts in lists.items():
+        words += ["--set", f"{name}={msgspec.json.encode(parts).decode()}"]
     return shlex.join(words)

@@ -11,6 +11,7 @@ import msgspec
 from starlette.requests import Request
 
 from iqstream.submit.quantity import LEVELS, UNITS, shown, unit_of
+from iqstream.submit.spec_fields import documentation
 from iqstream.web.markup import Markup, el
 from iqstream.web.problems import Refusal
 
@@ -46,6 +47,8 @@ class Field:
     """`ge`, `gt`, `le`, `lt`, where it has them."""
     default: Any
     """NODEFAULT: it has to be given."""
+    meaning: str
+    """In a sentence."""
 
     @property
     def shown_default(self) -> str:
@@ -90,7 +93,7 @@ class Field:
                 value=shown, required=self.default is msgspec.NODEFAULT, **common,
             )  # fmt: skip
         told = el("span", problem, class_="problem", id=f"{self.name}-problem") if problem else None
-        return el("label", self.label, control, el("small", self._allowed()), told)
+        return el("label", self.label, control, el("small", self.meaning), el("small", self._allowed()), told)
 
     def _allowed(self) -> str:
         low, high = self.bounds.get("ge", self.bounds.get("gt")), self.bounds.get("le", self.bounds.get("lt"))
@@ -122,15 +125,27 @@ def shown_value(value: Any) -> str:  # noqa: ANN401  # any field's
     return str(value)
 
 
-def fields_of(struct: type[msgspec.Struct], prefix: str = "") -> Iterator[Field]:
-    """Iterates the plain fields of a type and of its parts; sequences are left out."""
+def fields_of(
+    struct: type[msgspec.Struct], prefix: str = "", *, meanings: Mapping[str, str] | None = None
+) -> Iterator[Field]:
+    """Iterates the plain fields of a type and of its parts; sequences are left out.
+
+    Args:
+        struct: the type.
+        prefix: of the fields' names.
+        meanings: of the type's own fields; if not given, its documentation.
+    """
+    meanings = documentation(struct) if meanings is None else meanings
     hints = get_type_hints(struct, include_extras=True)
     for field in msgspec.structs.fields(struct):
         kind, bounds = _plain_kind(hints.get(field.name, field.type))
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             yield from fields_of(kind, f"{prefix}{field.name}.")
         elif kind in {int, float, str, bool} or get_origin(kind) is Literal:
-            yield Field(name=prefix + field.name, kind=kind, bounds=bounds, default=field.default)
+            yield Field(
+                name=prefix + field.name, kind=kind, bounds=bounds, default=field.default,
+                meaning=meanings.get(field.name, ""),
+            )  # fmt: skip
 
 
 def _plain_kind(kind: Any) -> tuple[Any, dict[str, float]]:  # noqa: ANN401  # any type

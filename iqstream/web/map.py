@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.dataset_relief import region_of
+from iqstream.web.labels import Label, labels
 from iqstream.web.markup import Markup, el
 from schemas import DatasetSpec, Station
 
@@ -93,11 +94,8 @@ def receivers_map(
             strength = next(kind for kind, least in _STRENGTHS if snr_db >= least)
             told = el("title", f"{rx_id}: {snr_db:.1f} dB")
             lines.append(el("line", told, x1=x1, y1=y1, x2=x2, y2=y2, class_=f"link {strength}"))
-    triangles = []
-    for one in receivers:
-        x, y = places[one.rx_id]
-        triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
-        triangles.append(el("g", el("title", one.rx_id), triangle, el("text", one.rx_id, x=x + 10, y=y + 7)))
+    names = labels(places, width, height)
+    triangles = [_receiver(rx_id, x, y, names.get(rx_id)) for rx_id, (x, y) in places.items()]
     bar_km = 10 ** math.floor(math.log10(max(wide * 111.2 / 3, 1e-3)))
     bar = bar_km / 111.2 * scale
     ruler = el(
@@ -123,6 +121,14 @@ def receivers_map(
         el("figcaption", where, _legend(marks, links=bool(lines), region=region is not None)),
         class_="map",
     )
+
+
+def _receiver(rx_id: str, x: float, y: float, label: Label | None) -> Markup:
+    triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
+    if label is None:  # no room for its name; the pointer is told it
+        return el("g", el("title", rx_id), triangle)
+    leader = None if label.is_near else el("line", x1=x, y1=y, x2=label.x, y2=label.y - 6, class_="leader")
+    return el("g", el("title", rx_id), leader, triangle, el("text", rx_id, x=label.x, y=label.y))
 
 
 def _legend(marks: Sequence[Mark], *, links: bool, region: bool) -> Markup:

@@ -144,6 +144,24 @@ def test_the_lag_and_its_history_are_those_of_the_three_stages(api):
     assert len(api.get("/lag/history").json()) >= 1
 
 
+def test_a_stage_that_runs_is_moved_by_force_and_the_sink_by_its_owner_alone(api, complete):
+    made, _ = complete
+    plan = api.get("/stages/extractor/move-plan?to=earliest").json()
+    assert plan["members"]
+    assert plan["samples_again"] > 0
+    assert made in {one["dataset_id"] for one in plan["datasets"]}
+    assert not plan["moved"]
+    refused = api.post("/stages/extractor/move", json={"to": "current"})
+    assert refused.status_code == 409
+    assert "stop it first" in refused.json()["detail"]
+    moved = api.post("/stages/extractor/move", json={"to": "current", "force": True})
+    assert moved.status_code == 200, moved.text
+    assert moved.json()["way_back"] == moved.json()["way_there"]
+    denied = api.post("/stages/sink/move", json={"to": "current", "force": True})
+    assert denied.status_code == 409
+    assert "does not let this role" in denied.json()["detail"]
+
+
 def test_a_record_that_is_no_message_is_listed_as_a_dead_letter(api, settings):
     async def send():
         sender = transactional_producer(settings, "dashboard-bad")

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iqstream.lag.figures import ClusterLag, GroupLag, Total
+from iqstream.runtime.stages import STAGES
 from iqstream.web.charts import history_line
 from iqstream.web.lag_history import INTERVAL_S, LagHistory
 from iqstream.web.markup import Child, el
@@ -78,12 +79,14 @@ def _group(group: GroupLag, readings: Sequence[ClusterLag]) -> Child:
             ]
             for one in topic.partitions
         ]  # fmt: skip
+    stage = next((one.name for one in STAGES.values() if one.group == group.group), None)
     return el(
         "section",
         el("h2", group.group),
         el("p", group.trouble, class_="problem") if group.trouble else None,
         el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
         history_line(_backlogs(readings, group.group), group.group),
+        el("p", el("a", "Move it to another position…", href=f"/stages/{stage}/move")) if stage else None,
         el(
             "details",
             el("summary", "Topics and partitions"),

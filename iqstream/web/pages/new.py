@@ -18,6 +18,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.submit.quantity import dbm, parse_quantity, to_float, unit_of
 from iqstream.submit.receivers_file import EXAMPLE, OPTIONAL, REQUIRED, parse_receivers
 from iqstream.submit.spec import PRESETS, make_spec, preset
+from iqstream.submit.spec_fields import documentation
 from iqstream.web.command import command_line
 from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.forms import Field, fields_of, form_of, nested, shown_value
@@ -28,15 +29,26 @@ from iqstream.web.page import duration, page, size
 from iqstream.web.problems import Refusal
 from schemas import DatasetSpec, Receiver, Scenario
 from schemas.dataset import ITALY_NORTH_WEST
+from schemas.terrain import TerrainTile
 
-_KEY, _RECEIVERS = "key", "receivers"
+_KEY, _RECEIVERS, _TILES = "key", "receivers", "terrain.tiles"
+FIELDS = tuple(
+    fields_of(
+        NewDataset,
+        meanings=documentation(DatasetSpec)
+        | {"description": "What it is for.", "reuse_name": "Whether a name that another dataset has is allowed."},
+    )
+)
+"""Of the form, but for the lists: receivers and tiles."""
+_TILE = "N45E007 1f0c…, 64 hexadecimal digits"
 _NO_ESTIMATE = "How many samples will be accepted, how long it takes and what it occupies."
 _FIRST = ("name", "description", "samples", "frequency_hz", "seed", "iq_samples", "reuse_name")
-_PLACE = re.compile(r" - at `\$\.([\w.]+)`$")
+_PLACE = re.compile(r" - at `\$\.([\w.]+)[^`]*`$")
+_NAMED = re.compile(r"([\w.]+(?:, [\w.]+)*): ")
 
 
 def _groups() -> list[tuple[str, list[Field]]]:
-    fields = list(fields_of(NewDataset))
+    fields = FIELDS
     own = sorted(
         (one for one in fields if "." not in one.name),
         key=lambda one: _FIRST.index(one.name) if one.name in _FIRST else len(_FIRST),
@@ -67,6 +79,8 @@ def values_of(spec: DatasetSpec) -> dict[str, str]:
         found[field.name] = shown_value(value)
     if spec.receivers != ITALY_NORTH_WEST:
         found[_RECEIVERS] = receivers_text(spec.receivers)
+    if spec.terrain.tiles:
+        found[_TILES] = tiles_text(spec.terrain.tiles)
     return {name: value for name, value in found.items() if name not in {"dataset_id", "generator_version", "seed"}}
 
 
@@ -75,6 +89,7 @@ async def submit_form(request: Request) -> Response:
     form = await form_of(request)
     key = form.pop(_KEY, None) or None
     try:
+        form = await _with_tiles(request, form)
         dataset, _ = await request.app.state.submissions.submit(_asked(form), key)
     except (msgspec.ValidationError, Refusal, UserError) as error:
         return _form(request, form, _problems(str(error)), status=422)
@@ -86,6 +101,7 @@ async def estimate_form(request: Request) -> Response:
     form = await form_of(request)
     form.pop(_KEY, None)
     try:
+        form = await _with_tiles(request, form)
         asked = _asked(form)
         estimate = await request.app.state.estimates.of(asked)
     except (msgspec.ValidationError, Refusal, UserError) as error:
@@ -110,29 +126,60 @@ def _estimate(estimate: EstimateDocument, form: Mapping[str, str], scenario: Sce
         ("Kept IQ, at most", size(estimate.iq_bytes)),
         ("PostgreSQL, about", size(estimate.rows_bytes)),
     ]
-    command = command_line(list(fields_of(NewDataset)), form)
-    own = (
-        el("p", "Its receivers go into a file: ", el("code", "--receivers FILE"), ".") if _given_network(form) else None
-    )
+    lists = {name: msgspec.to_builtins(parts) for name, parts in _lists(form).items()}
     return (
         el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
         el("p", "As a command line:"),
-        el("pre", command, tabindex="0"),
-        own,
+        el("pre", command_line(FIELDS, form, lists), tabindex="0"),
     )
 
 
-def _given_network(form: Mapping[str, str]) -> str:
-    return form.get(_RECEIVERS, "").strip()
+def _given(form: Mapping[str, str], name: str) -> str:
+    return form.get(name, "").strip()
+
+
+async def _with_tiles(request: Request, form: dict[str, str]) -> dict[str, str]:
+    """The form; where its ground is tiles and none are named, with those of this server around the receivers.
+
+    Raises:
+        ValidationError: the network is none, or the server has no tiles there.
+    """
+    if _given(form, "terrain.source") != "tiles" or _given(form, _TILES):
+        return form
+    network = _network(form) if _given(form, _RECEIVERS) else ITALY_NORTH_WEST
+    margin_deg = _given(form, "scenario.margin_deg")
+    try:
+        terrain = await request.app.state.client.terrain(
+            network, float(_number("scenario.margin_deg", margin_deg)) if margin_deg else Scenario().margin_deg
+        )
+    except UserError as error:
+        raise msgspec.ValidationError(f"{error} - at `$.{_TILES}`") from None
+    return form | {_TILES: tiles_text(terrain.tiles)}
+
+
+def _lists(form: Mapping[str, str]) -> dict[str, Sequence[Receiver] | Sequence[TerrainTile]]:
+    """The fields of several parts that a form gives. Raises ValidationError where a text is none."""
+    found: dict[str, Sequence[Receiver] | Sequence[TerrainTile]] = {}
+    if _given(form, _RECEIVERS):
+        found[_RECEIVERS] = _network(form)
+    if _given(form, _TILES):
+        found[_TILES] = _tiles(form[_TILES])
+    return found
 
 
 def _asked(form: Mapping[str, str]) -> Any:  # noqa: ANN401  # a NewDataset
     """Raises ValidationError where a field is wrong; names it."""
-    numbers = {field.name for field in fields_of(NewDataset) if field.kind in {int, float}}
-    plain = {name: _number(name, value) if name in numbers else value for name, value in form.items()}
-    plain.pop(_RECEIVERS, None)
-    network = {_RECEIVERS: msgspec.to_builtins(_network(form))} if _given_network(form) else {}
-    return msgspec.convert(nested(plain) | network, NewDataset, strict=False)
+    numbers = {field.name for field in FIELDS if field.kind in {int, float}}
+    plain = {
+        name: _number(name, value) if name in numbers else value
+        for name, value in form.items()
+        if name not in {_RECEIVERS, _TILES}
+    }
+    asked = nested(plain)
+    for name, parts in _lists(form).items():
+        part, _, field = name.rpartition(".")
+        (asked.setdefault(part, {}) if part else asked)[field] = msgspec.to_builtins(parts)
+    return msgspec.convert(asked, NewDataset, strict=False)
 
 
 def _network(form: Mapping[str, str]) -> tuple[Receiver, ...]:
@@ -141,6 +188,29 @@ def _network(form: Mapping[str, str]) -> tuple[Receiver, ...]:
         return parse_receivers(form[_RECEIVERS], "receivers")
     except UserError as error:
         raise msgspec.ValidationError(f"{error} - at `$.{_RECEIVERS}`") from None
+
+
+def _tiles(text: str) -> tuple[TerrainTile, ...]:
+    """Raises ValidationError where a line is no tile; names the line."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.split()
+        if not words:
+            continue
+        try:
+            name, sha256 = words
+            found.append(msgspec.convert({"name": name, "sha256": sha256}, TerrainTile))
+        except ValueError:
+            raise msgspec.ValidationError(
+                f"line {number}: {line.strip()[:100]!r} is no tile: write its name and its sha256, as {_TILE}"
+                f" - at `$.{_TILES}`"
+            ) from None
+    return tuple(found)
+
+
+def tiles_text(tiles: Sequence[TerrainTile]) -> str:
+    """Returns tiles as lines of name and digest."""
+    return "\n".join(f"{one.name} {one.sha256}" for one in tiles)
 
 
 def receivers_text(receivers: Sequence[Receiver]) -> str:
@@ -163,13 +233,18 @@ def _number(name: str, text: str) -> str:
 
 def _problems(message: str) -> dict[str, str]:
     """What is wrong, by field; of the whole, by no name."""
-    found = _PLACE.search(message)
-    if found:
-        return {found[1]: message[: found.start()]}
     missing = re.search(r"required field `(\w+)`", message)
     if missing:
         return {missing[1]: "This has to be given."}
-    return {"name" if "name" in message.split(":", maxsplit=1)[0] else "": message}
+    found = _PLACE.search(message)
+    place, told = (found[1], message[: found.start()]) if found else ("", message)
+    named = _NAMED.match(told)
+    within = [f"{place}.{name}" if place else name for name in named[1].split(", ")] if named else []
+    known = {field.name for field in FIELDS} | {_RECEIVERS, _TILES}
+    at = next((name for name in (place, *within) if name in known), None)
+    if at is None:
+        at = "name" if "name" in told.split(":", maxsplit=1)[0] else ""
+    return {at: told}
 
 
 def _form(
@@ -181,8 +256,7 @@ def _form(
     status: int = 200,
 ) -> Response:
     groups = _groups()
-    known = {field.name for _, fields in groups for field in fields} | {_RECEIVERS}
-    general = [message for name, message in problems.items() if name not in known]
+    general = [message for name, message in problems.items() if not name]
     begin = [[el("a", name, href=f"/new?preset={name}"), " "] for name in PRESETS]
     return page(
         request,
@@ -208,31 +282,43 @@ def _form(
 
 def _receivers(values: Mapping[str, str], problem: str | None) -> Markup:
     try:
-        network = _network(values) if _given_network(values) else ITALY_NORTH_WEST
+        network = _network(values) if _given(values, _RECEIVERS) else ITALY_NORTH_WEST
     except msgspec.ValidationError:
         network = ITALY_NORTH_WEST
     margin_deg = Scenario().margin_deg
     with contextlib.suppress(msgspec.ValidationError, ValueError):
         margin_deg = float(_number("margin_deg", values.get("scenario.margin_deg", "")) or margin_deg)
-    told = el("span", problem, class_="problem", id="receivers-problem") if problem else None
-    text = el(
-        "textarea", lines_of(values.get(_RECEIVERS, "")),
-        name=_RECEIVERS, rows=4, placeholder=EXAMPLE, spellcheck="false",
-        aria_invalid="true" if problem else None, aria_describedby="receivers-problem" if problem else None,
-        autofocus=bool(problem),
-    )  # fmt: skip
+    told = "CSV; empty: the default network, seven in north-west Italy"
     return el(
         "details",
         el("summary", "Receivers"),
-        el("label", "CSV; empty: the default network, seven in north-west Italy", text, told),
+        _area(_RECEIVERS, told, EXAMPLE, values, problem),
         receivers_map(network, [], margin_deg=margin_deg),
-        open=bool(problem) or bool(_given_network(values)),
+        open=bool(problem) or bool(_given(values, _RECEIVERS)),
     )
+
+
+def _area(name: str, label: str, example: str, values: Mapping[str, str], problem: str | None) -> Markup:
+    told = el("span", problem, class_="problem", id=f"{name}-problem") if problem else None
+    text = el(
+        "textarea", lines_of(values.get(name, "")),
+        name=name, rows=4, placeholder=example, spellcheck="false",
+        aria_invalid="true" if problem else None, aria_describedby=f"{name}-problem" if problem else None,
+        autofocus=bool(problem),
+    )  # fmt: skip
+    return el("label", label, text, told, class_="wide")
 
 
 def _group(name: str, fields: list[Field], values: Mapping[str, str], problems: Mapping[str, str]) -> Markup:
     controls = [field.control(values.get(field.name), problems.get(field.name)) for field in fields]
+    names = {field.name for field in fields}
+    if name == "terrain":
+        told = "Tiles: where the source is tiles, a name and a digest a line; empty: those of this server"
+        controls.append(_area(_TILES, told, _TILE, values, problems.get(_TILES)))
+        names.add(_TILES)
     title = name.capitalize()
-    if name in {"dataset", "limits"} or any(field.name in problems for field in fields):
+    if name in {"dataset", "limits"} or names & problems.keys():
         return el("fieldset", el("legend", title), controls)
-    return el("details", el("summary", title), el("fieldset", el("legend", title), controls))
+    changed = [one.label for one in fields if values.get(one.name, one.shown_default) != one.shown_default]
+    told = f"{title}: {', '.join(changed)}" if changed else title
+    return el("details", el("summary", told), el("fieldset", el("legend", title), controls))

@@ -4,7 +4,7 @@ import asyncpg
 import pytest
 
 from iqstream.catalogue.postgres import NoConnection, session_needed, tables_needed
-from iqstream.runtime.errors import Unreachable, WrongSettings
+from iqstream.runtime.errors import Failed, Unreachable, WrongSettings
 
 
 @pytest.mark.parametrize(
@@ -18,6 +18,13 @@ def test_missing_tables_and_those_of_an_earlier_version_are_told_with_the_comman
     expected = pytest.raises(Unreachable, match=rf"^PostgreSQL at h:5432 {said}: run `iqstream init`\.$")
     with expected, tables_needed("PostgreSQL at h:5432"):
         raise error
+
+
+def test_a_role_without_the_right_is_told_what_it_may_not_and_who_may():
+    denied = asyncpg.InsufficientPrivilegeError("permission denied for table stream_offsets")
+    expected = pytest.raises(Failed, match=r"^PostgreSQL at h:5432 .*permission denied for table stream_offsets.*owner")
+    with expected, tables_needed("PostgreSQL at h:5432"):
+        raise denied
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
+from aiokafka import TopicPartition
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.measured import Link
@@ -35,15 +36,23 @@ from iqstream.dead_letters.purge import Removal
 from iqstream.dead_letters.retry import Refused
 from iqstream.lag.figures import ClusterLag, GroupLag
 from iqstream.plot.truth import RecordingErrors, accuracy_by_band
+from iqstream.positions.move import refuse_active
+from iqstream.positions.plan import MovePlan, PartitionMove, TouchedDataset
+from iqstream.positions.spans import SpanContents
+from iqstream.positions.target import ToOffsets, wanted_offset
 from iqstream.replay.results import Replayed, ReplayPlan, ReplayProgress
-from iqstream.runtime.errors import Conflict, NotFound, Unreachable
+from iqstream.runtime.errors import Conflict, NotFound, Unreachable, UserError
+from iqstream.runtime.offsets import Ends
 from iqstream.runtime.readable import Rows
+from iqstream.runtime.stages import STAGES
+from iqstream.stage_position import StagePosition
 from iqstream.submit.estimate import Estimate, interval
 from iqstream.submit.extend import Extended
 from iqstream.upkeep.remove import Removed
 from iqstream.watch.event import Progress, WatchEvent
 from iqstream.watch.speed import Speed
 from schemas import IQFrame
+from schemas.terrain import Terrain, TerrainTile
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 FIGURES = DatasetFigures(mean_snr_db=None, distance_km=None, nearest_receiver_km=None, rows_bytes=0, iq_bytes=0)
@@ -59,6 +68,10 @@ class FakeDoor:
         self.fetched = 0
         self.away = False
         self.lingers = False
+        self.members = ()
+        """Workers of every stage."""
+        self.moved = []
+        """Offsets by partition, a move each."""
         self.letters: list[DeadLetter] = []
         self.goes_on = asyncio.Event()
         """A replay ends when it is set."""
@@ -239,6 +252,11 @@ class FakeDoor:
             rows_bytes=10**6, seconds=90.0,
         )  # fmt: skip
 
+    async def terrain(self, receivers, margin_deg):
+        if not self.terrain_dir:
+            raise UserError("terrain: there are no tiles here")
+        return Terrain(source="tiles", tiles=(TerrainTile(name="N45E007", sha256="a" * 64),))
+
     async def iq(self, name_or_id, sample_idx, *, version=None):
         found = self._find(name_or_id)
         self.fetched += 1
@@ -283,6 +301,43 @@ class FakeDoor:
             source=found, replay=replay, frames_read=7, frames_synthesized=0, samples_generated_again=0,
             frames_failed=0, missing=(), outcomes={"accepted": 10, "rejected": 20, "failed": 0},
         )  # fmt: skip
+
+    def _planned(self, stage, target, partitions):
+        self._answer()
+        ends = Ends(log_start=4, end=40, high_watermark=40)
+        topic, current = STAGES[stage].topic, {0: 20, 1: 30, 2: None}
+        moves = []
+        for number in current if partitions is None else sorted(partitions):
+            if number not in current:
+                raise UserError(f"{topic} has no partition {number}; it has 3")
+            place, at = TopicPartition(topic, number), current[number]
+            if isinstance(target, ToOffsets) and place not in target.offsets:
+                continue
+            wanted = wanted_offset(target, place, at, ends, 10)
+            contents = SpanContents(records=abs(wanted.offset - at) if at else 0, read_whole=True)
+            moves.append(
+                PartitionMove(
+                    partition=place, current=at, target=wanted.offset, ends=ends, contents=contents,
+                    warnings=(wanted.warning,) if wanted.warning else (),
+                )
+            )  # fmt: skip
+        position = StagePosition(stage=STAGES[stage], current={}, ends={}, members=tuple(self.members))
+        touched = [
+            TouchedDataset(dataset_id=one.id, version=1, name=one.name, status=one.status, samples=3)
+            for one in self.made.values()
+        ]
+        return MovePlan(position=position, moves=tuple(moves), datasets=tuple(touched), samples_per_second=None)
+
+    async def plan_move(self, stage, target, *, partitions=None, way_back=None):
+        return self._planned(stage, target, partitions)
+
+    async def move(
+        self, stage, target, *, partitions=None, way_back=None, force=False, on_plan=lambda plan: None
+    ):  # fmt: skip
+        plan = self._planned(stage, target, partitions)
+        refuse_active(plan, force=force)
+        self.moved.append({one.partition.partition: one.target for one in plan.moves})
+        return plan
 
     async def dead_letters(self, wanted=EVERY_LETTER):
         self._answer()

@@ -83,6 +83,10 @@ def test_every_answer_is_as_documented(writer, dataset):
         ("show_dead_letter", "GET", "/api/v1/dead-letters/iq.frames:0:1", None),
         ("show_lag", "GET", "/api/v1/lag", None),
         ("show_lag_history", "GET", "/api/v1/lag/history", None),
+        ("plan_move", "GET", "/api/v1/stages/extractor/move-plan?to=earliest&partitions=0,1", None),
+        ("plan_move", "GET", "/api/v1/stages/painter/move-plan", None),
+        ("move", "POST", "/api/v1/stages/extractor/move", {"to": "offsets", "offsets": "0:5"}),
+        ("move", "POST", "/api/v1/stages/extractor/move", {"to": "time"}),
         ("list_dead_letters", "GET", "/api/v1/dead-letters", None),
         ("delete", "DELETE", dataset, None),
     ]:

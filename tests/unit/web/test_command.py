@@ -11,8 +11,9 @@ from iqstream.submit.spec import PRESETS, complete_spec, make_spec, preset
 from iqstream.web.command import command_line
 from iqstream.web.forms import fields_of
 from iqstream.web.new_dataset import NewDataset
-from iqstream.web.pages.new import values_of
+from iqstream.web.pages.new import FIELDS, values_of
 from schemas import DatasetSpec
+from schemas.terrain import TerrainTile
 
 FORMS = [
     {"name": "A name with 'quotes' and $HOME", "samples": "30", "description": "--help"},
@@ -37,7 +38,7 @@ def bare(spec):
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form["name"])
 def test_the_command_makes_the_spec_that_the_form_makes(form):
-    said, spec = spec_of_command(command_line(list(fields_of(NewDataset)), form))
+    said, spec = spec_of_command(command_line(list(fields_of(NewDataset)), form, {}))
     changes = {name: value for name, value in form.items() if value and name not in {"description", "reuse_name"}}
     assert bare(spec) == bare(make_spec(changes=changes))
     assert said["description"] == form.get("description", "")
@@ -46,5 +47,14 @@ def test_the_command_makes_the_spec_that_the_form_makes(form):
 
 def test_a_form_of_defaults_makes_a_short_command():
     defaults = values_of(make_spec(name="n", samples=30))
-    assert command_line(list(fields_of(NewDataset)), defaults) == "iqstream generate --name n --samples 30"
+    assert command_line(list(fields_of(NewDataset)), defaults, {}) == "iqstream generate --name n --samples 30"
     assert set(defaults) < {field.name for field in fields_of(DatasetSpec)} | {"name", "samples"}
+
+
+def test_a_network_and_tiles_are_in_the_command_too():
+    network = [{"rx_id": f"rx-{n}", "latitude": 45.5 + n / 7, "longitude": 7.1, "altitude_m": 250.5} for n in range(3)]
+    tiles = [{"name": "N45E007", "sha256": "a" * 64}]
+    form = {"name": "n", "samples": "3", "terrain.source": "tiles"}
+    _, spec = spec_of_command(command_line(FIELDS, form, {"receivers": network, "terrain.tiles": tiles}))
+    assert [one.rx_id for one in spec.receivers] == ["rx-0", "rx-1", "rx-2"]
+    assert spec.terrain.tiles == (TerrainTile(**tiles[0]),)

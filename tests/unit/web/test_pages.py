@@ -7,8 +7,10 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from iqstream.submit import spec_fields
 from iqstream.submit.spec import make_spec, preset
 from iqstream.web.markup import el
+from iqstream.web.pages.new import FIELDS
 from iqstream.web.pages.sample import _pairs
 from producer.synthesize import synthesize_sample
 from schemas import Capture, encode
@@ -49,7 +51,7 @@ def dataset(writer, door):
 def pages_of(dataset):
     return ["/", "/new", f"/datasets/{dataset}", f"/datasets/{dataset}/samples/3", f"/datasets/{dataset}/delete",
             f"/datasets/{dataset}/replay", f"/datasets/{dataset}/distributions",
-            f"/datasets/{dataset}/accuracy", "/lag", "/dead-letters", "/tasks",
+            f"/datasets/{dataset}/accuracy", "/lag", "/stages/extractor/move?to=earliest", "/dead-letters", "/tasks",
             "/sign-in"]  # fmt: skip
 
 
@@ -106,6 +108,53 @@ def test_the_form_has_every_plain_field_of_the_spec_and_its_default_submits(writ
     assert writer.post("/new", data=posted).status_code == 303
     made = next(iter(door.made.values()))
     assert (made.name, made.requested, made.spec.frequency_hz) == ("Form", 3, 144e6)
+
+
+NOT_ASKED = {
+    "dataset_id": "drawn for a new dataset",
+    "dataset_version": "replays make further ones",
+    "generator_version": "this program's",
+}
+
+
+def test_every_field_of_the_spec_is_in_the_form_with_what_it_means(reader):
+    form = reader.get("/new").text
+    controls = dict(re.findall(r'<label[^>]*>(?:(?!</label>).)*?name="([\w.]+)"(.*?)</label>', form, re.DOTALL))
+    assert set(spec_fields.paths()) - controls.keys() == NOT_ASKED.keys()
+    assert [field.name for field in FIELDS if not field.meaning] == []
+    assert "Least power towards a receiver (EIRP); drawn evenly in dB." in controls["scenario.eirp_min_w"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "at"),
+    [
+        ({"scenario.eirp_min_w": "60", "scenario.eirp_max_w": "50"}, "scenario.eirp_min_w"),
+        ({"limits.min_receivers": "8"}, "limits.min_receivers"),
+        ({"terrain.source": "tiles", "terrain.tiles": "N45E007"}, "terrain.tiles"),
+        ({"terrain.source": "tiles", "terrain.tiles": "N45E007 " + "a" * 63}, "terrain.tiles"),
+        ({"terrain.tiles": "N45E007 " + "a" * 64}, "terrain.tiles"),
+        ({"terrain.source": "tiles"}, "terrain.tiles"),
+    ],
+)
+def test_what_is_wrong_between_fields_stands_at_the_first_of_them(writer, door, fields, at):
+    for address in ("/new", "/new/estimate"):
+        answer = writer.post(address, data={"name": "N", "samples": "3"} | fields)
+        assert answer.status_code == 422
+        assert f'id="{at}-problem"' in answer.text
+    assert not door.made
+
+
+def test_tiles_that_are_not_named_are_those_of_the_server(writer, door):
+    door.terrain_dir = "tiles"
+    form = {"name": "N", "samples": "300", "terrain.source": "tiles"}
+    told = writer.post("/new/estimate", data=form).text
+    assert "N45E007 " + "a" * 64 in told
+    assert "terrain.tiles=[{" in told.replace("&quot;", '"')
+    assert writer.post("/new", data=form).status_code == 303
+    (made,) = door.made.values()
+    assert [one.name for one in made.spec.terrain.tiles] == ["N45E007"]
+    posted = inputs_of(writer.get(f"/new?like={made.id}").text)
+    assert posted["terrain.tiles"] == "N45E007 " + "a" * 64
 
 
 @pytest.mark.parametrize(
