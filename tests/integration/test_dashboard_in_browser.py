@@ -326,6 +326,7 @@ def views(complete):
         "replay": f"/datasets/{complete}/replay",
         "delete": f"/datasets/{complete}/delete",
         "lag": "/lag",
+        "move": "/stages/extractor/move?to=earliest",
         "dead-letters": "/dead-letters",
         "remove": "/dead-letters/purge",
         "tasks": "/tasks",

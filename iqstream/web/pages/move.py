@@ -129,7 +129,7 @@ def _meaning(stage: Stage, plan: MovePlanDocument) -> Child:
         el("p", "Samples that are decided already stay as they are.") if stage == SINK and again else None,
         warnings,
         table(
-            ["Partition", "From", "To", "Records between", "", "There are"],
+            ["Partition", "From", "To", "Records between", "They are", "There are"],
             [
                 [
                     one.partition, "–" if one.current is None else one.current, one.target,
