@@ -14,6 +14,8 @@ from schemas import DatasetSpec, Station
 
 WIDTH, MARGIN = 900.0, 40.0
 MAX_HEIGHT = 900.0
+FEW_LINKS = 60
+"""More of them are drawn faintly, so that what lies below is seen."""
 _STRENGTHS = (("strong", 10.0), ("weak", 0.0), ("lost", -math.inf))
 
 
@@ -107,7 +109,7 @@ def receivers_map(
     svg = el(
         "svg",
         area,
-        lines,
+        el("g", lines, class_="many" if len(lines) > FEW_LINKS else None),
         dots,
         triangles,
         ruler,

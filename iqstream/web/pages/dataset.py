@@ -51,14 +51,6 @@ async def dataset_page(request: Request) -> Response:
         el("section", _standing(standing, report), id="standing", data_live=True),
         el("section", _outcomes(found, report), id="outcomes", data_live=True),
         el(
-            "section",
-            el("h2", "Samples"),
-            _filter(found, query),
-            _samples(samples, query, links),
-            id="samples",
-            data_live=True,
-        ),
-        el(
             "p",
             el(
                 "a",
@@ -68,7 +60,15 @@ async def dataset_page(request: Request) -> Response:
             ". ",
             el("a", "Error against truth", href=f"/datasets/{found.id}/accuracy?version={found.version}"),
         ),
-        el("section", el("h2", "Do"), _actions(found)),
+        el("section", _actions(found)),
+        el(
+            "section",
+            el("h2", "Samples"),
+            _filter(found, query),
+            _samples(samples, query, links),
+            id="samples",
+            data_live=True,
+        ),
         el("details", el("summary", "Settings"), json_block(found.spec)),
         events=f"/api/v1/datasets/{found.id}/events?version={found.version}" if found.status in OPEN else None,
         refresh_s=REFRESH_S if report is None else None,
@@ -195,20 +195,26 @@ def _actions(found: Dataset) -> Child:
     name = el("input", name="name", value=found.name, required=True, maxlength=200)
     describe = el("input", name="description", value=found.description, maxlength=2000)
     more = el("input", type="number", name="samples", min=found.requested + 1, value=2 * found.requested, required=True)
-    return el(
-        "div",
-        button(f"{here}/cancel", "Cancel", version=str(found.version)) if found.status in OPEN else None,
-        button(f"{here}/resume", "Resume the submission") if found.status == "submitting" else None,
-        button(f"{here}/end", "End its growth") if found.is_growing else None,
-        el("a", "Process again…", href=f"{here}/replay"),
-        " ",
-        el("a", "New one like it…", href=f"/new?like={found.id}"),
-        " ",
-        el("a", "Delete…", href=f"{here}/delete"),
-        _row_form(f"{here}/change", el("label", "Name", name), el("label", "Description", describe), label="Change"),
-        _row_form(f"{here}/extend", el("label", "Samples in all", more), label="Extend"),
-        class_="actions",
-    )  # fmt: skip
+    return (
+        el(
+            "div",
+            button(f"{here}/cancel", "Cancel", version=str(found.version)) if found.status in OPEN else None,
+            button(f"{here}/resume", "Resume the submission") if found.status == "submitting" else None,
+            button(f"{here}/end", "End its growth") if found.is_growing else None,
+            el("a", "Process again…", href=f"{here}/replay"),
+            el("a", "New one like it…", href=f"/new?like={found.id}"),
+            el("a", "Delete…", href=f"{here}/delete"),
+            class_="actions",
+        ),
+        el(
+            "details",
+            el("summary", "Rename, describe, extend"),
+            _row_form(
+                f"{here}/change", el("label", "Name", name), el("label", "Description", describe), label="Change"
+            ),
+            _row_form(f"{here}/extend", el("label", "Samples in all", more), label="Extend"),
+        ),
+    )
 
 
 def _row_form(action: str, *inputs: Child, label: str) -> Markup:

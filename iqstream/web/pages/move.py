@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.stages import SINK, Stage
 from iqstream.web.forms import form_of
-from iqstream.web.markup import Child, Markup, el
+from iqstream.web.markup import Child, Markup, el, lines_of
 from iqstream.web.moves import MoveOrder, MovePlanDocument, MoveQuery, do_move, plan_of, stage_of
 from iqstream.web.operations import parsed_query
 from iqstream.web.page import duration, page, table
@@ -153,7 +153,7 @@ def _meaning(stage: Stage, plan: MovePlanDocument) -> Child:
         ),
         _button(stage, plan) if plan.partitions else None,
         el("p", "The same as a command line:"),
-        el("pre", _command(stage, plan), tabindex="0"),
+        el("pre", lines_of(_command(stage, plan)), tabindex="0"),
     )  # fmt: skip
 
 
