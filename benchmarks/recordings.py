@@ -2,36 +2,30 @@
 
 Run: `python -m benchmarks.recordings FOLDER --at rxa=53.67,7.28 --at rxb=45.78,0.61 --at rxc=47.17,8.43
 --transmitter 50.0152,9.0112`. Prints one JSON object. The recordings have time stamps of satellites, and one centre
-frequency, which is the transmitter's. Differences come from the modulation: a carrier is ambiguous every wavelength.
+frequency, which is the transmitter's. Differences and places are made as from a dataset, without servers.
 """
 
 import argparse
 import json
 import time
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from itertools import combinations
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.ingest.samples import Cutter
 from iqstream.ingest.track import UNKNOWN_TRACK
-from iqstream.locate.estimate import distances_km
+from iqstream.locate.cells import even_cells
+from iqstream.locate.differences import ECHO_US, least_squares
+from iqstream.locate.estimate import Pairs, distances_km
 from iqstream.recordings import Recording, open_recordings
-from iqstream.recordings.alignment import align
-from schemas import Lineage, Receiver, RecordedSpec, encode
+from schemas import IQFrame, Lineage, PairMeasurement, Receiver, RecordedSpec, encode
 
-SECOND_NS = 1_000_000_000
-KM_PER_S = 299_792.458 / 1.0003
-"""In air."""
-FINER = 64
-"""Points of the correlation for one sample."""
-BAND_HZ = (20.0, 1000.0)
-"""Of the modulation, on either side of the carrier."""
-GRID_DEG = (5.0, 8.0)
-"""North and east of the receivers' middle that are searched."""
+NOWHERE = Lineage(topic="iq.frames", partition=0, offset=0, crc32=None)
 Place = tuple[float, float]
 
 
@@ -43,56 +37,49 @@ def carrier_offset_hz(recording: Recording) -> float:
     return float(np.fft.fftfreq(len(iq), 1 / recording.sample_rate_hz)[int(spectrum.argmax())])
 
 
-def time_differences_s(recordings: Sequence[Recording]) -> tuple[dict[tuple[str, str], float], int]:
-    """Arrival at one receiver minus that at the other, and from how many seconds.
-
-    Spectra of whole seconds, of the signal over its carrier, moved to the grid's time, are multiplied and whitened.
-    """
-    names = sorted(recording.rx_name for recording in recordings)
-    rate_hz = float(np.median([recording.sample_rate_hz for recording in recordings]))
-    size = int(rate_hz)
-    frequencies_hz = np.fft.fftfreq(size, 1 / rate_hz)
-    pairs = list(combinations(names, 2))
-    sums = {pair: np.zeros(size, complex) for pair in pairs}
-    seconds = 0
-    for aligned in align(recordings, SECOND_NS):
-        if len(aligned.windows) < len(names):
-            continue
-        seconds += 1
-        spectra = {}
-        for window in aligned.windows:
-            iq = window.read().astype(complex)
-            own_hz = window.recording.sample_rate_hz
-            late_s = window.late_samples / own_hz + len(iq) / 2 * (1 / own_hz - 1 / rate_hz)
-            spectrum = np.fft.fft(iq / iq.mean() - 1, size)
-            spectra[window.recording.rx_name] = spectrum * np.exp(-2j * np.pi * frequencies_hz * late_s)
-        for one, other in pairs:
-            cross = spectra[one] * spectra[other].conj()
-            sums[one, other] += cross / np.abs(cross)
-    half, band = size // 2, (np.abs(frequencies_hz) > BAND_HZ[0]) & (np.abs(frequencies_hz) < BAND_HZ[1])
-    found = {}
-    for pair, total in sums.items():
-        padded = np.zeros(size * FINER, complex)
-        padded[: half + 1] = np.where(band, total, 0)[: half + 1]
-        padded[-half:] = np.where(band, total, 0)[-half:]
-        lag = int(np.abs(np.fft.ifft(padded)).argmax())
-        found[pair] = (lag - (len(padded) if lag > len(padded) // 2 else 0)) / (rate_hz * FINER)
-    return found, seconds
+def frames_of(recordings: Sequence[Recording], receivers: Mapping[str, Place]) -> tuple[list[list[IQFrame]], float]:
+    """By whole second the frames of all receivers, and how much CPU time it took to find the windows."""
+    network = network_of(receivers)
+    spec = RecordedSpec(
+        dataset_id="00000000-0000-4000-8000-000000000000", name="recordings", samples=1, ingest_version="1",
+        receivers=network, pairs=True,
+    )  # fmt: skip
+    by_id = {receiver.rx_id: receiver for receiver in network}
+    cutter, began = Cutter(spec.window_ms, None), time.process_time()
+    samples = list(cutter.samples(recordings))
+    cut_s = time.process_time() - began
+    return [
+        [
+            cutter.frame(spec, index, sample, at, by_id[one.window.recording.rx_name], UNKNOWN_TRACK)
+            for at, one in enumerate(sample.windows)
+        ]
+        for index, sample in enumerate(samples)
+    ], cut_s
 
 
-def locate(differences_s: Mapping[tuple[str, str], float], receivers: Mapping[str, Place]) -> Place:
-    """The place whose distances fit the differences best (least squares), on a grid of 0.02 degrees."""
-    names = list(receivers)
-    middle = np.mean(list(receivers.values()), axis=0)
-    latitudes = np.arange(middle[0] - GRID_DEG[0], middle[0] + GRID_DEG[0], 0.02)
-    longitudes = np.arange(middle[1] - GRID_DEG[1], middle[1] + GRID_DEG[1], 0.02)
-    grid = [axis.ravel() for axis in np.meshgrid(latitudes, longitudes, indexing="ij")]
-    away_km = dict(zip(names, distances_km(*grid, np.array(list(receivers.values()))).T, strict=True))
-    misfit = sum(
-        ((away_km[one] - away_km[other]) / KM_PER_S - seconds) ** 2 for (one, other), seconds in differences_s.items()
+def network_of(receivers: Mapping[str, Place]) -> tuple[Receiver, ...]:
+    return tuple(
+        Receiver(rx_id=name, latitude=place[0], longitude=place[1], altitude_m=0.0) for name, place in receivers.items()
     )
-    best = int(np.argmin(misfit))
-    return float(grid[0][best]), float(grid[1][best])
+
+
+def time_differences(samples: Sequence[Sequence[IQFrame]]) -> list[list[PairMeasurement]]:
+    """What was found between the receivers, by sample."""
+    measured = ([pair for pair in pair_record(frames, NOWHERE).pairs if pair.found] for frames in samples)
+    return [pairs for pairs in measured if pairs]
+
+
+def locate(found: Sequence[PairMeasurement], receivers: Mapping[str, Place]) -> Place:
+    """Where a transmitter stands that is still."""
+    names = list(receivers)
+    pairs = Pairs(
+        one=np.array([names.index(pair.receiver_a) for pair in found]),
+        other=np.array([names.index(pair.receiver_b) for pair in found]),
+        difference_us=np.array([pair.time_difference_us for pair in found]),
+        deviation_us=np.array([pair.standard_deviation_us for pair in found]),
+    )
+    place = least_squares(even_cells(network_of(receivers)), np.array(list(receivers.values())), pairs, ECHO_US)
+    return place.latitude, place.longitude
 
 
 def apart_km(one: Place, other: Place) -> float:
@@ -100,39 +87,28 @@ def apart_km(one: Place, other: Place) -> float:
 
 
 def speed(recordings: Sequence[Recording], receivers: Mapping[str, Place]) -> dict[str, float]:
-    """Recorded seconds per second of CPU time: finding windows, making frames of them, extracting their features."""
-    network = tuple(
-        Receiver(rx_id=name, latitude=place[0], longitude=place[1], altitude_m=0.0) for name, place in receivers.items()
-    )
-    spec = RecordedSpec(
-        dataset_id="00000000-0000-4000-8000-000000000000", name="speed", samples=1, ingest_version="1",
-        receivers=network,
-    )  # fmt: skip
-    by_id = {receiver.rx_id: receiver for receiver in network}
-    cutter = Cutter(spec.window_ms, None)
+    """Recorded seconds per second of CPU time: finding windows, making frames, features, and time differences."""
     began = time.process_time()
-    samples = list(cutter.samples(recordings))
-    cut = time.process_time()
-    frames = [
-        cutter.frame(spec, index, sample, at, by_id[one.window.recording.rx_name], UNKNOWN_TRACK)
-        for index, sample in enumerate(samples)
-        for at, one in enumerate(sample.windows)
-    ]
+    samples, cut_s = frames_of(recordings, receivers)
+    frames = [frame for sample in samples for frame in sample]
     size = sum(len(encode(frame)) for frame in frames)
-    framed = time.process_time()
-    where = Lineage(topic="iq.frames", partition=0, offset=0, crc32=None)
-    feature_record(frames[0], where)  # compiles the kernels
+    framed_s = time.process_time() - began - cut_s
+    feature_record(frames[0], NOWHERE)  # compiles the kernels
+    pair_record(samples[-1], NOWHERE)
     compiled = time.process_time()
     for frame in frames:
-        feature_record(frame, where)
-    done = time.process_time()
-    seconds = len(frames) * spec.window_ms / 1000
+        feature_record(frame, NOWHERE)
+    extracted = time.process_time()
+    time_differences(samples)
+    compared = time.process_time()
+    seconds = sum(frame.duration_ms for frame in frames) / 1000
     return {
-        "recorded_s": seconds,
+        "recorded_s": round(seconds),
         "frames_mb": round(size / 1e6, 2),
-        "cut_s_per_s": round(seconds / (cut - began)),
-        "frame_s_per_s": round(seconds / (framed - cut)),
-        "extract_s_per_s": round(seconds / (done - compiled)),
+        "cut_s_per_s": round(seconds / cut_s),
+        "frame_s_per_s": round(seconds / framed_s),
+        "extract_s_per_s": round(seconds / (extracted - compiled)),
+        "compare_s_per_s": round(seconds / (compared - extracted)),
     }
 
 
@@ -140,17 +116,29 @@ def measure(folder: Path, receivers: Mapping[str, Place], transmitter: Place) ->
     opened = open_recordings([folder])
     if opened.failures:
         raise SystemExit(f"not read: {opened.failures[0]}")
-    differences_s, seconds = time_differences_s(opened.recordings)
-    place = locate(differences_s, receivers)
+    by_second = time_differences(frames_of(opened.recordings, receivers)[0])
+    by_pair: dict[str, list[PairMeasurement]] = defaultdict(list)
+    for pair in (pair for second in by_second for pair in second):
+        by_pair[f"{pair.receiver_a}-{pair.receiver_b}"].append(pair)
+    place = locate([pair for second in by_second for pair in second], receivers)
+    each_km = [apart_km(locate(second, receivers), transmitter) for second in by_second if len(second) > 1]
     return {
         "carrier_hz": {
             one.rx_name: round(one.center_frequency_hz + carrier_offset_hz(one), 3) for one in opened.recordings
         },
-        "seconds": seconds,
-        "difference_us": {f"{one}-{other}": round(1e6 * found, 2) for (one, other), found in differences_s.items()},
+        "seconds": len(by_second),
+        "difference_us": {
+            name: {
+                "median": round(float(np.median([pair.time_difference_us for pair in pairs])), 1),
+                "scatter": round(float(np.std([pair.time_difference_us for pair in pairs])), 1),
+                "predicted": round(float(np.median([pair.standard_deviation_us for pair in pairs])), 1),
+            }
+            for name, pairs in by_pair.items()
+        },
         "latitude": round(place[0], 3),
         "longitude": round(place[1], 3),
         "error_km": round(apart_km(place, transmitter), 1),
+        "error_of_a_second_km": {"median": round(float(np.median(each_km)), 1), "largest": round(max(each_km), 1)},
         "speed": speed(opened.recordings, receivers),
     }
 

@@ -38,7 +38,7 @@ class PairMeasurement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PairRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Every pair of receivers that was measured of one sample; none where it has one recording."""
+    """Every pair of receivers that was measured of one sample; none where there are no two that can be compared."""
 
     dataset_id: DatasetId
     dataset_version: Annotated[int, Meta(ge=1, le=2**31 - 1)]

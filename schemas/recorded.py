@@ -1,5 +1,6 @@
 """Real recordings: the spec of a dataset of them, and what is known of a window that a receiver recorded."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal, TypeAlias
 from uuid import UUID, uuid5
 
@@ -34,9 +35,11 @@ file's metadata; whether NTP keeps it is not known to a file), when samples with
 (known to a tenth of a second or so), the file's name, or nowhere."""
 LevelReference: TypeAlias = Literal["dbm", "dbfs"]
 """What 0 dBm means: a power at the antenna input by a calibration, or full scale of an uncalibrated receiver."""
+COMPARED_BY: tuple[TimeSource, ...] = ("gnss",)
+"""Sources of time that are exact enough for time differences; a computer's clock errs by a millisecond: 300 km."""
 LIMITS_BANDWIDTH_HZ = 200_000.0
 """`Limits.detection_snr_db` is of a recording of this bandwidth; in another one the same signal has another SNR."""
-_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "receivers"})
+_IDENTITY = frozenset({"dataset_id", "dataset_version", "name", "samples", "iq_samples", "receivers", "pairs"})
 """Fields that say which dataset this is, how much of it there is and whose, not how a window becomes a sample."""
 
 
@@ -80,6 +83,20 @@ class RecordedWindow(msgspec.Struct, frozen=True, kw_only=True):
     that was lost, or samples that were dropped."""
 
 
+def why_not_compared(time_sources: Mapping[str, TimeSource]) -> str:
+    """Why a sample has no time differences, or none of some receivers; empty where it has those of all.
+
+    Args:
+        time_sources: of the sample's receivers, by rx_id.
+    """
+    if len(time_sources) < 2:
+        return "one receiver alone recorded it"
+    untimed = [f"{rx_id} ({source})" for rx_id, source in time_sources.items() if source not in COMPARED_BY]
+    if not untimed:
+        return ""
+    return f"the time of {', '.join(untimed)} is not exact enough: time differences need {' or '.join(COMPARED_BY)}"
+
+
 class RecordedLimits(Limits, frozen=True, kw_only=True):
     """What a recorded sample needs to be accepted. One receiver may be all there is."""
 
@@ -110,6 +127,8 @@ class RecordedSpec(Checked, frozen=True, kw_only=True):
     """Features are measured of pieces of this length; no longer than the window."""
     sample_rate_hz: Annotated[float, Meta(ge=1, le=1e9)] | None = None
     """To which recordings are resampled; None: each keeps its own."""
+    pairs: bool = False
+    """Whether the time differences between receivers are measured, too, where satellites gave the time of both."""
     limits: RecordedLimits = RecordedLimits()
 
     def __post_init__(self) -> None:
@@ -139,11 +158,6 @@ class RecordedSpec(Checked, frozen=True, kw_only=True):
     def publish(self) -> Publish:
         """Windows are published as frames, and kept: nobody can make them again."""
         return "frames"
-
-    @property
-    def pairs(self) -> bool:
-        """Time differences are measured where samples are made, and these are not."""
-        return False
 
     @property
     def generator_version(self) -> None:

@@ -16,6 +16,12 @@ RECEIVERS = (
 )
 
 
+KIWI = Path(__file__).parents[2] / "shared" / "recordings" / "kiwi"
+"""DCF77 heard by three receivers with satellite time stamps. Not part of the project: tests skip where it is not."""
+KIWI_RECEIVERS = {"rxa": (53.67, 7.28), "rxb": (45.78, 0.61), "rxc": (47.17, 8.43)}
+DCF77 = (50.0152, 9.0112)
+
+
 def recorded_spec(**changes):
     dataset_id = str(uuid4())
     fields = {

@@ -21,6 +21,7 @@ from extractor.pairs.correlate import (
 )
 from extractor.pairs.overview import Overview, look_over
 from extractor.pairs.peak import summit, threshold, top_and_side, unrelated_coherence
+from extractor.pairs.resample import resampled
 from extractor.pairs.workspace import workspace
 from schemas import IQFrame, Station
 from schemas.iq_frame import component_dtype
@@ -35,8 +36,12 @@ CLOCK_DEVIATIONS = 4.0
 """As many standard deviations of two clocks' difference are looked through."""
 LONGEST_CLOCK_PART = 1 / 8
 """Of the recording: what clocks may add to the differences that are looked through."""
+SAME_CENTER_HZ = 1.0
+"""Recordings whose centres are nearer than that are of one frequency; the rest is measured as their difference."""
 EVERY = 8
 """Every eighth block serves to look for a better difference."""
+MOST_PRODUCTS = 1e10
+"""Of samples and lags of two recordings: where there are more, fewer blocks serve to look for the difference."""
 _EARTH_RADIUS_M = 6_371_000.0
 _LIGHT_M_PER_US = 299.792458
 
@@ -80,19 +85,20 @@ def measure_pairs(frames: Sequence[IQFrame]) -> tuple[PairMeasurement, ...]:
     Up to 8 receivers every pair; of more, the pairs with one of the 4 that hear best.
 
     Args:
-        frames: of one sample, one per receiver. Recordings that begin apart are compared where they overlap.
+        frames: of one sample, one per receiver. Recordings that begin apart are compared where they overlap, those of
+            different rates at the lowest of them.
 
     Raises:
-        ValueError: frames of several samples, of a receiver twice, of different rates or frequencies, or that do not
-            overlap; or a recording holds NaN or infinity.
+        ValueError: frames of several samples, of a receiver twice, of different frequencies, or that do not overlap;
+            or a recording holds NaN or infinity.
     """
     if len(frames) < 2:
         return ()
-    recordings, starts_us = _overlapping(frames)
+    rate_hz = min(frame.sample_rate_hz for frame in frames)
+    recordings, starts_us = _overlapping(frames, rate_hz)
     workspace.begin()
-    rate_hz = frames[0].sample_rate_hz
     overview = look_over(recordings, rate_hz, frames[0].center_frequency_hz)
-    heard = _align_all(frames, recordings, starts_us, overview) if overview else {}
+    heard = _align_all(frames, recordings, starts_us, overview, rate_hz) if overview else {}
     grid = _grid(overview, rate_hz) if overview else None
     measured = []
     for a, b in _pairs(len(frames), overview):
@@ -123,37 +129,52 @@ def reach_us(station: Station, other_station: Station) -> float:
     return math.hypot(ground_m, rise_m) / _LIGHT_M_PER_US + SLACK_US
 
 
-def _overlapping(frames: Sequence[IQFrame]) -> tuple[list[NDArray[np.generic]], list[float]]:
-    """The components of each recording from the latest start on, and by how much each begins late, in us."""
+def _overlapping(frames: Sequence[IQFrame], rate_hz: float) -> tuple[list[NDArray[np.generic]], list[float]]:
+    """The components of each recording at a rate, from the latest start on, and by how much each begins late, in us."""
     first = frames[0]
     for frame in frames[1:]:
         if _sample(frame) != _sample(first):
             raise ValueError("frames: of more than one sample: give the recordings of one transmission")
-        for name in ("sample_rate_hz", "center_frequency_hz"):
-            if getattr(frame, name) != getattr(first, name):
-                raise ValueError(
-                    f"{name}: {getattr(frame, name):g} at {frame.receiver.rx_id}, {getattr(first, name):g} at "
-                    f"{first.receiver.rx_id}: recordings are compared at one rate and one frequency"
-                )
+        if not abs(frame.center_frequency_hz - first.center_frequency_hz) < SAME_CENTER_HZ:
+            raise ValueError(
+                f"center_frequency_hz: {frame.center_frequency_hz:g} at {frame.receiver.rx_id}, "
+                f"{first.center_frequency_hz:g} at {first.receiver.rx_id}: recordings are compared at one frequency"
+            )
     ids = [frame.receiver.rx_id for frame in frames]
     if twice := sorted({rx_id for rx_id in ids if ids.count(rx_id) > 1}):
         raise ValueError(f"frames: {', '.join(twice)} more than once")
     latest_ns = max(frame.captured_at_ns for frame in frames)
-    cut, starts_us = [], []
+    cut: list[NDArray[np.generic]] = []
+    starts_us = []
     for frame in frames:
-        # Of one kind whatever memory holds the frame: a kernel is compiled for each.
-        components = np.require(np.frombuffer(frame.iq, dtype=component_dtype(frame.datatype)), requirements="A")
-        components.setflags(write=False)
-        if components.dtype.kind == "f" and not np.isfinite(components).all():
-            raise ValueError(f"the IQ of {frame.receiver.rx_id} holds NaN or infinity: remove or replace such samples")
-        late_ns = latest_ns - frame.captured_at_ns
-        skipped = round(late_ns * 1e-9 * first.sample_rate_hz)
-        cut.append(components[2 * skipped :])
-        starts_us.append(skipped / first.sample_rate_hz * 1e6 - late_ns * 1e-3)
+        components, late_ns = _components(frame), latest_ns - frame.captured_at_ns
+        if frame.sample_rate_hz != rate_hz:
+            skipped = late_ns * 1e-9 * frame.sample_rate_hz
+            cut.append(resampled(components, skipped, frame.sample_rate_hz / rate_hz))
+            starts_us.append(0.0)
+            continue
+        whole = round(late_ns * 1e-9 * rate_hz)
+        cut.append(components[2 * whole :])
+        starts_us.append(whole / rate_hz * 1e6 - late_ns * 1e-3)
     size = min(components.size for components in cut)
     if size == 0:
         raise ValueError("frames: the recordings do not overlap in time")
     return [components[:size] for components in cut], starts_us
+
+
+def _components(frame: IQFrame) -> NDArray[np.generic]:
+    """I and Q of a recording as it came, interleaved; the mean taken out where it is the receiver's own."""
+    # Of one kind whatever memory holds the frame: a kernel is compiled for each.
+    components = np.require(np.frombuffer(frame.iq, dtype=component_dtype(frame.datatype)), requirements="A")
+    components.setflags(write=False)
+    if components.dtype.kind == "f" and not np.isfinite(components).all():
+        raise ValueError(f"the IQ of {frame.receiver.rx_id} holds NaN or infinity: remove or replace such samples")
+    if frame.recorded is None or not frame.recorded.dc_of_device:
+        return components
+    samples = components.astype(np.float32).reshape(-1, 2)
+    samples -= samples.mean(axis=0, dtype=np.float64).astype(np.float32)
+    samples.setflags(write=False)
+    return samples.ravel()
 
 
 def _pairs(count: int, overview: Overview | None) -> list[tuple[int, int]]:
@@ -172,10 +193,14 @@ def _grid(overview: Overview, sample_rate_hz: float) -> _Grid:
 
 
 def _align_all(
-    frames: Sequence[IQFrame], recordings: list[NDArray[np.generic]], starts_us: list[float], overview: Overview
+    frames: Sequence[IQFrame],
+    recordings: list[NDArray[np.generic]],
+    starts_us: list[float],
+    overview: Overview,
+    rate_hz: float,
 ) -> dict[int, _Aligned]:
     """Every receiver that hears something, moved in time and frequency onto the one that hears best."""
-    rate_hz, grid = frames[0].sample_rate_hz, _grid(overview, frames[0].sample_rate_hz)
+    grid = _grid(overview, rate_hz)
     step = round(rate_hz / grid.rate_hz)
     middle_hz = 0.5 * (overview.low_hz + overview.high_hz)
     low = {
@@ -193,14 +218,14 @@ def _align_all(
     carrier = _carrier(reference, grid, first, blocks)
     heard = {}
     for n, plane in low.items():
-        delay, cycles = 0.0, 0.0
+        delay, cycles, center_hz = 0.0, 0.0, frames[n].center_frequency_hz - best.center_frequency_hz
         if n != overview.reference:
             delay, cycles = _delay_to(reference, plane, grid, blocks, first, max(reaches[n], grid.lobe))
         heard[n] = _aligned_receiver(
             *aligned(plane, delay, cycles + carrier, grid.width, first, grid.length, blocks),
             grid,
             delay_us=delay / grid.rate_hz * 1e6 + starts_us[n],
-            shift_hz=overview.shift_hz[n] + cycles * grid.rate_hz,
+            shift_hz=overview.shift_hz[n] + cycles * grid.rate_hz + center_hz,
         )
     return heard
 
@@ -214,7 +239,8 @@ def _carrier(reference: Plane, grid: _Grid, first: int, blocks: int) -> float:
 
 def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: int, reach: int) -> tuple[float, float]:
     """Delay in samples, and the frequency that is left in cycles per sample, of a signal against the reference."""
-    products = block_products(reference, other, first, grid.length, blocks, -reach, 2 * reach + 1, 1)
+    every = _thinned(blocks * grid.length * (2 * reach + 1))
+    products = block_products(reference, other, first, grid.length, blocks, -reach, 2 * reach + 1, every)
     power = lag_power(products)
     best = int(np.argmax(power))
     part = 0.0
@@ -222,10 +248,18 @@ def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: i
         below, top, above = (math.log(value) for value in power[best - 1 : best + 2])
         curvature = below - 2.0 * top + above
         part = 0.5 * (below - above) / curvature if curvature < 0.0 else 0.0
-    line = products[0, :, best].astype(np.float64) + 1j * products[1, :, best]
+    at_best = products[:, :, best]
+    if every > 1:
+        at_best = block_products(reference, other, first, grid.length, blocks, best - reach, 1, 1)[:, :, 0]
+    line = at_best[0].astype(np.float64) + 1j * at_best[1]
     turn = np.vdot(line[:-1], line[1:])
     # The product turns by the reference's frequency less the other's.
     return best - reach + float(part), -math.atan2(turn.imag, turn.real) / (2.0 * math.pi * grid.length)
+
+
+def _thinned(products: int) -> int:
+    """Every how many blocks are taken, so that a wide search in a wide band ends in seconds."""
+    return max(1, math.ceil(products / MOST_PRODUCTS))
 
 
 def _aligned_receiver(
@@ -297,7 +331,8 @@ def _sidelobe(a: _Aligned, b: _Aligned, grid: _Grid, allowed_us: float) -> tuple
     blocks = a.bare.shape[1] // grid.length - 2 * skipped
     if blocks < 1:
         return 0.0, False
-    products = block_products(a.bare, b.bare, skipped * grid.length, grid.length, blocks, -lags, 2 * lags + 1, EVERY)
+    every = EVERY * _thinned(blocks * grid.length * (2 * lags + 1))
+    products = block_products(a.bare, b.bare, skipped * grid.length, grid.length, blocks, -lags, 2 * lags + 1, every)
     # A lag moves b's signal back; the difference that it stands for is a's delay less b's, less the lag.
     top, side = top_and_side(lag_power(products), grid.lobe, apart_us, 1e6 / grid.rate_hz, allowed_us)
     if not (top > 0.0 and side > 0.0):

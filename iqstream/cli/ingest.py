@@ -28,7 +28,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 @click.command(
     epilog="""\b
 Examples:
-  iqstream ingest --name 'DCF77' --at rxa=53.67,7.28 --at rxb=45.78,0.61 --at rxc=47.17,8.43 kiwi/
+  iqstream ingest --name 'DCF77' --pairs --at rxa=53.67,7.28 --at rxb=45.78,0.61 --at rxc=47.17,8.43 kiwi/
   iqstream ingest --name Keyfob --at g001=45.05,7.65,240 g001_433.92M_250k.cu8
   iqstream ingest --name Walk --track walk.gpx --receivers network.csv --watch recordings/
 """
@@ -36,6 +36,11 @@ Examples:
 @click.argument("paths", nargs=-1, required=True, metavar="PATH...", type=click.Path(path_type=Path))
 @click.option("--rx", "rx_name", metavar="ID", help="The receiver, of all files.  [default: by file or name]")
 @dataset_options
+@click.option(
+    "--pairs/--no-pairs",
+    default=None,
+    help="Measure the time differences between receivers, too, where satellites gave the time.  [default: no]",
+)
 @click.option("--sample-rate", metavar="HZ", help="Of the files: 250k, 2.4MHz.  [default: by file or name]")
 @click.option("--frequency", metavar="HZ", help="Centre of the files: 433.92MHz.  [default: by file or name]")
 @click.option("--datatype", metavar="TYPE", help="Of files of plain samples: cu8, ci16_le.  [default: by the ending]")
@@ -102,7 +107,7 @@ def _asked(paths: tuple[Path, ...], options: dict[str, Any]) -> Asked:
         )
     except ValueError as error:
         raise UserError(str(error)) from None
-    return Asked(paths=paths, given=given, calibration_dbm=by_rx, **said_of_dataset(options))
+    return Asked(paths=paths, given=given, calibration_dbm=by_rx, pairs=options["pairs"], **said_of_dataset(options))
 
 
 def _in_options(failure: BadRecording) -> str:
@@ -123,8 +128,20 @@ def _line(done: Ingested) -> str:
     known = f"; {done.known_windows} windows are there already" if done.known_windows else ""
     return (
         f"{done.samples} samples of {done.windows} windows ({done.recorded_s:g} s of IQ) from {done.recordings} "
-        f"recordings{alone}{known}{unplaced}"
+        f"recordings{alone}{known}{_pairs(done)}{unplaced}"
     )
+
+
+def _pairs(done: Ingested) -> str:
+    """Of how many samples there are time differences, or could have been."""
+    if not done.samples:
+        return ""
+    if not done.pairs:
+        could = "; --pairs, in a new dataset, measures the time differences of {:,} of them"
+        return could.format(done.comparable) if done.comparable else ""
+    none = done.samples - done.comparable
+    why = f", not of {none:,}: fewer than two receivers have the time of satellites (gnss)" if none else ""
+    return f"; time differences of {done.comparable:,}{why}"
 
 
 def _document(done: Ingested) -> dict[str, Any]:
@@ -136,6 +153,8 @@ def _document(done: Ingested) -> dict[str, Any]:
         "windows": done.windows,
         "known_windows": done.known_windows,
         "unaligned": done.unaligned,
+        "pairs": done.pairs,
+        "comparable": done.comparable,
         "unplaced": list(done.unplaced),
         "recorded_s": done.recorded_s,
         "failures": [

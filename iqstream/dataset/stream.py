@@ -451,8 +451,8 @@ class FeatureStream:
         dataset = specs.dataset(key)
         if dataset is not None and not dataset.spec.pairs:
             raise UserError(
-                f"pairs: dataset {dataset.name!r} holds no time differences; one that is made with pairs: true in its "
-                "spec does"
+                f"pairs: dataset {dataset.name!r} holds no time differences; one that is made with --pairs (pairs: "
+                "true in its spec) does"
             )
 
     async def _located(self, log: Log) -> Positions:

@@ -32,6 +32,8 @@ class AskedDataset:
     min_snr_db: float | None = None
     min_receivers: int | None = None
     iq_samples: int | None = None
+    pairs: bool | None = None
+    """Whether time differences are measured, too."""
     description: str = ""
 
 
@@ -63,6 +65,10 @@ class Ingested(Readable):
     """That the dataset holds already."""
     unaligned: int
     """Samples of one receiver, because its time is not known well enough, or another recording has it."""
+    pairs: bool
+    """Whether the dataset has time differences."""
+    comparable: int
+    """Samples of which these can be measured: of two receivers or more that satellites gave the time."""
     unplaced: tuple[str, ...]
     """Receivers whose place is not known: they have no part in geometry."""
     recorded_s: float

@@ -16,6 +16,7 @@ from iqstream.recordings.windows import Window, windows_of
 from iqstream.recordings.wire import as_ci16, as_recorded
 from schemas import IQFrame, RecordedSpec, RecordedWindow, Station
 from schemas.dataset import MAX_CAPTURE_SAMPLES
+from schemas.recorded import COMPARED_BY
 
 NS_PER_MS = 1_000_000
 
@@ -36,6 +37,12 @@ class RecordedSample:
     """One of each receiver."""
     unaligned: str
     """Why it is one of a receiver alone; else empty."""
+
+    @property
+    def comparable(self) -> bool:
+        """Whether there are receivers between which time differences can be measured."""
+        sources = [one.window.recording.time_source for one in self.windows]
+        return sum(source in COMPARED_BY for source in sources) >= 2
 
 
 class Cutter:
@@ -91,6 +98,7 @@ class Cutter:
             dataset_version=spec.dataset_version,
             sample_idx=sample_idx,
             receivers_expected=len(sample.windows),
+            pairs_expected=spec.pairs,
             receiver=station,
             captured_at_ns=started_at_ns or 0,
             center_frequency_hz=recording.center_frequency_hz,

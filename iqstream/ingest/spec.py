@@ -15,8 +15,15 @@ from iqstream.runtime.errors import Conflict, NotFound, UserError
 from iqstream.shards import SUBMITTED_VERSION
 from schemas import RecordedLimits, RecordedSpec
 
-_OF_SPEC = ("window_ms", "chunk_ms", "sample_rate_hz", "iq_samples")
-_OF_LIMITS = ("min_snr_db", "min_receivers")
+_OF_SPEC = {
+    "window_ms": "--window-ms",
+    "chunk_ms": "--chunk-ms",
+    "sample_rate_hz": "--to-rate",
+    "iq_samples": "--iq-samples",
+    "pairs": "--pairs",
+}
+_OF_LIMITS = {"min_snr_db": "--min-snr", "min_receivers": "--min-receivers"}
+"""Fields, and the options that say them."""
 
 
 async def find_recorded(pool: Pool, name: str) -> Dataset | None:
@@ -68,14 +75,20 @@ def agreed_spec(dataset: Dataset, asked: AskedDataset, recordings: Sequence[Reco
             f"dataset {dataset.name!r} was begun by ingest {spec.ingest_version!r}, and this is {version!r}: "
             "begin another dataset"
         )
-    stands = {name: getattr(spec, name) for name in _OF_SPEC} | {
-        name: getattr(spec.limits, name) for name in _OF_LIMITS
-    }
-    for name, value in stands.items():
-        if getattr(asked, name) not in {None, value}:
-            raise Conflict(
-                f"--{name.removesuffix('_db').replace('_', '-')}: dataset {dataset.name!r} was begun with {value}, and "
-                "all of its samples are made in one way: leave it out, or begin another dataset"
-            )
+    for said, fields in ((spec, _OF_SPEC), (spec.limits, _OF_LIMITS)):
+        for name, option in fields.items():
+            wanted, stands = getattr(asked, name), getattr(said, name)
+            if wanted not in {None, stands}:
+                raise Conflict(
+                    f"{option.replace('--', '--no-') if wanted is False else option}: dataset {dataset.name!r} was "
+                    f"begun {_begun(option, stands)}, and all of its samples are made in one way: leave it out, or "
+                    "begin another dataset"
+                )
     require_same(spec.receivers, recordings, asked.receivers)
     return spec
+
+
+def _begun(option: str, value: object) -> str:
+    if value is None or isinstance(value, bool):
+        return f"{'with' if value else 'without'} {option}"
+    return f"with {value}"

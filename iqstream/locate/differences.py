@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from iqstream.locate.cells import Cells
 from iqstream.locate.estimate import (
     LIGHT_KM_PER_US,
     Estimate,
@@ -14,7 +15,6 @@ from iqstream.locate.estimate import (
     gaussian,
     moved,
 )
-from iqstream.locate.loss_map import LossMap
 
 ECHO_US = 0.6
 """Standard deviation of one receiver's group delay under the default channel's echoes; see ADR 74."""
@@ -31,7 +31,7 @@ _STEPS = 30
 class RobustLeastSquares:
     """Every difference for itself, with the tails of Student's t."""
 
-    loss: LossMap
+    cells: Cells
     receivers: Floats
     """(latitude, longitude) in rows."""
     echo_us: float = ECHO_US
@@ -39,8 +39,8 @@ class RobustLeastSquares:
     def locate(self, observation: Observation) -> Estimate:
         """The best summit of the likelihood among those reached from the best cells."""
         if observation.pairs.one.size < 2:
-            return _prior(self.loss)
-        return least_squares(self.loss, self.receivers, observation.pairs, self.echo_us)
+            return _prior(self.cells)
+        return least_squares(self.cells, self.receivers, observation.pairs, self.echo_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class MaximumLikelihood:
     reflections, does not decide.
     """
 
-    loss: LossMap
+    cells: Cells
     receivers: Floats
     echo_us: float = ECHO_US
 
@@ -60,21 +60,21 @@ class MaximumLikelihood:
         """The best summit of the likelihood among those reached from the best cells."""
         pairs = observation.pairs
         if pairs.one.size < 2:
-            return _prior(self.loss)
+            return _prior(self.cells)
         shared = np.zeros((pairs.one.size, len(self.receivers)))
         rows = np.arange(pairs.one.size)
         shared[rows, pairs.one], shared[rows, pairs.other] = 1.0, -1.0
         scale = difference_scale(pairs, self.echo_us)
         own = np.maximum(pairs.deviation_us, LEAST_DEVIATION_US)
-        return _search(self.loss, self.receivers, pairs, scale, own, shared, self.echo_us)
+        return _search(self.cells, self.receivers, pairs, scale, own, shared, self.echo_us)
 
 
 def least_squares(
-    loss: LossMap, receivers: Floats, pairs: Pairs, echo_us: float, *, prior: Floats | None = None
+    cells: Cells, receivers: Floats, pairs: Pairs, echo_us: float, *, prior: Floats | None = None
 ) -> Estimate:
     """The place where at least two differences agree best; `prior`: log of what each cell counts beforehand."""
     scale = difference_scale(pairs, echo_us)
-    return _search(loss, receivers, pairs, scale, scale, np.zeros((pairs.one.size, 0)), echo_us, prior=prior)
+    return _search(cells, receivers, pairs, scale, scale, np.zeros((pairs.one.size, 0)), echo_us, prior=prior)
 
 
 def difference_scale(pairs: Pairs, echo_us: float) -> Floats:
@@ -91,12 +91,12 @@ def log_likelihood(distances: Floats, pairs: Pairs, scale: Floats) -> Floats:
     return found
 
 
-def _prior(loss: LossMap) -> Estimate:
-    return gaussian(np.exp(loss.log_prior), loss.latitudes, loss.longitudes, least_km=loss.cell_km)
+def _prior(cells: Cells) -> Estimate:
+    return gaussian(np.exp(cells.log_prior), cells.latitudes, cells.longitudes, least_km=cells.cell_km)
 
 
 def _search(
-    loss: LossMap,
+    cells: Cells,
     receivers: Floats,
     pairs: Pairs,
     scale: Floats,
@@ -109,7 +109,7 @@ def _search(
     """Refine from the best cells, each apart from the others; the highest likelihood wins.
 
     Args:
-        loss: the map whose cells are tried.
+        cells: the places that are tried.
         receivers: their places.
         pairs: what was measured.
         scale: of every difference with all that delays it, us.
@@ -118,24 +118,24 @@ def _search(
         echo_us: scale of the delays.
         prior: log of what each cell counts beforehand.
     """
-    beforehand = loss.log_prior if prior is None else prior
+    beforehand = cells.log_prior if prior is None else prior
     # The nearest cell's centre is up to 0.7 cells away.
-    coarse = np.sqrt(scale**2 + (0.7 * loss.cell_km / LIGHT_KM_PER_US) ** 2)
-    likelihood = beforehand + log_likelihood(loss.distance_km, pairs, coarse)
+    coarse = np.sqrt(scale**2 + (0.7 * cells.cell_km / LIGHT_KM_PER_US) ** 2)
+    likelihood = beforehand + log_likelihood(cells.distance_km, pairs, coarse)
     reached = []
     for _ in range(STARTS):
         cell = int(np.argmax(likelihood))
-        reached.append(_refine(loss, receivers, pairs, scale, own, shared, echo_us, cell, beforehand))
+        reached.append(_refine(cells, receivers, pairs, scale, own, shared, echo_us, cell, beforehand))
         near = np.hypot(
-            (loss.latitudes - loss.latitudes[cell]) * 111.2,
-            (loss.longitudes - loss.longitudes[cell]) * 111.2 * np.cos(np.radians(loss.latitudes[cell])),
+            (cells.latitudes - cells.latitudes[cell]) * 111.2,
+            (cells.longitudes - cells.longitudes[cell]) * 111.2 * np.cos(np.radians(cells.latitudes[cell])),
         )
-        likelihood = np.where(near < 6 * loss.cell_km, -np.inf, likelihood)
+        likelihood = np.where(near < 6 * cells.cell_km, -np.inf, likelihood)
     return max(reached, key=lambda one: one[0])[1]
 
 
 def _refine(
-    loss: LossMap,
+    cells: Cells,
     receivers: Floats,
     pairs: Pairs,
     scale: Floats,
@@ -146,7 +146,7 @@ def _refine(
     beforehand: Floats,
 ) -> tuple[float, Estimate]:
     """Gauss-Newton on reweighted errors (Student's t as a mixture of normals), and the log likelihood reached."""
-    latitude, longitude = float(loss.latitudes[cell]), float(loss.longitudes[cell])
+    latitude, longitude = float(cells.latitudes[cell]), float(cells.longitudes[cell])
     delays = np.zeros(shared.shape[1])
     information, believed = np.eye(2 + delays.size), scale
     for _ in range(_STEPS):
@@ -167,7 +167,7 @@ def _refine(
         # The first step is a cell away from the place: there no difference is false yet.
         believed = own
     misfit = _misfit(latitude, longitude, receivers, pairs)[0] + shared @ delays
-    near = int(np.argmin((loss.latitudes - latitude) ** 2 + (0.7 * (loss.longitudes - longitude)) ** 2))
+    near = int(np.argmin((cells.latitudes - latitude) ** 2 + (0.7 * (cells.longitudes - longitude)) ** 2))
     errors = np.concatenate([misfit / own, delays / echo_us])
     value = float(beforehand[near]) - 0.5 * (TAIL + 1) * float(np.log1p(errors**2 / TAIL).sum())
     found = np.linalg.inv(information)[:2, :2] + 1e-4 * np.eye(2)

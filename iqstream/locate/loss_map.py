@@ -5,6 +5,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from iqstream.locate.cells import CELLS, Cells
 from iqstream.locate.estimate import EARTH_RADIUS_KM, Floats, distances_km
 from producer.clutter import clutter_loss_db
 from producer.ground import ground_of
@@ -13,22 +14,16 @@ from producer.terrain import profile
 from producer.tiles import NO_TILES, Tiles
 from schemas import DatasetSpec
 
-CELLS = 30_000
 TX_HEIGHT_M = 12.0
 """Above ground: near the middle of the loss that heights of 1.5 to 30 m bring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class LossMap:
-    """Cells on land, shape (n,), and their loss to r receivers, shape (n, r), without shadowing."""
+class LossMap(Cells):
+    """Cells on land, by the share of transmitters that a dataset puts into each."""
 
-    latitudes: Floats
-    longitudes: Floats
     loss_db: Floats
-    distance_km: Floats
-    log_prior: Floats
-    """Log of the share of transmitters that a dataset puts into each cell."""
-    cell_km: float
+    """To r receivers, shape (n, r), without shadowing."""
 
 
 @lru_cache(maxsize=2)

@@ -63,7 +63,7 @@ async def fetch(settings, query, *arguments):
 
 
 async def stored(settings, spec, version=1):
-    """Rows, outcomes and counters, whole: what is left out is when they were written, and by which generation."""
+    """Rows, pairs, outcomes and counters, whole: left out is when they were written, and by which generation."""
     rows = await fetch(
         settings,
         "SELECT * FROM heimdall.measurement_features WHERE dataset_id = $1::uuid AND dataset_version = $2 "
@@ -78,6 +78,13 @@ async def stored(settings, spec, version=1):
         spec.dataset_id,
         version,
     )
+    pairs = await fetch(
+        settings,
+        "SELECT * FROM heimdall.pair_measurements WHERE dataset_id = $1::uuid AND dataset_version = $2 "
+        "ORDER BY sample_idx",
+        spec.dataset_id,
+        version,
+    )
     counters = await fetch(
         settings,
         "SELECT status, accepted, rejected, failed, iq_samples_saved FROM heimdall.datasets "
@@ -87,7 +94,8 @@ async def stored(settings, spec, version=1):
     )
     left_out = {"created_at", "decided_at", "generation"}
     return [
-        {name: value for name, value in row.items() if name not in left_out} for row in (*rows, *outcomes, *counters)
+        {name: value for name, value in row.items() if name not in left_out}
+        for row in (*rows, *pairs, *outcomes, *counters)
     ]
 
 

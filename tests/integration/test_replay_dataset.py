@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from uuid import uuid4
 
 import numpy as np
 import pytest
@@ -21,13 +22,13 @@ from iqstream.dataset import FeatureStream
 from iqstream.ingest.given import Asked
 from iqstream.ingest.track import Track
 from iqstream.reach import postgres_pool
-from iqstream.recordings import open_recordings
+from iqstream.recordings import Given, open_recordings
 from iqstream.replay.run import DatasetReplay, chosen
 from iqstream.runtime.errors import Conflict, Failed, NotFound, UserError
 from iqstream.shards import published_samples
 from iqstream.submit.continuous import end_growth
 from iqstream.submit.submission import shard_publisher
-from schemas import TransmitterPosition
+from schemas import Receiver, TransmitterPosition
 from tests.integration import replay_extractors
 from tests.integration.pipeline import (
     Pipeline,
@@ -46,7 +47,7 @@ from tests.integration.replays import (
     replay,
     stored,
 )
-from tests.recorded import recorded_spec, write_recordings
+from tests.recorded import DCF77, KIWI, KIWI_RECEIVERS, recorded_spec, write_recordings
 from tests.rtl_tcp_server import WELL, RtlTcpServer
 
 pytestmark = pytest.mark.stack
@@ -249,10 +250,14 @@ async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_thei
     nowhere = write_recordings(tmp_path, 0.35)[-1]
     nowhere.write_text(nowhere.read_text().replace("core:geolocation", "core:comment"))
     place = TransmitterPosition(latitude=45.1, longitude=7.2)
-    asked = Asked(name=f"recorded {tmp_path}", paths=(tmp_path,), window_ms=100, chunk_ms=20, track=Track(always=place))
+    asked = Asked(
+        name=f"recorded {tmp_path}", paths=(tmp_path,), given=Given(time_source="gnss"), pairs=True, window_ms=100,
+        chunk_ms=20, track=Track(always=place),
+    )  # fmt: skip
     async with aconnect(settings) as client:
         done = await client.ingest(asked)
         assert (done.samples, done.windows, done.failures, done.unplaced) == (3, 9, (), ("rx2",))
+        assert (done.pairs, done.comparable) == (True, 3)
         again = await client.ingest(asked)
         assert (again.dataset_id, again.samples, again.known_windows) == (done.dataset_id, 0, 9)
         spec = recorded_spec(dataset_id=done.dataset_id)
@@ -265,20 +270,59 @@ async def test_recordings_are_taken_once_streamed_replayed_and_missing_when_thei
         assert (report.row.columns["num_receivers_detected"], report.row.columns["gdop"]) == (3, None)
         detail = await client.dataset(done.dataset_id)
         assert detail.figures.iq_bytes == 9 * (128 + 4800 * 8)
-        streamed = await asyncio.to_thread(list, FeatureStream(done.dataset_id, settings=settings))
+        streamed = await asyncio.to_thread(list, FeatureStream(done.dataset_id, pairs=True, settings=settings))
         assert sorted(one.meta["sample_idx"] for one in streamed) == [0, 1, 2]
         assert all(one.meta["outcome"] == "accepted" and one.y[0] == 45.1 for one in streamed)
         assert all(np.isnan(one.x["receivers"][:, 0]).sum() == 1 for one in streamed)
+        stored_pairs = {one.meta["sample_idx"]: one.x["pairs"][:, 0].tolist() for one in streamed}
+        assert stored_pairs[1] == [pair["time_difference_us"] for pair in report.row.pairs]
+        assert [len(pairs) for pairs in stored_pairs.values()] == [3, 3, 3]
         await client.export(done.dataset_id, tmp_path / "all.npz", file_format="npz")
         assert np.isnan(np.load(tmp_path / "all.npz")["rx_latitude"]).sum() == 3
+        assert len(np.load(tmp_path / "all-pairs.npz")["sample_idx"]) == 9
+    before = await stored(settings, spec)
     replayed = await replay(settings, spec)
     assert (replayed.result.counts["frames_read"], replayed.result.missing) == (9, [])
-    before = await stored(settings, spec)
+    assert await stored(settings, spec) == before
     await expire_frames(settings)
     replayed = await replay(settings, spec)
     assert sorted(index for index, _reason in replayed.result.missing) == [0, 1, 2]
     assert all("ingest its file again" in reason for _index, reason in replayed.result.missing)
     assert await stored(settings, spec) == before
+
+
+@pytest.mark.skipif(not KIWI.is_dir(), reason=f"the recordings of three KiwiSDRs, {KIWI}, are not there")
+async def test_three_receivers_of_dcf77_are_ingested_compared_and_locate_the_transmitter(settings, pipeline):
+    """From files to a place within 25 km. Some receivers hear a second alone: such a sample has no differences."""
+    network = tuple(
+        Receiver(rx_id=rx_id, latitude=place[0], longitude=place[1], altitude_m=0.0)
+        for rx_id, place in KIWI_RECEIVERS.items()
+    )
+    known = Track(always=TransmitterPosition(latitude=DCF77[0], longitude=DCF77[1]))
+    asked = Asked(name=f"DCF77 {uuid4()}", paths=(KIWI,), pairs=True, receivers=network, track=known)
+    async with aconnect(settings) as client:
+        done = await client.ingest(asked)
+        assert (done.samples, done.comparable) == (29, 28)
+        spec = recorded_spec(dataset_id=done.dataset_id)
+        row = await wait_for_dataset(settings, spec, is_complete)
+        assert row["accepted"] == 29
+        assert (await client.verify(done.dataset_id, recompute=3)).holds
+        lone = [
+            report.row.pairs == []
+            for index in range(29)
+            if len((report := await client.sample(done.dataset_id, index)).outcome.lineage) == 1
+        ]
+        assert lone == [True]
+    said = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-W", "error", "examples/locate_transmitters.py", done.dataset_id, "--still"],
+        env=pipeline.environment(), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    *each, median, together = said.stdout.splitlines()
+    assert sum("not located, it has 0" in line for line in each) == 1
+    assert median.startswith("28 samples: ")
+    for error_km in (median.split()[2], together.split()[-2]):
+        assert float(error_km) < 25.0, said.stdout
 
 
 async def test_what_receivers_send_is_a_sample_once_also_after_kill_9_and_the_dataset_ends_with_the_command(

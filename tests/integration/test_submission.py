@@ -9,11 +9,13 @@ from collections import Counter
 import pytest
 from aiokafka import TopicPartition
 
+from extractor.open_samples import OpenSamples
 from iqstream.catalogue.dataset_status import set_status
 from iqstream.catalogue.datasets import find_dataset, get_dataset
 from iqstream.client.asynchronous import aconnect
 from iqstream.ingest.given import Asked
 from iqstream.reach import postgres_pool
+from iqstream.recordings import Given
 from iqstream.runtime.errors import Conflict, Unreachable, UserError
 from iqstream.runtime.topics import FRAMES
 from iqstream.shards import published_samples
@@ -100,6 +102,7 @@ async def test_an_ingest_killed_in_the_middle_is_gone_on_with_and_has_each_windo
     write_recordings(tmp_path, 2.0)
     name = f"killed {tmp_path}"
     command = [sys.executable, "-m", "iqstream", "ingest", "--name", name, "--window-ms", "10", "--chunk-ms", "5"]
+    command += ["--pairs", "--time-source", "gnss"]
     environment = Pipeline(settings, tmp_path / "log").environment()
     dying = await asyncio.create_subprocess_exec(
         *command, str(tmp_path), env=environment, stdout=asyncio.subprocess.PIPE
@@ -112,10 +115,12 @@ async def test_an_ingest_killed_in_the_middle_is_gone_on_with_and_has_each_windo
     with contextlib.suppress(ProcessLookupError):
         dying.kill()
     await dying.wait()
-    asked = Asked(name=name, paths=(tmp_path,), window_ms=10, chunk_ms=5)
+    asked = Asked(name=name, paths=(tmp_path,), given=Given(time_source="gnss"), window_ms=10, chunk_ms=5)
     async with aconnect(settings) as client:
         with pytest.raises(Conflict, match="ingest those first") if dying.returncode else contextlib.nullcontext():
             await client.ingest(dataclasses.replace(asked, paths=(tmp_path / "rx0.sigmf-meta",)))
+        with pytest.raises(Conflict, match="--no-pairs: dataset"):
+            await client.ingest(dataclasses.replace(asked, pairs=False))
         done = await client.ingest(asked)
         assert (done.dataset_id, done.failures) == (dataset_id, ())
         assert (await client.dataset(dataset_id)).dataset.status == "running"
@@ -130,3 +135,7 @@ async def test_an_ingest_killed_in_the_middle_is_gone_on_with_and_has_each_windo
     each = Counter((frame.sample_idx, frame.receiver.rx_id) for frame in frames)
     assert each == {(index, receiver.rx_id): 1 for index in range(200) for receiver in spec.receivers}
     assert len({frame.recorded.identity for frame in frames}) == 600
+    joined = {partition: OpenSamples() for partition in range(settings.partitions)}
+    whole = [joined[record.partition].add(record.offset, frame) for record, frame in zip(records, frames, strict=True)]
+    assert sum(sample is not None for sample in whole) == 200  # each brings its time differences, once
+    assert not any(partition.first_offsets() for partition in joined.values())

@@ -69,6 +69,8 @@ async def listen(
         Unreachable: a server or a receiver is away at the beginning.
         Failed: something else answers at a receiver's address, or another one listens into the dataset since.
     """
+    if asked.pairs:
+        raise UserError("pairs: what rtl_tcp sends has no time stamps, so time differences cannot be measured")
     dataset = await find_recorded(pool, asked.name)
     recordings = named([_recording(source, asked.dbm_at_full_scale) for source in asked.sources], asked.calibration_dbm)
     _require_names(recordings)

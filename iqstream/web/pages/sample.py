@@ -22,6 +22,7 @@ from iqstream.web.pages.path import path_section
 from iqstream.web.problems import Refusal
 from iqstream.web.recordings import Recordings
 from schemas import FEATURE_NAMES, FEATURE_TABLE, STATISTICS, DatasetSpec, IQFrame
+from schemas.recorded import why_not_compared
 
 RECORDING_S = 5.0
 """So long a page waits for the recording that its truth comes from."""
@@ -233,7 +234,11 @@ def _pairs(report: SampleReport) -> Child:
     found = sorted(
         (one for one in report.row.pairs if one["found"]), key=lambda one: float(one["standard_deviation_us"])
     )
-    return table(
+    stored = report.row.columns["extraction_metadata"].get("recordings", {})
+    left_out = why_not_compared({rx_id: one["time_source"] for rx_id, one in stored.items()}) if stored else ""
+    if not report.row.pairs and left_out:
+        return el("p", f"No time differences: {left_out}.", class_="empty")
+    return el("p", f"Not all receivers are compared: {left_out}.") if left_out else None, table(
         ["First receiver", "Second receiver", "Time difference, µs", "Standard deviation, µs", "Coherence"],
         [
             [

@@ -3,10 +3,12 @@
 import asyncio
 
 import pytest
+from click.testing import CliRunner
 
 from iqstream.cli.listen import _asked, _duration
-from iqstream.ingest.live.given import Source
-from iqstream.ingest.live.listen import _connected
+from iqstream.cli.listen import listen as command
+from iqstream.ingest.live.given import AskedLive, Source
+from iqstream.ingest.live.listen import _connected, listen
 from iqstream.ingest.live.tuning import Tuning
 from iqstream.runtime.errors import Failed, Unreachable, UserError
 from tests.rtl_tcp_server import WELL, Behaviour, RtlTcpServer
@@ -66,6 +68,16 @@ def test_a_duration_is_read_or_refused(text, seconds):
             _duration(text)
     else:
         assert _duration(text) == seconds
+
+
+async def test_time_differences_are_refused_since_arrival_is_not_exact_enough():
+    outcome = CliRunner().invoke(
+        command, ["--name", "Live", "--frequency", "1M", "--gain", "1", "--pairs", "rtl_tcp://a"]
+    )
+    assert (outcome.exit_code, "No such option '--pairs'" in outcome.output) == (2, True)
+    asked = AskedLive(name="Live", sources=(), pairs=True)
+    with pytest.raises(UserError, match="no time stamps"):
+        await listen(None, None, asked, stop=asyncio.Event(), on_dataset=print, on_tick=print, on_event=print)
 
 
 async def test_a_receiver_that_is_away_and_one_that_is_none_end_with_their_exit_codes(monkeypatch):

@@ -16,7 +16,7 @@ from schemas import Receiver, TransmitterPosition
 def done(**changes):
     fields = {
         "dataset_id": "d", "name": "Mine", "recordings": 3, "samples": 2, "windows": 6, "known_windows": 0,
-        "unaligned": 0, "unplaced": (), "recorded_s": 6.0, "failures": Rows(()),
+        "unaligned": 0, "pairs": False, "comparable": 0, "unplaced": (), "recorded_s": 6.0, "failures": Rows(()),
     }  # fmt: skip
     return Ingested(**(fields | changes))
 
@@ -67,6 +67,26 @@ def test_options_are_read_with_units_and_per_receiver(monkeypatch, tmp_path):
     assert asked.given.started_at_ns == 1_769_860_800_500_000_000
     assert asked.track.at(None) == TransmitterPosition(latitude=50.0152, longitude=9.0112)
     assert "2 samples of 6 windows" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "asked_pairs", "result", "words"),
+    [
+        ([], None, {}, ""),
+        ([], None, {"comparable": 2}, "; --pairs, in a new dataset, measures the time differences of 2 of them"),
+        (["--no-pairs"], False, {}, ""),
+        (["--pairs"], True, {"pairs": True, "comparable": 2}, "; time differences of 2\n"),
+        (["--pairs"], True, {"pairs": True, "comparable": 1}, "of 1, not of 1: fewer than two receivers have the time"),
+        (["--pairs"], True, {"pairs": True, "samples": 0}, ""),
+    ],
+)
+def test_time_differences_are_asked_for_and_of_how_many_samples_there_are_any_is_said(
+    monkeypatch, tmp_path, arguments, asked_pairs, result, words
+):
+    asked, output = run(monkeypatch, str(tmp_path), *arguments, result=done(**result))
+    assert asked.pairs is asked_pairs
+    assert words in output
+    assert ("time differences" in output) == bool(words)
 
 
 @pytest.mark.parametrize(

@@ -186,7 +186,6 @@ def test_beyond_8_receivers_pairs_hold_one_of_the_4_strongest():
     [
         ({"sample_idx": 1}, "more than one sample"),
         ({"generation": 1}, "more than one sample"),
-        ({"sample_rate_hz": 100_000.0}, "sample_rate_hz"),
         ({"center_frequency_hz": 145e6}, "center_frequency_hz"),
         ({"receiver": station(0)}, "rx0 more than once"),
         ({"captured_at_ns": 10**18 + 2 * 10**9}, "do not overlap"),

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from extractor.pairs.record import pair_record
 from extractor.record import feature_record
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.sample_ranges import SampleRanges
@@ -181,6 +182,20 @@ def test_our_own_export_gives_the_same_72_values_bit_for_bit(tmp_path, integers)
         assert len(before.values) == 72
         assert feature_record(frame, NOWHERE).values == before.values
         assert frame.recorded.level_reference == "dbm"
+
+
+@pytest.mark.parametrize(("source", "comparable"), [("gnss", True), ("ntp", False)])
+def test_frames_say_that_time_differences_come_and_samples_whether_any_can(tmp_path, source, comparable):
+    write_recordings(tmp_path, 0.2)
+    cutter, samples, _ = cut(tmp_path, given=Given(time_source=source))
+    assert [sample.comparable for sample in samples] == [comparable] * 2
+    for pairs in (True, False):
+        frames = frames_of(cutter, recorded_spec(pairs=pairs), samples[0])
+        assert {frame.pairs_expected for frame in frames} == {pairs}
+        assert b"pairs_expected" not in encode(frames[0]) or pairs
+    record = pair_record(frames, NOWHERE)
+    assert len(record.pairs) == (3 if comparable else 0)
+    assert decode(encode(record)) == record
 
 
 def test_a_sample_whose_file_changes_before_it_is_published_fails_alone_and_is_named(tmp_path):

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from iqstream.locate import Observation, Pairs
-from iqstream.locate.differences import MaximumLikelihood, RobustLeastSquares
+from iqstream.locate.cells import even_cells
+from iqstream.locate.differences import MaximumLikelihood, RobustLeastSquares, least_squares
 from iqstream.locate.estimate import LIGHT_KM_PER_US, distances_km, moved, offset_km
 from iqstream.locate.levels import Constant, LevelGrid, NearestNeighbours, WeightedCentroid
 from iqstream.locate.loss_map import loss_map
 from iqstream.locate.together import LevelsAndDifferences
 from producer.version import GENERATOR_VERSION
-from schemas import DatasetSpec, Terrain
+from schemas import DatasetSpec, Receiver, Terrain
 
 PLACE = (44.93, 8.31)
 
@@ -56,6 +57,33 @@ def observation(loss, receivers, random=None, deviation_us=0.5, heard=7, place=P
             deviation_us=np.full(one.size, deviation_us),
         ),
     )
+
+
+@pytest.mark.parametrize(
+    ("network", "place"),
+    [
+        ([(53.67, 7.28), (45.78, 0.61), (47.17, 8.43)], (50.0152, 9.0112)),
+        ([(53.67, 7.28), (45.78, 0.61), (47.17, 8.43)], (41.0, -3.0)),
+        ([(-17.8, 177.4), (-16.5, -179.3), (-19.0, 179.0)], (-18.1, -178.8)),
+        ([(69.6, 18.9), (78.2, 15.6), (70.7, -8.7)], (74.5, 19.0)),
+        ([(45.0, 7.0), (45.01, 7.01), (45.0, 7.02), (45.02, 7.0)], (45.05, 7.1)),
+        ([(45.0, 7.0), (45.3, 7.0), (45.15, 7.3)], (45.1, 7.1)),
+    ],
+)
+def test_without_a_map_a_transmitter_is_found_around_any_network(network, place):
+    """Over the 180th meridian, in the far north, far outside, beside receivers that stand together."""
+    stations = [
+        Receiver(rx_id=f"rx{n}", latitude=latitude, longitude=longitude, altitude_m=0.0)
+        for n, (latitude, longitude) in enumerate(network)
+    ]
+    cells, places = even_cells(stations, cells=10_000), np.array(network)
+    assert 9_000 < cells.latitudes.size <= 10_500
+    assert np.exp(cells.log_prior).sum() == pytest.approx(1.0)
+    delay = distances_km(*np.array(place)[:, None], places)[0] / LIGHT_KM_PER_US
+    one, other = np.triu_indices(len(network), 1)
+    pairs = Pairs(one=one, other=other, difference_us=delay[one] - delay[other], deviation_us=np.full(one.size, 0.1))
+    estimate = least_squares(cells, places, pairs, 0.1)
+    assert distances_km(np.array([estimate.latitude]), np.array([estimate.longitude]), np.array([place]))[0, 0] < 0.5
 
 
 def grid(loss):

@@ -10,6 +10,7 @@ import pytest
 from iqstream.submit import spec_fields
 from iqstream.submit.spec import make_spec, preset
 from iqstream.web.markup import el
+from iqstream.web.markup import text as markup_text
 from iqstream.web.pages.new import FIELDS
 from iqstream.web.pages.sample import _pairs
 from producer.synthesize import synthesize_sample
@@ -308,12 +309,30 @@ def test_a_sample_lists_the_time_differences_that_were_found_the_surest_first():
         }  # fmt: skip
 
     pairs = [pair("savona", 0.9), pair("torino", 0.2), pair("novara", 80.0, found=False)]
-    text = str(_pairs(SimpleNamespace(row=SimpleNamespace(pairs=pairs))))
+    text = str(_pairs(SimpleNamespace(row=SimpleNamespace(pairs=pairs, columns={"extraction_metadata": {}}))))
     assert "2 of 3 found" in text
     assert "novara" not in text
     assert text.index("torino") < text.index("savona")
     assert "-12.50" in text
     assert _pairs(SimpleNamespace(row=SimpleNamespace(pairs=None))) is None
+
+
+@pytest.mark.parametrize(
+    ("pairs", "sources", "words"),
+    [
+        ([], {"roof": "gnss"}, "No time differences: one receiver alone recorded it."),
+        ([], {"roof": "gnss", "hill": "ntp"}, "No time differences: the time of hill (ntp) is not exact enough"),
+        ([1], {"a": "gnss", "b": "gnss", "hill": "name"}, "Not all receivers are compared: the time of hill (name)"),
+        ([1], {"a": "gnss", "b": "gnss"}, "1 of 1 found"),
+    ],
+)
+def test_a_sample_of_recordings_says_why_receivers_are_not_compared(pairs, sources, words):
+    pair = {"receiver_a": "a", "receiver_b": "b", "time_difference_us": 1.0, "coherence": 0.5, "found": True}
+    row = SimpleNamespace(
+        pairs=[pair | {"standard_deviation_us": 1.0}] if pairs else [],
+        columns={"extraction_metadata": {"recordings": {rx: {"time_source": one} for rx, one in sources.items()}}},
+    )
+    assert words in markup_text(_pairs(SimpleNamespace(row=row)))
 
 
 def rays(path):
