@@ -56,7 +56,7 @@ async def ingest(
         else agreed_spec(dataset, asked, recordings, INGEST_VERSION)
     )
     cutter = Cutter(spec.window_ms, spec.sample_rate_hz)
-    cut = await asyncio.to_thread(lambda: list(cutter.samples(recordings)))
+    cut = await asyncio.to_thread(lambda: cutter.of_whole_files(list(cutter.samples(recordings))))
     failures += cutter.failures
     known: Mapping[str, int] = {} if dataset is None else await recorded_windows(pool, dataset.id)
     held = 0 if dataset is None else dataset.requested

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -73,6 +73,26 @@ class Cutter:
         for recording in fit:
             if next(windows_of(recording, self._grid_ns, context), None) is None:
                 self._note(recording, "", f"holds no whole window of {self._grid_ns // NS_PER_MS} ms: --window-ms")
+
+    def of_whole_files(self, samples: Sequence[RecordedSample]) -> list[RecordedSample]:
+        """The samples without the windows of files that have changed since they were opened.
+
+        A recorder is at work on such a file. What were noted of it now could not be published, and would not be taken
+        when the file is whole.
+        """
+        recordings = {one.window.recording.storage.path: one.window.recording for s in samples for one in s.windows}
+        changed = set()
+        for path, recording in recordings.items():
+            try:
+                recording.storage.require_unchanged()
+            except BadRecording as error:
+                self._note(recording, error.place, error.problem)
+                changed.add(path)
+        kept = (
+            replace(sample, windows=tuple(w for w in sample.windows if w.window.recording.storage.path not in changed))
+            for sample in samples
+        )
+        return [sample for sample in kept if sample.windows]
 
     def frame(
         self, spec: RecordedSpec, sample_idx: int, sample: RecordedSample, at: int, station: Station, track: Track

@@ -73,7 +73,7 @@ _Point = tuple[str, int, TransmitterPosition]
 def _csv(path: Path, text: str) -> list[_Point]:
     rows = csv.DictReader(text.splitlines())
     columns = [name.strip() for name in rows.fieldnames or []]
-    if set(columns) - {"altitude_m"} != set(COLUMNS):
+    if set(columns) - {"altitude_m"} != set(COLUMNS) or len(set(columns)) < len(columns):
         raise UserError(f"{path}, line 1: columns {', '.join(columns)}. Example:\n{EXAMPLE}")
     rows.fieldnames = columns
     points: list[_Point] = []

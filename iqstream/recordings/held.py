@@ -25,6 +25,9 @@ class HeldSamples:
         """Of the first sample in what is held."""
         return 0
 
+    def require_unchanged(self) -> None:
+        """What is held does not change."""
+
     def read_raw(self, first_sample: int, samples: int) -> npt.NDArray[np.generic]:
         """Components as they came, (samples, 2). Raises ValueError for a span that is not held."""
         start = first_sample - self.first_sample

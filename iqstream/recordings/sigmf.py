@@ -109,7 +109,11 @@ def open_archive(path: Path, given: Given) -> Iterator[Recording | BadRecording]
     """
     with open_file(path) as (file, state):
         found = members(path, file, state.size_bytes)
-        by_name = {member.name: member for member in found}
+        by_name: dict[str, Member] = {}
+        for member in found:
+            if member.name in by_name and member.name.endswith((META, DATA)):
+                raise BadRecording(path, printable(member.name), "is in the archive twice: which counts is not known")
+            by_name[member.name] = member
         metas = [member for member in found if member.name.endswith(META)]
         if not metas:
             raise BadRecording(path, "", f"an archive without a {META} file")

@@ -1,5 +1,6 @@
 """SigMF's JSON, as far as reading samples needs it. Written after the specification (1.2) and its schemas."""
 
+import json
 import re
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -123,9 +124,25 @@ def plain_name(path: Path, place: str, name: str) -> str:
 def _parse(path: Path, place: str, text: bytes, kind: type[_Parsed]) -> _Parsed:
     if len(text) > MAX_METADATA_BYTES:
         raise BadRecording(path, place, f"{len(text)} bytes of metadata; up to {MAX_METADATA_BYTES} are read")
+    plain = text.removeprefix(b"\xef\xbb\xbf")
     try:
-        return msgspec.json.decode(text.removeprefix(b"\xef\xbb\xbf"), type=kind)
+        json.loads(plain.decode(errors="surrogateescape"), object_pairs_hook=_once, parse_int=str, parse_float=str)
+        return msgspec.json.decode(plain, type=kind)
+    except _SaidTwice as error:
+        raise BadRecording(path, place, f"{printable(error)} is said twice: which counts is not known") from None
     except RecursionError:
         raise BadRecording(path, place, "JSON nested too deeply") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, json.JSONDecodeError) as error:
         raise BadRecording(path, place, f"no SigMF metadata: {printable(error)}") from None
+
+
+class _SaidTwice(Exception):
+    """A name that stands twice in one JSON object, of which readers take the first or the last."""
+
+
+def _once(said: list[tuple[str, object]]) -> None:
+    names: set[str] = set()
+    for name, _ in said:
+        if name in names:
+            raise _SaidTwice(name)
+        names.add(name)

@@ -62,8 +62,7 @@ class Storage:
         target = memoryview(raw.data).cast("B")
         size = self.datatype.sample_bytes
         with open_file(self.path) as (file, state):
-            if state != self.state:
-                raise BadRecording(self.path, "", "has changed since it was opened: read it when it is whole")
+            self._require(state)
             block = int(np.searchsorted(self.block_first_samples, first_sample, side="right")) - 1
             done = 0
             while done < samples:
@@ -78,6 +77,15 @@ class Storage:
                 done += count
                 block += 1
         return raw
+
+    def require_unchanged(self) -> None:
+        """Raises BadRecording if the file has changed since it was opened, or cannot be read any more."""
+        with open_file(self.path) as (_, state):
+            self._require(state)
+
+    def _require(self, state: FileState) -> None:
+        if state != self.state:
+            raise BadRecording(self.path, "", "has changed since it was opened: read it when it is whole")
 
     def read(self, first_sample: int, samples: int) -> npt.NDArray[np.complex64]:
         """Complex samples, (samples,), 1.0 being full scale.

@@ -33,6 +33,8 @@ class _Chunks:
     rate_hz: float = 0.0
     datatype: Datatype | None = None
     auxi: bytes | None = None
+    heads: dict[bytes, bytes] = field(default_factory=dict)
+    """Chunks of which there is one, by their kind."""
     ds64_bytes: int | None = None
     offsets: list[int] = field(default_factory=list)
     sizes: list[int] = field(default_factory=list)
@@ -126,12 +128,19 @@ def _take(path: Path, place: str, chunks: _Chunks, kind: bytes, at: int, size: i
             raise BadRecording(path, place, "a kiwi chunk that is not 10 bytes before one data chunk each")
         chunks.stamps.append(struct.unpack("<BBII", file.read(10)))
         chunks.pending = True
-    elif kind == b"fmt " and chunks.datatype is None:
-        chunks.rate_hz, chunks.datatype = _fmt(path, place, file.read(min(size, 40)))
-    elif kind == b"auxi" and size <= _LARGEST_SMALL_CHUNK:
-        chunks.auxi = file.read(size)
-    elif kind == b"ds64" and size >= 16:
-        chunks.ds64_bytes = struct.unpack("<QQ", file.read(16))[1]
+    elif kind == b"fmt " or (kind in (b"auxi", b"ds64") and size <= _LARGEST_SMALL_CHUNK):
+        content = file.read(min(size, _LARGEST_SMALL_CHUNK))
+        if chunks.heads.setdefault(kind, content) != content:
+            name = kind.decode().strip()
+            raise BadRecording(
+                path, place, f"a second {name} chunk that says something else: which counts is not known"
+            )
+        if kind == b"fmt ":
+            chunks.rate_hz, chunks.datatype = _fmt(path, place, content[:40])
+        elif kind == b"auxi":
+            chunks.auxi = content
+        elif size >= 16:
+            chunks.ds64_bytes = struct.unpack("<QQ", content[:16])[1]
 
 
 def _take_data(path: Path, place: str, chunks: _Chunks, at: int, size: int) -> None:

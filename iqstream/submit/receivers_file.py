@@ -34,6 +34,7 @@ def parse_receivers(text: str, where: str, *, least: int = 2) -> tuple[Receiver,
     wrong = [f"{name} is missing" for name in REQUIRED if name not in columns] + [
         f"{name} is unknown" for name in columns if name not in {*REQUIRED, *OPTIONAL}
     ]
+    wrong += [f"{name} is there twice" for name in (*REQUIRED, *OPTIONAL) if columns.count(name) > 1]
     if wrong:
         raise UserError(f"{where}, line 1: columns: {', '.join(wrong)}. Example:\n{EXAMPLE}")
     rows.fieldnames = columns

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from uuid import uuid4
@@ -16,6 +17,7 @@ from click.testing import CliRunner
 from iqstream.cli.main import iqstream as command_line
 from iqstream.runtime.postgres_address import parse_dsn
 from tests.integration.pipeline import Pipeline
+from tests.recorded import write_recordings
 
 pytestmark = pytest.mark.stack
 
@@ -97,6 +99,79 @@ def invoke(settings, tmp_path):
         return code, ended.stdout, ended.output + (str(ended.exception) if ended.exception else "")
 
     return run_command
+
+
+def recordings_in(folder, **files):
+    """A folder of one recording of three receivers, and what else is said."""
+    folder.mkdir()
+    write_recordings(folder, 0.2)
+    for name, content in files.items():
+        (folder / name.replace("__", ".")).write_bytes(content)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "code", "fragments"),
+    [
+        ({}, (), 0, ("2 samples of 6 windows",)),
+        ({"empty_1M_48k__cu8": b""}, (), 1, ("empty_1M_48k.cu8", "the rest is ingested")),
+        ({"odd_1M_48k__cu8": bytes(9_601)}, (), 1, ("odd_1M_48k.cu8", "the rest is ingested")),
+        ({"no__wav": b"RIFX"}, (), 1, ("no.wav", "big-endian")),
+        ({"twice__sigmf-meta": b'{"global": {}, "global": {}}'}, (), 1, ("global is said twice",)),
+        ({}, ("--window-ms", "60000"), 1, ("holds no whole window", "there is no dataset")),
+        ({}, ("--to-rate", "1MHz"), 1, ("down only", "there is no dataset")),
+        ({}, ("--window-ms", "0"), 2, ("--window-ms",)),
+        ({}, ("--at", "rx0=91,0"), 2, ("--at", "latitude")),
+        ({}, ("--calibration", "rx9=-20"), 2, ("rx9 is none of rx0, rx1, rx2",)),
+        ({}, ("nowhere/",), 2, ("there is no nowhere",)),
+        ({}, ("--min-receivers", "2.5"), 2, ("--min-receivers",)),
+    ],
+)
+def test_ingest_tells_by_its_exit_code_whether_all_was_read(invoke, tmp_path, files, arguments, code, fragments):
+    folder = recordings_in(tmp_path / "files", **files)
+    name = a_name()
+    ended, _, told = invoke("ingest", "--name", name, "--window-ms", "100", str(folder), *arguments)
+    assert ended == code, told
+    for fragment in fragments:
+        assert fragment in told
+    if code == 0:
+        assert invoke("ingest", "--name", name, "--window-ms", "50", str(folder))[0] == 2
+
+
+def test_of_a_file_that_a_recorder_writes_nothing_is_ingested_until_it_is_whole(invoke, tmp_path):
+    folder, name, whole = recordings_in(tmp_path / "files"), a_name(), threading.Event()
+
+    def grow():
+        with (folder / "rx1.sigmf-data").open("ab", buffering=0) as recorder:
+            while not whole.is_set():
+                recorder.write(bytes(2))
+
+    recorder = threading.Thread(target=grow)
+    recorder.start()
+    try:
+        code, _, told = invoke("ingest", "--name", name, "--window-ms", "100", "--json", str(folder))
+    finally:
+        whole.set()
+        recorder.join()
+    assert code == 1
+    assert "rx1.sigmf-data" in told
+    assert "has changed since it was opened" in told
+    done = json.loads(told[: told.rindex("}") + 1])
+    assert (done["samples"], done["windows"]) == (2, 4)
+    again = json.loads(invoke("ingest", "--name", name, "--window-ms", "100", "--json", str(folder))[1])
+    assert again["failures"] == []
+    assert (again["known_windows"], again["windows"] == again["samples"] >= 2) == (4, True)
+
+
+def test_commands_over_recordings_say_what_is_wrong_in_a_line_and_never_with_a_traceback(run, tmp_path):
+    """Servers that are away, a folder that cannot be written to, and what only a real process shows."""
+    folder = recordings_in(tmp_path / "files", **{"\x1b[31m__npy": b"\x93NUMPY"})
+    ingest = ("ingest", "--name", a_name(), "--window-ms", "100", str(folder))
+    says(run(*ingest), 1, "x1b[31m.npy", "the rest is ingested")
+    says(run(*ingest, postgres_dsn="postgresql://x@127.0.0.1:1/x"), 3, "127.0.0.1:1")
+    listen = ("listen", "--name", a_name(), "--frequency", "1M", "--gain", "1", "a=rtl_tcp://127.0.0.1:1")
+    says(run(*listen), 3, "127.0.0.1:1")
+    says(run(*listen, "--record", "/proc/kept"), 2, "--record /proc/kept")
 
 
 def test_a_seed_is_drawn_told_and_stored_and_equal_recordings_are_said(invoke):

@@ -198,6 +198,22 @@ def test_frames_say_that_time_differences_come_and_samples_whether_any_can(tmp_p
     assert decode(encode(record)) == record
 
 
+def test_of_a_file_that_grows_nothing_is_taken_and_all_of_it_when_it_is_whole(tmp_path):
+    write_recordings(tmp_path, 0.3)
+    cutter, samples, _ = cut(tmp_path)
+    assert [one.windows for one in cutter.of_whole_files(samples)] == [one.windows for one in samples]
+    with (tmp_path / "rx1.sigmf-data").open("ab") as recorder:
+        recorder.write(bytes(9_600))
+    kept = cutter.of_whole_files(samples)
+    assert [[one.window.recording.rx_name for one in sample.windows] for sample in kept] == [["rx0", "rx2"]] * 3
+    (failure,) = cutter.failures
+    assert "rx1.sigmf-data: has changed since it was opened" in str(failure)
+    first = _Plan.of(kept, {}, 0)
+    cutter, again, _ = cut(tmp_path)
+    later = _Plan.of(cutter.of_whole_files(again), first.new_windows, 3)
+    assert (sum(len(sample.windows) for sample in later.new.values()), cutter.failures) == (4, [])
+
+
 def test_a_sample_whose_file_changes_before_it_is_published_fails_alone_and_is_named(tmp_path):
     pairs = write_recordings(tmp_path, 0.3)
     cutter, samples, _ = cut(tmp_path)

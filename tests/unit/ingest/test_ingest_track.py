@@ -61,6 +61,7 @@ def test_the_way_over_the_date_line_is_the_short_one():
     [
         ("", "columns"),
         ("a,b\n1,2\n", "line 1: columns a, b"),
+        ("time,latitude,longitude,latitude\n", "line 1: columns time, latitude, longitude, latitude"),
         ("time,latitude,longitude\n", "no points"),
         ("time,latitude,longitude\n2026-01-31T12:00:00,45,7\n", "line 2: time '2026-01-31T12:00:00' has no zone"),
         ("time,latitude,longitude\nnoon,45,7\n", "line 2: time 'noon' is none"),

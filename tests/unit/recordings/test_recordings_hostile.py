@@ -1,11 +1,13 @@
 """Damaged and hostile files: one clear error each, no crash, no hang, no memory; the others are read."""
 
 import contextlib
+import io
 import json
 import os
 import random
 import re
 import struct
+import tarfile
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
@@ -230,6 +232,48 @@ def test_the_others_of_a_folder_are_read_and_nothing_outside_of_it(tmp_path: Pat
     assert [recording.rx_name for recording in opened.recordings] == ["good", "outside"]
     places = sorted(error.path.name for error in opened.failures)
     assert places == ["cut_433.92M_250k.cs16", "missing.cu8", "pipe_433.92M_250k.cu8", "self.cu8"]
+
+
+@pytest.mark.parametrize(
+    ("meta", "name"),
+    [
+        ('{"global": {%s, "core:sample_rate": 1e3}, "captures": []}', "core:sample_rate"),
+        ('{"global": {%s, "core:\\u0064atatype": "cu8"}, "captures": []}', "core:datatype"),
+        ('{"global": {%s}, "captures": [{"core:frequency": 1e6, "core:frequency": 2e6}]}', "core:frequency"),
+        ('{"global": {%s}, "captures": [], "captures": []}', "captures"),
+    ],
+)
+def test_a_name_that_is_said_twice_is_refused_since_readers_take_the_first_or_the_last(tmp_path, meta, name):
+    facts = '"core:datatype": "cu8", "core:version": "1.2.0", "core:sample_rate": 48000'
+    path = write_pair(tmp_path, "a", bytes(100), (meta % facts).encode())
+    (error,) = open_recordings([path]).failures
+    assert f"{name} is said twice" in str(error)
+    captures = '[{"core:frequency": 1e6, "a": {"b": 1}, "b": 1e99, "c": {"b": 1}}]'
+    once = f'{{"global": {{{facts}}}, "captures": {captures}}}'.encode()
+    assert open_recordings([write_pair(tmp_path, "b", bytes(100), once)]).failures == ()
+
+
+def test_an_archive_with_a_name_twice_and_a_wav_file_with_two_heads_are_refused(tmp_path: Path) -> None:
+    meta = json.dumps(metadata("cu8")).encode()
+    path = write_archive(tmp_path / "a.sigmf", {"x/a.sigmf-meta": meta, "x/a.sigmf-data": bytes(100)})
+    with tarfile.open(path, "a") as archive:
+        again = tarfile.TarInfo("x/a.sigmf-data")
+        again.size = 200
+        archive.addfile(again, io.BytesIO(bytes(200)))
+    (error,) = open_recordings([path]).failures
+    assert "x/a.sigmf-data: is in the archive twice" in str(error)
+    raw = components("ci16_le", 300)
+    data, fmt = chunk(b"data", raw.tobytes()), fmt_chunk(raw, 48_000)
+    auxi, other = auxi_chunk(), auxi_chunk(frequency_hz=1_000_000)
+    for content, what in (
+        ((fmt, fmt_chunk(raw, 96_000), auxi, data), "a second fmt chunk"),
+        ((fmt, auxi, data, other), "a second auxi chunk"),
+        ((fmt, auxi, fmt, auxi, data), ""),
+    ):
+        wav = tmp_path / "a.wav"
+        wav.write_bytes(riff(*content))
+        found = open_recordings([wav])
+        assert [what in str(one) for one in found.failures] == ([True] if what else [])
 
 
 @pytest.mark.parametrize("name", ["../outside", "/outside", "..", "a/b", "a\\b", "a\0b", "link"])

@@ -37,6 +37,7 @@ def test_an_optional_column_is_read(tmp_path):
         (HEAD + "a,45,7,1\nb,46,8\n", "line 3: the number of values differs"),
         (HEAD + "a,45,7,1\na,46,8,1\n", "is on line 2 too"),
         (HEAD + "a,45,7,1\n", "at least 2"),
+        ("rx_id,latitude,longitude,altitude_m,latitude\n", "line 1: columns: latitude is there twice"),
         (HEAD + "a b,45,7,1\nc,46,8,1\n", "rx_id"),
         ("name,latitude\na,45\n", "line 1"),
         ("", "line 1"),
