@@ -19,6 +19,7 @@ from iqstream.bench.plan import plan_faults
 from iqstream.bench.report import as_json, late, markdown
 from iqstream.cli.console import say, say_json
 from iqstream.cli.lazy import LazyGroup
+from iqstream.cli.numbers import WholeNumber
 from iqstream.runtime.errors import Failed
 
 T = TypeVar("T")
@@ -30,10 +31,10 @@ T = TypeVar("T")
     invoke_without_command=True,
     epilog="Example: iqstream bench --faults 100 --seed 7 --write docs/faults.md",
 )
-@click.option("--faults", type=click.IntRange(min=1), help="Number of faults to inject into the running pipeline.")
-@click.option("--long", "long_samples", type=click.IntRange(min=100), help="Number of samples of the dataset.")
+@click.option("--faults", type=WholeNumber(min=1), help="Number of faults to inject into the running pipeline.")
+@click.option("--long", "long_samples", type=WholeNumber(min=100), help="Number of samples of the dataset.")
 @click.option("--features-only", is_flag=True, help="With --long: no frames are published, 50 ms are recorded.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the plan of faults.")
+@click.option("--seed", type=WholeNumber(min=0), default=0, show_default=True, help="Seed of the plan of faults.")
 @click.option(
     "--state-dir",
     type=click.Path(file_okay=False, path_type=Path),

@@ -22,6 +22,7 @@ from iqstream.bench.tables import (
 )
 from iqstream.cli.bench import bench_folder, replace_table, run, tell
 from iqstream.cli.console import say, say_json
+from iqstream.cli.numbers import WholeNumber
 from schemas.dataset import Publish
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -44,7 +45,7 @@ def _output(command: F) -> F:
 
 
 @click.command(epilog="Example: iqstream bench kernels --baseline ../iqstream-38a0384")
-@click.option("--rounds", type=click.IntRange(min=5), default=9, show_default=True, help="Figures are their medians.")
+@click.option("--rounds", type=WholeNumber(min=5), default=9, show_default=True, help="Figures are their medians.")
 @_baseline
 @_output
 def kernels(rounds: int, baseline: Path | None, results: Path | None, json_: bool) -> None:  # noqa: FBT001
@@ -53,11 +54,11 @@ def kernels(rounds: int, baseline: Path | None, results: Path | None, json_: boo
 
 
 @click.command(epilog="Example: iqstream bench pipeline --baseline ../iqstream-38a0384 --write .")
-@click.option("--samples", type=click.IntRange(min=20), default=300, show_default=True, help="Of a round.")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Figures are their medians.")
+@click.option("--samples", type=WholeNumber(min=20), default=300, show_default=True, help="Of a round.")
+@click.option("--rounds", type=WholeNumber(min=1), default=5, show_default=True, help="Figures are their medians.")
 @click.option(
     "--workers",
-    type=click.IntRange(1, 64),
+    type=WholeNumber(1, 64),
     help="Of producer and of extractor.  [default: half the cores; all for features only]",
 )
 @click.option("--features-only", is_flag=True, help="Datasets that publish no frames: producers extract.")
@@ -112,9 +113,9 @@ def pipeline(
 
 
 @click.command(epilog="Example: iqstream bench scale --size 500 --size 2000 --results benchmarks/results")
-@click.option("--samples", type=click.IntRange(min=40), default=150, show_default=True, help="Of a round.")
-@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Ratios are their medians.")
-@click.option("--size", "sizes", type=click.IntRange(min=20), multiple=True, help="A dataset of so many samples, too.")
+@click.option("--samples", type=WholeNumber(min=40), default=150, show_default=True, help="Of a round.")
+@click.option("--rounds", type=WholeNumber(min=1), default=3, show_default=True, help="Ratios are their medians.")
+@click.option("--size", "sizes", type=WholeNumber(min=20), multiple=True, help="A dataset of so many samples, too.")
 @click.option("--state-dir", type=_FOLDER, help="Where its servers live.  [default: a temporary directory]")
 @_output
 def scale(
@@ -137,8 +138,8 @@ def scale(
 
 
 @click.command(epilog="Example: iqstream bench latency --write . --results benchmarks/results")
-@click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Figures are their medians.")
-@click.option("--iq-samples", type=click.IntRange(min=10), default=50, show_default=True, help="Whose IQ is saved.")
+@click.option("--rounds", type=WholeNumber(min=1), default=5, show_default=True, help="Figures are their medians.")
+@click.option("--iq-samples", type=WholeNumber(min=10), default=50, show_default=True, help="Whose IQ is saved.")
 @click.option("--state-dir", type=_FOLDER, help="Where its servers live.  [default: a temporary directory]")
 @click.option("--write", type=_FOLDER, help="Also replace the table of this checkout, in docs/performance.md.")
 @_output

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from iqstream.cli.console import say
+from iqstream.cli.numbers import WholeNumber
 from iqstream.client.asynchronous import aconnect
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import load_settings, state_directory
@@ -20,7 +21,7 @@ DEFAULT_PORT = 8700
 @click.command(epilog="Example: iqstream dashboard --port 8700")
 @click.option(
     "--port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     default=DEFAULT_PORT,
     show_default=True,
     help="Where to listen; 0 takes any free port and names it.",

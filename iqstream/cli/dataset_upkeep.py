@@ -11,11 +11,12 @@ import msgspec
 from iqstream.cli.console import NOTHING_CHANGED, say, say_json
 from iqstream.cli.datasets import json_option, name_argument, version_option
 from iqstream.cli.door import with_client
+from iqstream.cli.numbers import WholeNumber
 from iqstream.upkeep.cleanup import Cleanup, TopicPlan
 from iqstream.verify.check import Check
 
 SHOWN_PROBLEMS = 10
-_AGE = re.compile(r"(\d{1,6})([smhd])")
+_AGE = re.compile("([0-9]{1,6})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -67,7 +68,7 @@ def delete(dataset: str, execute: bool, as_json: bool) -> None:  # noqa: FBT001
 @version_option
 @click.option(
     "--recompute",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=20,
     show_default=True,
     metavar="N",

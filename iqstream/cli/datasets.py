@@ -13,18 +13,20 @@ from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.door import with_client
 from iqstream.cli.growing import MAX_SAMPLES_PER_S, grow_until_stopped, growth_ended
 from iqstream.cli.lazy import LazyGroup
+from iqstream.cli.numbers import WholeNumber
 from iqstream.cli.rate import Rate
 from iqstream.cli.tables import counts_table, datasets_table, failures_table, figures_table, print_whole
 from iqstream.cli.watching import watch_to_the_end
 from iqstream.client.asynchronous import AsyncClient
+from iqstream.runtime.typed_numbers import read_whole
 
 name_argument = click.argument("dataset", metavar="NAME-OR-ID")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 version_option = click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="Which version.  [default: the newest that is whole]"
+    "--version", type=WholeNumber(min=1), metavar="N", help="Which version.  [default: the newest that is whole]"
 )
 under_way_option = click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="Which version.  [default: the newest under way]"
+    "--version", type=WholeNumber(min=1), metavar="N", help="Which version.  [default: the newest under way]"
 )
 
 
@@ -38,10 +40,13 @@ class Target(click.ParamType[tuple[int | None, int | None]]):
     ) -> tuple[int | None, int | None]:
         """Which of both, and how many."""
         text = str(value).strip()
-        number = text.removeprefix("+")
-        if not (number.isascii() and number.isdigit()) or int(number) == 0:
+        try:
+            number = read_whole(text)
+        except ValueError:
+            number = 0
+        if number <= 0:
             self.fail(f"{text!r} is not a number of samples: write 1000 for so many in all, +500 for more", param, ctx)
-        return (None, int(number)) if text.startswith("+") else (int(number), None)
+        return (None, number) if text.startswith("+") else (number, None)
 
 
 @click.group(

@@ -17,6 +17,7 @@ from iqstream.cli.dead_letters_report import (
 )
 from iqstream.cli.door import with_client
 from iqstream.cli.lazy import LazyGroup
+from iqstream.cli.numbers import WholeNumber
 from iqstream.cli.replay_display import ReplayDisplays
 from iqstream.cli.replay_report import result_document, result_lines
 from iqstream.cli.times import parse_instant
@@ -52,9 +53,7 @@ def dead_letters() -> None:
 
 @dead_letters.command("list", epilog="Example: iqstream dead-letters list --since 2026-11-25T00:00:00Z")
 @filter_options
-@click.option(
-    "--limit", type=click.IntRange(min=1), default=20, show_default=True, help="Letters to show, newest first."
-)
+@click.option("--limit", type=WholeNumber(min=1), default=20, show_default=True, help="Letters to show, newest first.")
 @json_option
 def list_command(*, limit: int, as_json: bool, **named: str | None) -> None:
     """Count the dead letters by stage, topic and error, and list the newest."""
@@ -93,7 +92,7 @@ Examples:
 @click.argument("origins", metavar="[TOPIC:PARTITION:OFFSET]...", nargs=-1)
 @click.option("--all", "every", is_flag=True, help="All that match the options and were not retried yet.")
 @filter_options
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
+@click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Processes.  [default: the number of cores]")
 @click.option("--execute", is_flag=True, help="Do it; without this option, only say what would be done.")
 @json_option
 def retry(

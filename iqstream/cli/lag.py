@@ -11,6 +11,7 @@ from iqstream.cli.console import Console, say, say_json
 from iqstream.cli.door import with_client
 from iqstream.cli.lag_advice import MAX_SAMPLES_PER_S, print_advice
 from iqstream.cli.lag_table import lag_line, lag_tables, lag_view
+from iqstream.cli.numbers import Number, WholeNumber
 from iqstream.cli.rate import Rate
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.lag.document import lag_document
@@ -42,19 +43,19 @@ Examples:
 @click.option(
     "--serve",
     "port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     metavar="PORT",
     help="Serve the figures to Prometheus until Ctrl-C; 0 takes any free port and names it.",
 )
 @click.option(
     "--interval",
-    type=float,
+    type=Number(),
     metavar="S",
     help="Seconds between readings, 0.2 to 86400; 2 with --watch, 10 with --serve by default.",
 )
 @click.option(
     "--allow",
-    type=click.IntRange(min=0),
+    type=WholeNumber(min=0),
     default=ALLOWED_BACKLOG,
     show_default=True,
     metavar="N",

@@ -19,6 +19,7 @@ from iqstream.ingest.live.given import AskedLive, Listened, Source
 from iqstream.ingest.live.tuning import Address, Tuning
 from iqstream.ingest.network import receiver_id
 from iqstream.runtime.errors import Failed, UserError
+from iqstream.runtime.typed_numbers import read_number, read_whole
 from iqstream.submit.quantity import parse_quantity, to_float
 
 LINE_EVERY_S = 5.0
@@ -148,7 +149,7 @@ def _asked(receivers_at: tuple[str, ...], options: dict[str, Any]) -> AskedLive:
         addresses[rx_id] = address
     everywhere, by_rx = calibrations(options["calibrations"])
     gains = _by_receiver("--gain", options["gains"], addresses, _gain)
-    ppms = _by_receiver("--ppm", options["ppms"], addresses, int)
+    ppms = _by_receiver("--ppm", options["ppms"], addresses, read_whole)
     sources = []
     for rx_id, address in addresses.items():
         if rx_id not in gains:
@@ -210,7 +211,7 @@ def _by_receiver(
 
 
 def _gain(text: str) -> float | None:
-    return None if text.lower() == "auto" else float(text)
+    return None if text.lower() == "auto" else read_number(text.strip())
 
 
 def _duration(text: str | None) -> float | None:

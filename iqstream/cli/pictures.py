@@ -7,6 +7,7 @@ import click
 from iqstream.cli.console import say
 from iqstream.cli.datasets import name_argument, version_option
 from iqstream.cli.door import with_client
+from iqstream.cli.numbers import WholeNumber
 from schemas.dataset import MAX_SAMPLES
 
 force_option = click.option("--force", is_flag=True, help="Replace a file that is there.")
@@ -35,7 +36,7 @@ def iq() -> None:
 
 @iq.command("show", epilog="Example: iqstream iq show 'Test IQ Generation' 17 --output sample-17.png")
 @name_argument
-@click.argument("sample", metavar="SAMPLE", type=click.IntRange(0, MAX_SAMPLES - 1))
+@click.argument("sample", metavar="SAMPLE", type=WholeNumber(0, MAX_SAMPLES - 1))
 @version_option
 @click.option(
     "--output", type=click.Path(dir_okay=False, path_type=Path), help="The PNG file.  [default: iq-ID-SAMPLE.png]"

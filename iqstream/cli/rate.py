@@ -2,6 +2,8 @@
 
 import click
 
+from iqstream.runtime.typed_numbers import read_number
+
 
 class Rate(click.ParamType[float]):
     """`5/s` or `5`, samples per second, more than 0 and at most a limit."""
@@ -14,7 +16,7 @@ class Rate(click.ParamType[float]):
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Samples per second of the text."""
         try:
-            rate = float(str(value).removesuffix("/s").strip())
+            rate = read_number(str(value).removesuffix("/s").strip())
         except ValueError:
             rate = 0.0
         if not 0 < rate <= self._at_most:

@@ -7,9 +7,11 @@ from typing import Any, TypeVar
 
 import click
 
+from iqstream.cli.numbers import Number, WholeNumber
 from iqstream.ingest.track import UNKNOWN_TRACK, Track, read_track
 from iqstream.recordings.given import MAX_FULL_SCALE_DBM, MIN_FULL_SCALE_DBM, is_calibration
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.typed_numbers import read_number
 from iqstream.submit.quantity import parse_quantity, to_float
 from iqstream.submit.receivers_file import read_receivers
 from schemas import Receiver, TransmitterPosition
@@ -42,19 +44,17 @@ _OPTIONS = (
         type=click.Path(dir_okay=False, path_type=Path),
         help="Where it was: a CSV file of time,latitude,longitude[,altitude_m], or GPX.",
     ),
+    click.option("--window-ms", type=WholeNumber(1, 60_000), metavar="MS", help="Length of a sample.  [default: 1000]"),
     click.option(
-        "--window-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Length of a sample.  [default: 1000]"
-    ),
-    click.option(
-        "--chunk-ms", type=click.IntRange(1, 60_000), metavar="MS", help="Features are measured of.  [default: 200]"
+        "--chunk-ms", type=WholeNumber(1, 60_000), metavar="MS", help="Features are measured of.  [default: 200]"
     ),
     click.option("--to-rate", metavar="HZ", help="Resample to fewer samples a second.  [default: as recorded]"),
-    click.option("--min-snr", type=float, metavar="DB", help="Lowest mean SNR to accept.  [default: 3]"),
+    click.option("--min-snr", type=Number(), metavar="DB", help="Lowest mean SNR to accept.  [default: 3]"),
     click.option(
-        "--min-receivers", type=click.IntRange(1), metavar="N", help="Fewest that must have detected it.  [default: 1]"
+        "--min-receivers", type=WholeNumber(1), metavar="N", help="Fewest that must have detected it.  [default: 1]"
     ),
     click.option(
-        "--iq-samples", type=click.IntRange(0), metavar="N", help="Accepted samples whose IQ is stored.  [default: 100]"
+        "--iq-samples", type=WholeNumber(0), metavar="N", help="Accepted samples whose IQ is stored.  [default: 100]"
     ),
     click.option("--description", default="", help="What the dataset is for."),
 )
@@ -91,7 +91,7 @@ def calibrations(said: tuple[str, ...]) -> tuple[float | None, dict[str, float]]
     for text in said:
         rx_id, _, number = text.rpartition("=")
         try:
-            dbm = float(number)
+            dbm = read_number(number)
         except ValueError:
             raise UserError(f"--calibration: {text!r}: write DBM, or ID=DBM, as rxa=-20.5") from None
         if not is_calibration(dbm):
@@ -119,10 +119,10 @@ def hertz(option: str, text: str | None) -> float | None:
 def _numbers(option: str, text: str) -> tuple[float, float, float | None]:
     """Latitude, longitude, and altitude if it is said."""
     try:
-        numbers = [float(part) for part in text.split(",")]
+        numbers = [read_number(part.strip()) for part in text.split(",")]
     except ValueError:
         numbers = []
-    if len(numbers) not in {2, 3} or not all(map(math.isfinite, numbers)):
+    if len(numbers) not in {2, 3}:
         raise UserError(f"{option}: {text!r} is no place: write LAT,LON or LAT,LON,ALTITUDE_M, as 45.05,7.65,240")
     return numbers[0], numbers[1], numbers[2] if len(numbers) == 3 else None
 

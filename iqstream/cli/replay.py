@@ -9,6 +9,7 @@ import click
 
 from iqstream.cli.console import NOTHING_CHANGED, Console, say, say_json
 from iqstream.cli.door import with_client
+from iqstream.cli.numbers import WholeNumber
 from iqstream.cli.positions_report import ending_line, print_plan
 from iqstream.cli.positions_report import plan_document as move_document
 from iqstream.cli.replay_display import ReplayDisplays
@@ -30,6 +31,7 @@ from iqstream.positions.target import (
 from iqstream.replay.results import ReplayBegun
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.stages import STAGES, Stage
+from iqstream.runtime.typed_numbers import read_whole
 
 _TARGETS = (
     "to_earliest", "to_latest", "to_current", "to_offset", "shift_by", "to_datetime", "by_duration", "from_file",
@@ -50,19 +52,19 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.option("--dataset", metavar="NAME-OR-ID", help="Process this dataset again.")
 @click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
+    "--version", type=WholeNumber(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
 )
 @click.option("--samples", metavar="A-B[,C-D]", help="Only these samples, the last included.  [default: all]")
 @click.option(
-    "--as-version", type=click.IntRange(min=2), metavar="N", help="Store the results as this version, beside the old."
+    "--as-version", type=WholeNumber(min=2), metavar="N", help="Store the results as this version, beside the old."
 )
-@click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: the number of cores]")
+@click.option("--workers", type=WholeNumber(min=1), metavar="N", help="Processes.  [default: the number of cores]")
 @click.option("--stage", type=click.Choice(list(STAGES)), help="Move this stage to another position.")
 @click.option("--to-earliest", is_flag=True, help="To the first record that is still there.")
 @click.option("--to-latest", is_flag=True, help="To the end.")
 @click.option("--to-current", is_flag=True, help="To its present position; useful with --export.")
-@click.option("--to-offset", type=click.IntRange(min=0), metavar="N", help="To this offset.")
-@click.option("--shift-by", type=int, metavar="N", help="Forward by N offsets, backward if negative.")
+@click.option("--to-offset", type=WholeNumber(min=0), metavar="N", help="To this offset.")
+@click.option("--shift-by", type=WholeNumber(), metavar="N", help="Forward by N offsets, backward if negative.")
 @click.option("--to-datetime", metavar="T", help="To the first record of a time with zone: 2026-11-25T14:30:00Z.")
 @click.option("--by-duration", metavar="PnDTnHnMnS", help="To the first record of so long ago: PT30M, P1D.")
 @click.option(
@@ -175,9 +177,11 @@ def _partitions(text: str | None, stage: Stage) -> frozenset[int] | None:
         raise UserError(f"--topic: the {stage.name} reads {stage.topic}, not {topic}")
     if not colon:
         return None
-    if not all(part.isdecimal() for part in listed.split(",")):
-        raise UserError(f"--topic: {listed!r} is not a list of partitions: write {stage.topic}:0,3")
-    return frozenset(int(part) for part in listed.split(","))
+    try:
+        partitions = frozenset(map(read_whole, listed.split(",")))
+    except ValueError:
+        raise UserError(f"--topic: {listed!r} is not a list of partitions: write {stage.topic}:0,3") from None
+    return partitions
 
 
 def _target(stage: Stage, options: Mapping[str, Any]) -> Target:

@@ -7,6 +7,7 @@ import signal
 import click
 
 from iqstream.cli.console import say
+from iqstream.cli.numbers import WholeNumber
 from iqstream.runtime.kafka import admin_client
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, load_settings, secrets_of
@@ -22,12 +23,12 @@ def _command(stage: Stage) -> click.Command:
     )
     @click.option(
         "--workers",
-        type=click.IntRange(1, 1024),
+        type=WholeNumber(1, 1024),
         help="Worker processes.  [default: the smaller of cores and partitions]",
     )
     @click.option(
         "--metrics-port",
-        type=click.IntRange(0, 64_000),
+        type=WholeNumber(0, 64_000),
         default=0,
         show_default=True,
         help="Prometheus metrics: worker N listens on this port + N; 0: any free port, named in the log.",

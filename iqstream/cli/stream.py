@@ -10,6 +10,7 @@ import click
 import msgspec
 import numpy as np
 
+from iqstream.cli.numbers import WholeNumber
 from iqstream.client.asynchronous import aconnect
 from iqstream.dataset import Batch
 from iqstream.dataset.batch import batch_of_one, first_of
@@ -34,11 +35,11 @@ Examples:
 @click.command(epilog=EXAMPLES)
 @click.option("--dataset", metavar="NAME-OR-ID", help="One dataset; all that are on the topic, if not given.")
 @click.option(
-    "--version", type=click.IntRange(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
+    "--version", type=WholeNumber(min=1), metavar="N", help="Of the dataset.  [default: the newest that is whole]"
 )
 @click.option("--topic", default=FEATURES, show_default=True, help="Where the feature records are.")
 @click.option("--follow", is_flag=True, help="Go on for ever; without it, up to where the topic ends now.")
-@click.option("--limit", type=click.IntRange(min=1), metavar="N", help="End after N samples.")
+@click.option("--limit", type=WholeNumber(min=1), metavar="N", help="End after N samples.")
 @click.option("--split", type=click.Choice(SPLITS), help="Only the samples of this split.")
 @click.option("--split-by", type=click.Choice(SPLITS_BY), default="random", show_default=True, help="Which split.")
 @click.option("--include-rejected", is_flag=True, help="Also the samples that miss their dataset's limits.")

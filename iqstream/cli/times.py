@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from iqstream.runtime.errors import UserError
 
 _DURATION = re.compile(
-    r"^P(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?$"
+    r"P(?:(?P<days>\d+)D)?(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?",
+    re.ASCII,
 )
 _LONGEST = timedelta(days=365_000)
 """So long ago there is still a date."""
@@ -18,7 +19,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         UserError: anything else.
     """
-    match = _DURATION.match(text)
+    match = _DURATION.fullmatch(text)
     parts = {name: float(value) for name, value in match.groupdict().items() if value} if match else {}
     if not parts:
         raise UserError(f"--by-duration: {text!r} is not a duration PnDTnHnMnS: write PT30M, P1D or P1DT12H")

@@ -13,6 +13,7 @@ from xml.etree import ElementTree as ET
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.text_files import text_of
+from iqstream.runtime.typed_numbers import read_number
 from schemas import TransmitterPosition
 
 COLUMNS = ("time", "latitude", "longitude")
@@ -111,9 +112,9 @@ def _point(path: Path, place: str, time: str, latitude: str, longitude: str, alt
     seconds += leap is not None
     try:
         where = TransmitterPosition(
-            latitude=float(latitude),
-            longitude=float(longitude),
-            altitude_m=float(altitude) if altitude.strip() else None,
+            latitude=read_number(latitude.strip()),
+            longitude=read_number(longitude.strip()),
+            altitude_m=read_number(altitude.strip()) if altitude.strip() else None,
         )
     except ValueError as error:
         raise UserError(f"{path}, {place}: {error}") from None

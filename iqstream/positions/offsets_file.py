@@ -7,6 +7,7 @@ from pathlib import Path
 from aiokafka import TopicPartition
 
 from iqstream.runtime.errors import UserError
+from iqstream.runtime.typed_numbers import read_whole
 
 _WITHOUT_GROUP = 3
 _WITH_GROUP = 4
@@ -41,11 +42,17 @@ def _line(where: str, fields: list[str], *, group: str, topic: str) -> tuple[Top
         if fields[0] != group:
             raise UserError(f"{where}: group {fields[0]}, this stage's is {group}")
         fields = fields[1:]
-    if len(fields) != _WITHOUT_GROUP or not (fields[1].isdecimal() and fields[2].isdecimal()):
+    if len(fields) != _WITHOUT_GROUP:
         raise UserError(f"{where}: not topic,partition,offset")
     if fields[0] != topic:
         raise UserError(f"{where}: topic {fields[0]}, this stage reads {topic}")
-    return TopicPartition(fields[0], int(fields[1])), int(fields[2])
+    try:
+        partition, offset = map(read_whole, fields[1:])
+    except ValueError as error:
+        raise UserError(f"{where}: not topic,partition,offset: {error}") from None
+    if min(partition, offset) < 0:
+        raise UserError(f"{where}: not topic,partition,offset: neither is below 0")
+    return TopicPartition(topic, partition), offset
 
 
 def write_offsets(path: Path, offsets: Mapping[TopicPartition, int]) -> None:

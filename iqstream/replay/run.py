@@ -21,6 +21,8 @@ from producer.synthesize import synthesize_sample
 from producer.tile_directory import tiles_in
 
 Tell: TypeAlias = Callable[[str], None]
+MAX_VERSION = 2**31 - 1
+"""What records and tables can hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,9 @@ async def chosen(
 
 
 def check_version(asked: DatasetReplay) -> None:
-    """Raises UserError where the new version is the one to process again."""
+    """Raises UserError where the new version is none that can be, or the one to process again."""
+    if asked.as_version is not None and asked.as_version not in range(2, MAX_VERSION + 1):
+        raise UserError(f"version {asked.as_version}: a new version is a number from 2 to {MAX_VERSION}")
     if asked.as_version is not None and asked.as_version == asked.version:
         raise UserError(
             f"version {asked.version} cannot be stored as version {asked.version}, beside itself: name no new version, "

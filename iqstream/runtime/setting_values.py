@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from iqstream.runtime.postgres_address import is_host_name, parse_dsn
+from iqstream.runtime.typed_numbers import read_number, read_whole
 
 KAFKA_PORT = 9092
 _LARGEST_PORT = 65_535
@@ -28,9 +29,13 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
     """A whole number within bounds."""
 
     def parse(text: str) -> int:
-        if not (text.isascii() and text.isdigit()) or len(text) > 20 or not least <= int(text) <= most:
+        try:
+            number = read_whole(text)
+        except ValueError:
+            number = least - 1
+        if not least <= number <= most:
             raise ValueError(f"{_shown(text)} is not a whole number from {least} to {most}")
-        return int(text)
+        return number
 
     return parse
 
@@ -48,7 +53,7 @@ def retention_bytes(text: str) -> int:
 def share(text: str) -> float:
     """A number above 0 and up to 1."""
     try:
-        value = float(text)
+        value = read_number(text)
     except ValueError:
         value = -1.0
     if not 0 < value <= 1:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import TypeVar
 
-_NUMBER = re.compile(r"([+-]?(?:[0-9][0-9_]*(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?([0-9]+))?)\s*(?P<unit>.*)", re.DOTALL)
+_NUMBER = re.compile(r"([+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?([0-9]+))?)\s*(?P<unit>.*)", re.DOTALL)
 _COMMAS = re.compile(r"([+-]?[0-9]{1,3}(?:,[0-9]{3})+|[+-]?[0-9]+,[0-9]+)(.*)", re.DOTALL)
 
 MAX_DIGITS, MAX_EXPONENT = 60, 400
@@ -68,15 +68,17 @@ def parse_quantity(text: str, unit: str = "", *, example: str = "") -> Fraction:
         grouped = re.fullmatch(r"[+-]?[0-9]{1,3}(,[0-9]{3})+", commas[1])
         plain = commas[1].replace(",", "" if grouped else ".") + commas[2]
         raise ValueError(f"{text!r} has a comma: write {plain}")
+    if rest.startswith("_"):
+        raise ValueError(f"{text!r} has an underscore: write {stripped.replace('_', '')}")
     if (level := _named(rest, LEVELS.get(unit, {}))) is not None:
-        return _from_level(Fraction(match[1].replace("_", "")), level, text)
+        return _from_level(Fraction(match[1]), level, text)
     scale = _scale(rest, unit)
     if scale is None:
         known = [*UNITS[unit], *LEVELS.get(unit, {})] if unit != "share" else ["%"]
         right = f"; write {match[1]} or {match[1]}{known[0]}" if known else f"; write {match[1]}"
         among = f"none of {', '.join(known)}" if len(known) > 1 else "no unit of it"
         raise ValueError(f"{text!r}: {rest!r} is {among}{right}")
-    return Fraction(match[1].replace("_", "")) * scale
+    return Fraction(match[1]) * scale
 
 
 def dbm(watts: float) -> float:
@@ -109,7 +111,7 @@ def other_units(text: str, unit: str) -> list[tuple[str, Fraction]]:
     match = _NUMBER.fullmatch(text.strip())
     if match is None:
         return []
-    number = Fraction(match[1].replace("_", ""))
+    number = Fraction(match[1])
     return [(f"{match[1]}{name}", number * scale) for name, scale in UNITS[unit].items() if scale != 1]
 
 

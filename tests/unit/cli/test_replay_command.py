@@ -4,6 +4,7 @@ import pytest
 from click.testing import CliRunner
 
 from iqstream.cli.replay import replay
+from iqstream.replay.run import DatasetReplay, check_version
 from iqstream.runtime.errors import UserError
 
 
@@ -22,6 +23,8 @@ from iqstream.runtime.errors import UserError
         (["--stage", "sink", "--to-latest", "--force"], "--force goes with --execute"),
         (["--stage", "sink", "--to-latest", "--topic", "iq.jobs:0"], "the sink reads iq.features, not iq.jobs"),
         (["--stage", "sink", "--to-latest", "--topic", "iq.features:a"], "is not a list of partitions"),
+        (["--stage", "sink", "--to-latest", "--topic", f"iq.features:{'1' * 5000}"], "is not a list of partitions"),
+        (["--stage", "sink", "--by-duration", "PT1M\n"], "is not a duration"),
         (["--stage", "sink", "--to-datetime", "2026-11-25T02:00:00"], "has no zone"),
         (["--stage", "sink", "--from-file", "/nowhere/back.csv"], "cannot be read"),
     ],
@@ -30,3 +33,9 @@ def test_options_that_do_not_go_together_are_named(arguments, says):
     given = CliRunner().invoke(replay, arguments, standalone_mode=False)
     assert isinstance(given.exception, UserError)
     assert says in str(given.exception)
+
+
+@pytest.mark.parametrize("version", [-1, 0, 1, 1.5, "2", 2**31])
+def test_a_new_version_is_one_that_records_and_tables_hold(version):
+    with pytest.raises(UserError, match="from 2 to 2147483647"):
+        check_version(DatasetReplay(dataset="a", version=None, samples=None, as_version=version))
