@@ -99,13 +99,17 @@ class OpenSamples:
         if sample is not None:
             self._kept_bytes -= sample.kept_bytes
 
-    def give_up(self, offset: int) -> list[LostSample]:
-        """Lets the oldest go while more is open at an offset than may be; returns those that have not failed."""
+    def give_up(self, offset: int, *, every: bool = False) -> list[LostSample]:
+        """Lets the oldest go while more is open at an offset than may be; returns those that have not failed.
+
+        `every`: let all of them go.
+        """
         lost = []
         while self._open:
             key, oldest = next(iter(self._open.items()))
             if (
-                len(self._open) <= MOST_SAMPLES
+                not every
+                and len(self._open) <= MOST_SAMPLES
                 and self._kept_bytes <= MOST_BYTES
                 and offset - oldest.first_offset <= MOST_OFFSETS
             ):

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import msgspec
 import numpy as np
-from aiokafka import ConsumerRecord
+from aiokafka import ConsumerRecord, TopicPartition
 
 from extractor.extract import measure_chunks
 from extractor.open_samples import Generation, LostSample, OpenSamples, generation_of
@@ -98,6 +98,10 @@ class FrameToFeatures(Transform):
         """Of the first frames of samples whose last is still to come."""
         return self._open.first_offsets()
 
+    def give_up(self, partition: TopicPartition, end: int) -> Sequence[OutgoingRecord]:
+        """The failures of samples whose last frames do not come."""
+        return [_outgoing(_never_came(lost, partition, end)) for lost in self._open.give_up(end, every=True)]
+
     def recall(self, record: ConsumerRecord, *, first: bool) -> None:
         """Keeps a frame of a sample that was open where a former owner stopped."""
         try:
@@ -111,7 +115,8 @@ class FrameToFeatures(Transform):
             self._open.add(record.offset, frame)
 
     def _given_up(self, record: ConsumerRecord) -> list[OutgoingRecord]:
-        return [_outgoing(_never_came(lost, record)) for lost in self._open.give_up(record.offset)]
+        partition = TopicPartition(record.topic, record.partition)
+        return [_outgoing(_never_came(lost, partition, record.offset)) for lost in self._open.give_up(record.offset)]
 
     def _note_failure(self, offset: int, failure: FailureRecord) -> None:
         if failure.rx_id is not None:
@@ -122,12 +127,12 @@ def _of(failure: FailureRecord) -> Generation:
     return Generation(SampleKey(failure.dataset_id, failure.dataset_version, failure.sample_idx), failure.generation)
 
 
-def _never_came(lost: LostSample, record: ConsumerRecord) -> FailureRecord:
-    """Why a sample that was given up at a record has no time differences."""
+def _never_came(lost: LostSample, partition: TopicPartition, offset: int) -> FailureRecord:
+    """Why a sample that was given up at an offset has no time differences."""
     key = lost.sample.key
     error = IncompleteSample(
         f"time differences need every recording: {lost.heard} of {lost.expected} came from offset {lost.first_offset} "
-        f"of {record.topic}-{record.partition} on, and none of it before offset {record.offset}. Replay the sample"
+        f"of {partition.topic}-{partition.partition} on, and no other before offset {offset}. Replay the sample"
     )
     return FailureRecord(
         dataset_id=key.dataset_id,
@@ -138,7 +143,7 @@ def _never_came(lost: LostSample, record: ConsumerRecord) -> FailureRecord:
         stage=EXTRACTOR.name,
         error=type(error).__name__,
         message=str(error),
-        lineage=Lineage(topic=record.topic, partition=record.partition, offset=lost.first_offset, crc32=None),
+        lineage=Lineage(topic=partition.topic, partition=partition.partition, offset=lost.first_offset, crc32=None),
     )
 
 

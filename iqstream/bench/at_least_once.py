@@ -19,6 +19,7 @@ from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.logs import configure_logs
 from iqstream.runtime.settings import Settings, load_settings
 from iqstream.runtime.stages import SINK, STAGES
+from iqstream.runtime.standing_position import Standing
 from iqstream.runtime.transactional_producer import BATCH_BYTES
 from iqstream.runtime.transactions import Result, TransactionalTransform
 from iqstream.runtime.workers import supervise
@@ -41,9 +42,9 @@ class PlainProducer(OpenProducer):
         )
         self.fill_batches(lambda: Batch(BATCH_BYTES, transactional=False))
 
-    async def standing_position(self, committed: CommittedOffset) -> int:
-        """Nothing was aborted."""
-        return committed.offset
+    async def standing_position(self, committed: CommittedOffset) -> Standing:
+        """Nothing was aborted, and what is measured begins nothing."""
+        return Standing(committed.offset, ())
 
     async def settle(self) -> None:
         """Nothing was committed."""

@@ -187,7 +187,8 @@ async def position_to_go_on_from(
     Raises:
         KafkaError, TimeoutError: as `stored_position`.
     """
-    return await producer.standing_position(await stored_position(settings, group, partition))
+    standing = await producer.standing_position(await stored_position(settings, group, partition))
+    return standing.position
 
 
 def transactional_producer(

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import msgspec
 from aiokafka import TopicPartition
@@ -81,8 +82,16 @@ def goes_over_again(before: CommittedOffset, after: CommittedOffset) -> bool:
     return aborted.since <= batch.since < after.offset <= before.offset
 
 
-async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) -> int:
-    """The position to go on from: the committed one, or the one before its batch, where that was aborted.
+class Standing(NamedTuple):
+    """Where to go on, and what was begun before."""
+
+    position: int
+    first_offsets: Sequence[int]
+    """Where the first records are of what is completed after the position."""
+
+
+async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) -> Standing:
+    """Where to go on: at the committed position, or at the one before its batch, where that was aborted.
 
     For whoever has fenced the former owner and has said its commit again. It waits for markers that are being written.
 
@@ -92,7 +101,7 @@ async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) 
     try:
         batch = msgspec.json.decode(committed.metadata, type=Batch)
     except msgspec.DecodeError:  # nothing, or what another tool says
-        return committed.offset
+        return Standing(committed.offset, ())
     for topic, partitions in batch.last_offsets.items():
         for partition, offset in partitions.items():
             place = TopicPartition(topic, int(partition))
@@ -101,18 +110,8 @@ async def standing_position(client: AIOKafkaClient, committed: CommittedOffset) 
                     "%s-%d: offset %d was aborted, although the position behind it stands: going back from %d to %d",
                     *place, offset, committed.offset, batch.since,
                 )  # fmt: skip
-                return batch.since
-    return committed.offset
-
-
-def first_offsets_at(committed: CommittedOffset, position: int) -> Sequence[int]:
-    """Where the first records are of what is completed after the position that is gone on from."""
-    try:
-        batch = msgspec.json.decode(committed.metadata, type=Batch)
-    except msgspec.DecodeError:  # as above
-        return ()
-    counted = batch.first if position == committed.offset else batch.first_since
-    return [batch.since + offset for offset in counted]
+                return Standing(batch.since, [batch.since + offset for offset in batch.first_since])
+    return Standing(committed.offset, [batch.since + offset for offset in batch.first])
 
 
 async def _is_committed(client: AIOKafkaClient, place: TopicPartition, offset: int, producer_id: int) -> bool:

@@ -33,7 +33,7 @@ from iqstream.runtime.kafka_protocol import (
     list_offsets,
     partition_leaders,
 )
-from iqstream.runtime.standing_position import metadata_of, standing_position
+from iqstream.runtime.standing_position import Standing, metadata_of, standing_position
 
 BATCH_BYTES = 1024 * 1024
 """A frame fits, and fits Kafka's default limit."""
@@ -130,8 +130,8 @@ class TransactionalProducer(OpenProducer):
         metadata = metadata_of(since, self.identity()[1], self._last_offsets, first_offsets, first_offsets_since)
         await self.send_offsets_to_transaction({place: (position, metadata)}, self._group)
 
-    async def standing_position(self, committed: CommittedOffset) -> int:
-        """The position to go on from, read after `start`: where the batch behind it was aborted, the one before it.
+    async def standing_position(self, committed: CommittedOffset) -> Standing:
+        """Where to go on, read after `start`: where the batch behind the position was aborted, before that.
 
         Raises:
             KafkaError: no broker answers, or one refuses.

@@ -28,7 +28,6 @@ from iqstream.runtime.metrics import Metrics
 from iqstream.runtime.records import OutgoingRecord, dead_letter, retrieve
 from iqstream.runtime.settings import Settings
 from iqstream.runtime.span_reader import SpanReader
-from iqstream.runtime.standing_position import first_offsets_at
 from iqstream.runtime.transactional_producer import TransactionalProducer
 
 log = logging.getLogger(__name__)
@@ -39,6 +38,8 @@ Refusal = (MessageSizeTooLargeError, RecordListTooLargeError, InvalidMessageErro
 """What a broker says of a record that it will never take."""
 
 
+WAITED_S = 60.0
+"""A sample's records are written in one transaction: what has not come behind its first by then does not come."""
 ReadAgain: TypeAlias = Callable[[TopicPartition, range], AsyncIterator[ConsumerRecord]]
 """Gives the records of a partition between two offsets, in their order."""
 
@@ -46,7 +47,7 @@ ReadAgain: TypeAlias = Callable[[TopicPartition, range], AsyncIterator[ConsumerR
 class Transform(Protocol):
     """A stage's work on one record. Pure; runs off the event loop.
 
-    One that keeps nothing of its records leaves `first_offsets` and `recall` as they are here.
+    One that keeps nothing of its records leaves `first_offsets`, `give_up` and `recall` as they are here.
     """
 
     stage: str
@@ -64,6 +65,10 @@ class Transform(Protocol):
     def first_offsets(self) -> Sequence[int]:
         """Where the first records are of what further records will complete: whoever comes next needs them again."""
         return ()
+
+    def give_up(self, partition: TopicPartition, end: int) -> Sequence[OutgoingRecord]:
+        """What tells the next stage not to wait for what is begun: the log ends at `end` without it."""
+        raise TypeError(f"{type(self).__name__} keeps nothing of its records, of {partition.topic} before {end}")
 
     def recall(self, record: ConsumerRecord, *, first: bool) -> None:  # noqa: ARG002  # of those that keep something
         """Takes up what a record began or continued that was done before; nothing is emitted of it.
@@ -160,6 +165,8 @@ class TransactionalTransform:
         self._position = 0
         self._first_offsets: Sequence[int] = ()
         """Of what is begun before the position and completed after it."""
+        self._quiet_since = 0.0
+        """When a record came last, or the ownership began."""
         self._topic_id = NO_TOPIC
         self._metrics = metrics
 
@@ -179,12 +186,12 @@ class TransactionalTransform:
         if committed is None:
             raise NoPosition(self._group, *self._partition)
         # 4. What it says to be done may have been aborted.
-        self._position = await self._producer.standing_position(committed)
+        self._position, self._first_offsets = await self._producer.standing_position(committed)
         # 5. What was begun before it and is completed after it is taken up again.
-        self._first_offsets = first_offsets_at(committed, self._position)
         if self._first_offsets:
             async for record in self._read_again(self._partition, range(min(self._first_offsets), self._position)):
                 self._transform.recall(record, first=record.offset in self._first_offsets)
+        self._quiet_since = asyncio.get_running_loop().time()
         return self._position
 
     async def handle(self, records: Sequence[ConsumerRecord]) -> None:
@@ -193,16 +200,34 @@ class TransactionalTransform:
         computed = await compute(lambda: self._compute(records), self._executor)
         results, computed_at = computed.result, clock()
         await self._commit(results, offset_after(records[-1]))
-        self._report(computed, clock() - computed_at)
+        self._quiet_since = clock()
+        self._report(computed, self._quiet_since - computed_at)
         self._invalid_share.note(
             self._partition.topic, [r.invalid for r in results if r.invalid is not None], len(results)
         )
 
     async def idle(self, next_offset: int) -> None:
-        """Passes markers, so that a drained group shows no lag; after an outage, sees to what was committed."""
+        """Passes markers, so that a drained group shows no lag; after an outage, sees to what was committed.
+
+        What records at the end of the log began, and none has completed for `WAITED_S`, is given up.
+        """
         await self._producer.settle()
-        if next_offset > self._position:
-            await self._commit([], next_offset)
+        given_up = await self._give_up(next_offset)
+        if given_up or next_offset > self._position:
+            await self._commit(given_up, next_offset)
+
+    async def _give_up(self, next_offset: int) -> Sequence[Result]:
+        if not self._first_offsets or asyncio.get_running_loop().time() - self._quiet_since < WAITED_S:
+            return ()
+        end: int = (await self._consumer.end_offsets([self._partition]))[self._partition]
+        if end > next_offset:  # after an outage, it may not have been read yet
+            return ()
+        records = self._transform.give_up(self._partition, next_offset)
+        log.warning(
+            "%s-%d: what begins at offsets %s is given up: the log ends at %d without the rest of it",
+            *self._partition, list(self._first_offsets), end,
+        )  # fmt: skip
+        return [Result(next_offset, "failed", records)]
 
     async def close(self) -> None:
         """Lets the producer go, committing and aborting nothing: after an error its outcome is unknown."""

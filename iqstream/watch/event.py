@@ -43,6 +43,11 @@ class Progress(Readable):
         }
         return () if self.finished else tuple(stage for stage, waits in left.items() if waits)
 
+    @property
+    def waits_for_nothing_known(self) -> int:
+        """Samples that are not decided although nothing is left to generate or extract."""
+        return self.submitted - self.dataset.decided if self.waiting_stages == ("sink",) else 0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class WatchEvent(Readable):

@@ -1,7 +1,7 @@
 """What keeps a dataset from getting on, as far as it can be seen from outside.
 
 Stages that do not run or have no position, transactions that do not end, records that the broker does not
-give, IQ that is not saved.
+give or that were skipped, IQ that is not saved.
 """
 
 from collections.abc import Collection, Sequence
@@ -14,6 +14,7 @@ from iqstream.runtime.errors import Failed
 from iqstream.runtime.group_members import describe_group
 from iqstream.runtime.stages import STAGES
 from iqstream.stage_position import StagePosition, read_position
+from iqstream.watch.event import Progress
 from iqstream.watch.withheld import WithheldRecords
 
 
@@ -51,6 +52,17 @@ async def obstacles(
     if unsaved.samples:
         found.append(f"the IQ of {unsaved.samples} samples waits to be saved: {unsaved.error}")
     return tuple(found)
+
+
+def skipped_records(progress: Progress) -> tuple[str, ...]:
+    """What is said where nothing else is in the way: the sink is through with the rest in a moment, or never."""
+    if not (left := progress.waits_for_nothing_known):
+        return ()
+    told = (
+        f"nothing is left to generate or extract, and {left} samples are not decided: if it stays so, records of "
+        f"them were skipped or lost, and `iqstream replay --dataset {progress.dataset.id}` shows what can be made again"
+    )
+    return (told,)
 
 
 def _missing_positions(positions: Sequence[StagePosition]) -> list[str]:

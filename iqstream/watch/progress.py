@@ -16,7 +16,7 @@ from iqstream.runtime.settings import Settings
 from iqstream.runtime.topics import EXTRACTOR_GROUP, FRAMES, JOBS, PRODUCER_GROUP
 from iqstream.shards import SUBMISSION_PLACE, SUBMITTED_VERSION, samples_per_shard, submission_group, submitted
 from iqstream.watch.event import Progress
-from iqstream.watch.obstacles import obstacles
+from iqstream.watch.obstacles import obstacles, skipped_records
 from iqstream.watch.withheld import WithheldRecords
 from schemas import DatasetSpec
 
@@ -37,7 +37,7 @@ class ProgressReader:
         dataset = await find_dataset(self._pool, dataset_id, version=version)
         progress = reckon(dataset, await self._submitted(dataset), shards, frames)
         found = await obstacles(self._pool, self._admin, progress.dataset.id, progress.waiting_stages, self._withheld)
-        return replace(progress, obstacles=found)
+        return replace(progress, obstacles=found or skipped_records(progress))
 
     async def _submitted(self, dataset: Dataset) -> int:
         if dataset.version != SUBMITTED_VERSION or dataset.status not in OPEN:

@@ -133,7 +133,7 @@ async def test_a_successor_makes_its_predecessors_records_and_position_stand(sce
         assert await unreadable(scene, FORGOTTEN) == 1
         assert not await positions(scene)
     async with a_producer(scene) as successor:
-        assert await successor.standing_position(await position(scene)) == 7
+        assert (await successor.standing_position(await position(scene))).position == 7
         await successor.commit_again()
         assert await unreadable(scene, FORGOTTEN) == 0
     await assert_read(scene, {b"told", b"forgotten"})
@@ -156,7 +156,7 @@ async def test_where_an_abort_was_forgotten_its_batch_is_done_again(scene, told)
         await leave_open(scene, producer, told=told)
     async with a_producer(scene) as successor:
         assert (await position(scene)).offset == 7
-        assert await successor.standing_position(await position(scene)) == 3
+        assert (await successor.standing_position(await position(scene))).position == 3
     for partition in (TOLD, FORGOTTEN):
         await markers_written(scene, partition)
 
@@ -170,7 +170,7 @@ async def test_records_that_retention_removed_are_not_made_again(scene):
         await markers_written(scene, TOLD)
         async with admin_client(scene.settings) as admin:
             await admin.delete_records({TopicPartition(scene.topic, TOLD): RecordsToDelete(before_offset=2)})
-        assert await producer.standing_position(told) == 7
+        assert (await producer.standing_position(told)).position == 7
 
 
 @pytest.mark.parametrize("offset", [1, 100], ids=["another's record", "behind the end"])
@@ -179,7 +179,7 @@ async def test_records_that_are_not_there_are_made_again(scene, offset):
     await scene.send_plain(4, partition=TOLD)
     async with a_producer(scene) as producer:
         metadata = metadata_of(3, producer.identity()[1], {TopicPartition(scene.topic, TOLD): offset})
-        assert await producer.standing_position(CommittedOffset(7, metadata)) == 3
+        assert (await producer.standing_position(CommittedOffset(7, metadata))).position == 3
 
 
 @pytest.mark.parametrize("goes_on", ["rests", "begins another transaction"])
@@ -195,7 +195,7 @@ async def test_after_an_outage_a_producer_makes_its_own_commit_stand(scene, goes
         else:
             await producer.begin_transaction()
         await markers_written(scene, FORGOTTEN)
-        assert await producer.standing_position(await position(scene)) == 7
+        assert (await producer.standing_position(await position(scene))).position == 7
     await assert_read(scene, {b"told", b"forgotten"})
 
 

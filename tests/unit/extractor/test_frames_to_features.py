@@ -166,6 +166,19 @@ def test_what_is_kept_is_bounded_and_a_sample_that_is_given_up_fails_with_the_re
     assert transform.first_offsets() == [14]
 
 
+def test_samples_whose_last_recordings_do_not_come_fail_with_the_reason_and_nothing_waits():
+    transform = FrameToFeatures(set())
+    for offset, index in enumerate([0, 1, 1]):
+        emitted(transform, received(10 + offset, frames_of(index)[offset % 2], b"broken" if offset == 1 else None))
+    failures = [decode(one.value, FailureRecord) for one in transform.give_up(PLACE, 14)]
+    assert [(one.sample_idx, one.rx_id, one.error) for one in failures] == [(0, None, "IncompleteSample")]
+    assert failures[0].message.endswith(
+        "1 of 3 came from offset 10 of iq.frames-2 on, and no other before offset 14. Replay the sample"
+    )
+    assert transform.first_offsets() == []
+    assert transform.give_up(PLACE, 15) == []
+
+
 def test_failed_recordings_alone_are_not_kept_for_ever_and_say_nothing_more(monkeypatch):
     monkeypatch.setattr(open_samples, "MOST_SAMPLES", 2)
     transform = FrameToFeatures(set())

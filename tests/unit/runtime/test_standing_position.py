@@ -6,7 +6,7 @@ from aiokafka.errors import NotLeaderForPartitionError, OffsetOutOfRangeError, T
 
 from iqstream.runtime import standing_position as module
 from iqstream.runtime.kafka_protocol import NO_LEADER, CommittedOffset
-from iqstream.runtime.standing_position import MOST_PLACES, first_offsets_at, metadata_of, standing_position
+from iqstream.runtime.standing_position import MOST_PLACES, metadata_of, standing_position
 from tests.record_batches import ABORT, COMMIT, batch, marker
 
 OURS, OTHER = 7, 8
@@ -43,14 +43,24 @@ class Log:
 
 
 @pytest.fixture
-def position(monkeypatch):
-    """What is gone on from where the log of the batch's records is this one."""
+def standing(monkeypatch):
+    """Where to go on where the log of the batch's records is this one."""
 
     async def ask(log, committed=COMMITTED):
         for name in ("partition_leaders", "list_offsets", "fetch"):
             monkeypatch.setattr(module, name, getattr(log, name))
         monkeypatch.setattr(module, "RETRY_S", 0.0)
         return await standing_position(None, committed)
+
+    return ask
+
+
+@pytest.fixture
+def position(standing):
+    """The position of it."""
+
+    async def ask(log, committed=COMMITTED):
+        return (await standing(log, committed)).position
 
     return ask
 
@@ -118,16 +128,20 @@ def test_a_batch_without_records_says_nothing():
     assert metadata_of(33, OURS, {}) == ""
 
 
-def test_what_is_begun_is_told_of_the_position_and_of_the_one_before_its_batch():
-    for last_offsets in ({}, {PLACE: LAST}):
-        committed = CommittedOffset(40, metadata_of(33, OURS, last_offsets, [31, 36], [30, 31]))
-        assert list(first_offsets_at(committed, 40)) == [31, 36]
-        assert list(first_offsets_at(committed, 33)) == [30, 31]
+@pytest.mark.parametrize("position", [33, 40], ids=["a batch that moved nothing", "a batch"])
+@pytest.mark.parametrize(("end", "aborted"), [(COMMIT, False), (ABORT, True)])
+async def test_what_is_begun_is_told_of_the_position_and_of_the_one_before_its_batch(standing, position, end, aborted):
+    committed = CommittedOffset(position, metadata_of(33, OURS, {PLACE: LAST}, [31, 36], [30, 31]))
+    found = await standing(Log({11: marker(11, OURS, end)}), committed)
+    assert (found.position, list(found.first_offsets)) == ((33, [30, 31]) if aborted else (position, [31, 36]))
+    unsent = CommittedOffset(position, metadata_of(33, OURS, {}, [31, 36], [30, 31]))
+    assert list((await standing(Log(), unsent)).first_offsets) == [31, 36]
 
 
 @pytest.mark.parametrize("metadata", ["", "{}", COMMITTED.metadata])
-def test_nothing_is_begun_where_a_position_does_not_say_so(metadata):
-    assert list(first_offsets_at(CommittedOffset(40, metadata), 40)) == []
+async def test_nothing_is_begun_where_a_position_does_not_say_so(standing, metadata):
+    log = Log({11: marker(11, OURS, COMMIT)})
+    assert list((await standing(log, CommittedOffset(40, metadata))).first_offsets) == []
 
 
 def test_what_is_said_fits_however_many_partitions_there_are():

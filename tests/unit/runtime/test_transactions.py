@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from uuid import UUID
 
+import msgspec
 import pytest
 from aiokafka import TopicPartition
 from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError, ProducerFenced, UnknownMemberIdError
@@ -14,7 +15,7 @@ from iqstream.runtime.errors import NoPosition
 from iqstream.runtime.invalid_share import InvalidShare
 from iqstream.runtime.kafka_protocol import CommittedOffset
 from iqstream.runtime.records import OutgoingRecord
-from iqstream.runtime.standing_position import metadata_of
+from iqstream.runtime.standing_position import Batch, Standing, metadata_of
 from iqstream.runtime.topics import DEAD_LETTERS
 from iqstream.runtime.transactions import (
     BatchRefused,
@@ -67,7 +68,9 @@ class Producer:
 
     async def standing_position(self, committed):
         self.since = committed.offset - self.aborted
-        return self.since
+        said = msgspec.json.decode(committed.metadata, type=Batch) if committed.metadata else None
+        begun = () if said is None else said.first_since if self.aborted else said.first
+        return Standing(self.since, [said.since + offset for offset in begun])
 
     async def send(self, topic, value, *, key, headers):
         if value in self.refuses:
@@ -121,6 +124,12 @@ class InPairs(Transform):
 
     def first_offsets(self):
         return list(self.begun.values())
+
+    def give_up(self, partition, end):
+        assert partition == PLACE
+        values = [b"%s %d-none before %d" % (value, first, end) for value, first in self.begun.items()]
+        self.begun.clear()
+        return [OutgoingRecord(topic="out", key=b"k", value=value, headers=()) for value in values]
 
     def recall(self, record, *, first):
         if first:
@@ -300,6 +309,47 @@ async def test_an_idle_partition_moves_past_markers_and_never_back(own, said):
     assert said == ["settle"]
     await owner.idle(9)
     assert said == ["settle", "settle", "begin", "position 9", "commit"]
+
+
+class Ending:
+    """A consumer that knows where the log ends."""
+
+    def __init__(self, end):
+        self.end = end
+
+    async def end_offsets(self, partitions):
+        return dict.fromkeys(partitions, self.end)
+
+
+@pytest.mark.parametrize("moved", [0, 2], ids=["where it stands", "behind markers"])
+async def test_what_nothing_at_the_end_of_the_log_completes_is_given_up_once(own, said, monkeypatch, moved):
+    """The records that say so and the position are one transaction; a later owner finds nothing begun."""
+    monkeypatch.setattr(transactions, "WAITED_S", 0.0)
+    owner = own(transform=InPairs(), offset=5)
+    await owner.take_over()
+    await owner.handle(batch(b"a", b"b", b"a"))
+    said.clear()
+    owner._consumer = Ending(9 + moved)
+    await owner.idle(8 + moved - (moved > 0))
+    assert not any("none" in one for one in said), "the log goes on"
+    owner._consumer = Ending(8 + moved)
+    said.clear()
+    await owner.idle(8 + moved)
+    assert said == ["settle", "begin", f"out b 6-none before {8 + moved}", f"position {8 + moved}", "commit"]
+    assert owner._producer.first_offsets == ([], [6])
+    said.clear()
+    await owner.idle(8 + moved)
+    assert said == ["settle"]
+
+
+async def test_what_was_begun_a_moment_ago_is_waited_for(own, said):
+    owner = own(transform=InPairs(), offset=5)
+    owner._consumer = Ending(6)
+    await owner.take_over()
+    await owner.handle(batch(b"a"))
+    said.clear()
+    await owner.idle(6)
+    assert said == ["settle"]
 
 
 async def test_letting_go_commits_and_aborts_nothing(own, said):

@@ -17,6 +17,7 @@ from iqstream.cli.watch_display import LineDisplay, counts_line, outcome_line
 from iqstream.runtime.errors import Failed, Unreachable
 from iqstream.submit.spec import make_spec
 from iqstream.watch.event import require_success
+from iqstream.watch.obstacles import skipped_records
 from iqstream.watch.progress import reckon
 from iqstream.watch.speed import Speed, SpeedMeter
 from iqstream.watch.watch import OBSTACLE_AFTER_S, OUTAGE_ALLOWED_S, Lasting, Outages
@@ -67,6 +68,19 @@ def test_no_extractor_is_waited_for_or_shown_where_features_alone_are_published(
     shown = io.StringIO()
     LineDisplay(Console(file=shown)).show(progress, Speed(per_second=None, overall_per_second=None))
     assert shown.getvalue().startswith("Test: generated 84, decided 3 of 100; IQ saved 0; accepted 3")
+
+
+def test_samples_that_nothing_known_will_decide_are_named_with_the_way_out():
+    """Only where all that is before the sink is done: as long as records are under way, nothing is missing yet."""
+    (said,) = skipped_records(reckon(dataset(accepted=7), 12, 0, 0))
+    assert "5 samples are not decided" in said
+    assert "iqstream replay --dataset d`" in said
+    growing = replace(dataset(requested=10_000, accepted=7), grows=True)
+    assert skipped_records(reckon(growing, 12, 0, 0)) == (said,)
+    under_way = [(12, 1, 0), (12, 0, 7), (7, 0, 0)]
+    for submitted, shards, frames in under_way:
+        assert skipped_records(reckon(dataset(accepted=7), submitted, shards, frames)) == ()
+    assert skipped_records(reckon(dataset(accepted=7, status="cancelled"), 12, 0, 0)) == ()
 
 
 def test_no_more_iq_is_waited_for_than_samples_can_still_be_accepted():
