@@ -268,10 +268,10 @@ class _Reader:
         return Settings(**given)  # type: ignore[arg-type]  # each parser gives its field's type
 
     def _text(self, name: str) -> str | None:
-        """The setting's text; None where it is not set, empty after a problem."""
+        """The setting's text; None where it is not set or blank, empty after a problem."""
         variable = _variable(name)
         for place in self._places:
-            text, path = place.get(variable), place.get(f"{variable}_FILE")
+            text, path = ((place.get(name) or "").strip() for name in (variable, f"{variable}_FILE"))
             if text and path:
                 self.problems.append(f"{variable} and {variable}_FILE are both set: leave one out")
             if path:
@@ -281,8 +281,8 @@ class _Reader:
         return None
 
     def _content(self, variable: str, path: str, *, secret: bool) -> str:
-        # a secret may have been set where the path of its file belongs
-        shown = repr(path) if not secret or (Path(path).is_absolute() and "@" not in path) else "its file"
+        # a secret, or an address that holds one, may have been set where the path of its file belongs
+        shown = repr(path) if "@" not in path and (Path(path).is_absolute() or not secret) else "its file"
         try:
             text = read_text_file(Path(path)).strip()
         except (OSError, NotText) as error:
@@ -296,7 +296,6 @@ class _Reader:
         return self._plain(variable, text)
 
     def _plain(self, variable: str, text: str) -> str:
-        text = text.strip()
         if not text.isprintable() and re.search(r"[\x00-\x1f\x7f\ud800-\udfff]", text):
             self.problems.append(f"{variable} is not one line of UTF-8 text without control characters")
             return ""

@@ -40,6 +40,34 @@ def test_every_problem_is_reported_at_once_by_variable(tmp_path):
         assert expected in str(caught.value)
 
 
+@pytest.mark.parametrize("blank", ["", " ", "\n", "\t \r\n"])
+@pytest.mark.parametrize("name", [item.name for item in fields(Settings)])
+def test_a_blank_setting_is_none_in_the_environment_as_in_the_file(tmp_path, name, blank):
+    """An empty secret of an orchestrator is a line end; what must be set is named, of the rest the default counts."""
+    variable = f"{PREFIX}{name.upper()}"
+    unset = COMPLETE.keys() - {variable}
+    without = {one: COMPLETE[one] for one in unset}
+    for one in (variable, f"{variable}_FILE"):
+        if variable in COMPLETE:
+            with pytest.raises(UserError, match=f"{variable} is not set"):
+                load(tmp_path, without | {one: blank})
+        else:
+            assert load(tmp_path, without | {one: blank}) == load(tmp_path, without)
+    (tmp_path / "env").write_text(f"{variable}=\n" + "".join(f"{one}={COMPLETE[one]}\n" for one in unset))
+    if variable in COMPLETE:
+        with pytest.raises(UserError, match=f"{variable} is not set"):
+            load(tmp_path, {})
+
+
+@pytest.mark.parametrize("name", [item.name for item in fields(Settings)])
+def test_an_address_with_a_password_in_the_place_of_a_files_path_is_not_shown(tmp_path, name):
+    variable = f"{PREFIX}{name.upper()}"
+    given = {one: text for one, text in COMPLETE.items() if one != variable}
+    with pytest.raises(UserError, match=f"{variable}_FILE: its file") as caught:
+        load(tmp_path, given | {f"{variable}_FILE": "https://u:geheim@s3.example/"})
+    assert "geheim" not in str(caught.value)
+
+
 def test_the_environment_wins_over_the_file(tmp_path):
     (tmp_path / "env").write_text("# made by up\nIQSTREAM_KAFKA_BOOTSTRAP=file:1\nIQSTREAM_S3_ENDPOINT=file:2\n")
     given = {k: v for k, v in COMPLETE.items() if k != "IQSTREAM_S3_ENDPOINT"}
