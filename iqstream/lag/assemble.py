@@ -57,6 +57,7 @@ def lag_of(snapshot: Snapshot, allowed_backlog: int) -> ClusterLag:
                 group=name,
                 exists=group.exists,
                 members=group.membership.members,
+                member_names=group.membership.names,
                 trouble=group.trouble,
                 topics=tuple(_topic_lag(name, topic, group, snapshot, allowed_backlog) for topic in group.topics),
             )

@@ -20,6 +20,7 @@ def _group(group: GroupLag) -> dict[str, Any]:
         "group": group.group,
         "exists": group.exists,
         "members": group.members,
+        "member_names": list(group.member_names),
         "trouble": group.trouble,
         **_total(group.total),
         "topics": [_topic(topic) for topic in group.topics],

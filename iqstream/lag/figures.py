@@ -130,6 +130,8 @@ class GroupLag(Readable):
     exists: bool
     members: int | None = None
     """Consumers in the group; None: not known."""
+    member_names: tuple[str, ...] = ()
+    """Of those that are known: of ours, their instance ids."""
     trouble: str | None = None
     """Why the group could not be looked at."""
     topics: tuple[TopicLag, ...]

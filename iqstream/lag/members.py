@@ -15,6 +15,8 @@ class Membership:
     """None: not known, as of a group of the protocol that this client does not speak (KIP-848)."""
     topics: frozenset[str] | None
     """What the members have subscribed to together; None where there are none, or they do not say."""
+    names: tuple[str, ...] = ()
+    """Of the members that are known: of ours, their instance ids."""
 
 
 NOT_KNOWN = Membership(members=None, topics=None)
@@ -32,4 +34,8 @@ async def membership(admin: AIOKafkaAdminClient, group: str, *, exists: bool) ->
     members = described.members
     told = bool(members) and described.state == "Stable" and all(member.subscribed for member in members)
     topics = frozenset(topic for member in members for topic in member.subscribed or ())
-    return Membership(members=len(members), topics=topics if told else None)
+    return Membership(
+        members=len(members),
+        topics=topics if told else None,
+        names=tuple(sorted(member.client_id for member in members)),
+    )

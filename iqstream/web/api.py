@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from iqstream.catalogue.datasets import Dataset
+from iqstream.catalogue.datasets import OPEN, Dataset
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.lag.document import lag_document
 from iqstream.lag.exporter import exposition
@@ -70,10 +70,12 @@ from iqstream.web.documents import (
     dataset_document,
     detail_document,
     distribution_document,
+    listed_document,
     progress_document,
 )
 from iqstream.web.estimates import EstimateDocument, estimate_document
 from iqstream.web.events import event_response
+from iqstream.web.exports import ExportOrder, begin_export, download_file
 from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
 from iqstream.web.moves import MoveOrder, MovePlanDocument, MoveQuery, move, plan_move
@@ -109,7 +111,11 @@ async def list_datasets(asked: Asked) -> DatasetPage:
     query: DatasetQuery = asked.query
     found = selected(await asked.state.listed.datasets(), query)
     page = found[query.offset : query.offset + query.limit]
-    return DatasetPage(datasets=[dataset_document(one) for one in page], total=len(found))
+    return _page_of(asked.state.listed, page, len(found))
+
+
+def _page_of(listed: Listed, shown: Sequence[Dataset], total: int) -> DatasetPage:
+    return DatasetPage(datasets=[listed_document(one, listed.speed(one)) for one in shown], total=total)
 
 
 async def submit(asked: Asked) -> Response:
@@ -202,9 +208,9 @@ async def follow_datasets(asked: Asked) -> Response:
         seen = None
         while True:
             found = await listed.datasets()
-            if found is not seen:
+            if found is not seen or any(one.status in OPEN for one in found[:50]):  # its speed may have changed
                 seen = found
-                yield DatasetPage(datasets=[dataset_document(one) for one in found[:50]], total=len(found))
+                yield _page_of(listed, found[:50], len(found))
             else:
                 yield None
             await asyncio.sleep(LIST_INTERVAL_S)
@@ -336,6 +342,11 @@ OPERATIONS: tuple[Operation, ...] = (
         status=202, summary="Process samples again, as a task in the background; one at a time",
     ),
     Operation(
+        name="export", method="POST", path=_ONE + "/export", answer=begin_export, body=ExportOrder,
+        result=TaskDocument, status=202,
+        summary="Write a dataset's rows to files that can be downloaded, as a task in the background",
+    ),
+    Operation(
         name="show_lag", method="GET", path="/lag", answer=show_lag, result=dict[str, Any],
         summary="How far the stages are behind: as `iqstream lag --json`, read every 5 s",
     ),
@@ -381,11 +392,15 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     Operation(
         name="list_tasks", method="GET", path="/tasks", answer=list_tasks, result=TaskPage,
-        summary="Replays and retries of this server, the latest first",
+        summary="Replays, retries and exports of this server, the latest first",
     ),
     Operation(
         name="show_task", method="GET", path="/tasks/{number:int}", answer=show_task, result=TaskDocument,
-        summary="How far a replay or a retry is, and how it ended",
+        summary="How far a task is, and how it ended",
+    ),
+    Operation(
+        name="download_file", method="GET", path="/tasks/{number:int}/files/{file}", answer=download_file,
+        result="application/octet-stream", summary="A file that an export wrote",
     ),
 )  # fmt: skip
 """Paths that name something come before those that take anything there."""

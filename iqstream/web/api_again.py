@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from starlette.responses import Response
 
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.dead_letters.letter import DeadLetterFilter
-from iqstream.replay.results import Replayed
+from iqstream.replay.results import Replayed, ReplayProgress
 from iqstream.web.documents import (
     DeadLetterDetail,
     DeadLetterPage,
@@ -28,7 +28,7 @@ from iqstream.web.documents import (
     retry_plan_document,
 )
 from iqstream.web.operations import PREFIX, Asked, json_response
-from iqstream.web.tasks import OnProgress, TaskDocument, TaskPage, Tasks
+from iqstream.web.tasks import TaskDocument, TaskPage, Tasks, Tell
 
 
 async def plan_replay(asked: Asked) -> ReplayPlanDocument:
@@ -54,15 +54,23 @@ async def begin_replay(client: AsyncClient, tasks: Tasks, dataset: str, order: R
     plan = await client.plan_replay(dataset, version=order.version, samples=order.samples, as_version=order.as_version)
     source = plan.source
 
-    async def work(tell: OnProgress) -> str:
+    async def work(tell: Tell) -> str:
         done = await client.replay(
-            source.id, version=source.version, samples=order.samples, as_version=order.as_version, on_progress=tell
+            source.id,
+            version=source.version,
+            samples=order.samples,
+            as_version=order.as_version,
+            on_progress=_progress(tell),
         )
         left = f"; {len(done.missing)} could not be processed again" if done.missing else ""
         return _outcomes([done]) + left
 
     target = "" if order.as_version is None else f" as version {order.as_version}"
     return tasks.begin(f"Replay of {source.name}, samples {plan.samples}{target}", work)
+
+
+def _progress(tell: Tell) -> Callable[[ReplayProgress], None]:
+    return lambda now: tell(samples=now.samples, published=now.published, done=now.stored)
 
 
 def _outcomes(replays: Sequence[Replayed]) -> str:
@@ -111,8 +119,8 @@ async def begin_retry(client: AsyncClient, tasks: Tasks, order: RetryOrder) -> T
     wanted, origins = filter_of(order), order.origins or None
     plan = await client.plan_dead_letter_retry(wanted, origins=origins)
 
-    async def work(tell: OnProgress) -> str:
-        done = await client.retry_dead_letters(wanted, origins=origins, on_progress=tell)
+    async def work(tell: Tell) -> str:
+        done = await client.retry_dead_letters(wanted, origins=origins, on_progress=_progress(tell))
         refused = sum(one.letters for one in done.refused)
         told = _outcomes(done.replays) or "Nothing was to be processed again"
         return told + (f"; {refused} letters cannot be retried" if refused else "")

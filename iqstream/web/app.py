@@ -20,6 +20,7 @@ from iqstream.runtime.errors import IqstreamError
 from iqstream.web.api import OPERATIONS
 from iqstream.web.estimates import Estimates
 from iqstream.web.events import Hub
+from iqstream.web.exports import Exports
 from iqstream.web.hillshades import Hillshades
 from iqstream.web.lag_history import LagHistory
 from iqstream.web.listed import Listed
@@ -29,6 +30,7 @@ from iqstream.web.pages.accuracy import accuracy_page
 from iqstream.web.pages.dataset import dataset_action, dataset_page, delete_page
 from iqstream.web.pages.datasets import datasets_page
 from iqstream.web.pages.distributions import distributions_page
+from iqstream.web.pages.export import export_dataset, export_page
 from iqstream.web.pages.lag import lag_page
 from iqstream.web.pages.letters import letter_page, letters_page, purge_letters, purge_page, retry_letters
 from iqstream.web.pages.move import move_page, move_stage
@@ -69,6 +71,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
                 reading.cancel()
                 await app.state.submissions.close()
                 await app.state.tasks.close()
+                app.state.exports.close()
                 await app.state.reports.close()
                 await asyncio.gather(reading, loading, return_exceptions=True)
 
@@ -91,6 +94,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     app.state.submissions = Submissions(client)
     app.state.estimates = Estimates(client)
     app.state.tasks = Tasks()
+    app.state.exports = Exports(client, app.state.tasks)
     app.state.reports = Reports(client)
     app.state.listed = Listed(client)
     app.state.moving = asyncio.Lock()
@@ -122,6 +126,8 @@ def _routes() -> list[Route | Mount]:
         get("/datasets/{dataset}/delete", delete_page),
         get("/datasets/{dataset}/replay", replay_page),
         post("/datasets/{dataset}/replay", replay_dataset),
+        get("/datasets/{dataset}/export", export_page),
+        post("/datasets/{dataset}/export", export_dataset),
         get("/datasets/{dataset}/distributions", distributions_page),
         get("/datasets/{dataset}/accuracy", accuracy_page),
         get("/datasets/{dataset}/samples/{sample:int}", sample_page),

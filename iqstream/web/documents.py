@@ -29,6 +29,8 @@ from iqstream.dead_letters.purge import Removal
 from iqstream.plot.truth import QuantityAccuracy
 from iqstream.replay.results import ReplayPlan
 from iqstream.watch.event import WatchEvent
+from iqstream.watch.health import health
+from iqstream.watch.speed import Speed
 from schemas import FEATURE_NAMES, STATISTICS, DatasetSpec, RecordedSpec, Verdict
 from schemas.dataset import MAX_SAMPLES
 
@@ -78,10 +80,20 @@ class DatasetDocument(Document, frozen=True, kw_only=True):
     completed_at: datetime | None
 
 
+class ListedDocument(DatasetDocument, frozen=True, kw_only=True):
+    """A dataset in the list, and how it fares."""
+
+    samples_per_second: float | None
+    """Decided of late; null: it is not under way, or not known yet."""
+    seconds_left: float | None
+    health: str
+    """In words: `good`, or what is wrong."""
+
+
 class DatasetPage(Document, frozen=True, kw_only=True):
     """Datasets, some at a time."""
 
-    datasets: list[DatasetDocument]
+    datasets: list[ListedDocument]
     total: int
     """How many match, on all pages."""
 
@@ -464,6 +476,16 @@ def dataset_document(dataset: Dataset) -> DatasetDocument:
     """Returns a dataset as the API shows it."""
     names = [name for name in DatasetDocument.__struct_fields__ if name != "samples"]
     return DatasetDocument(samples=str(dataset.samples), **{name: getattr(dataset, name) for name in names})
+
+
+def listed_document(dataset: Dataset, speed: Speed | None) -> ListedDocument:
+    """Returns a dataset as the list shows it."""
+    return ListedDocument(
+        **msgspec.structs.asdict(dataset_document(dataset)),
+        samples_per_second=None if speed is None else speed.per_second,
+        seconds_left=None if speed is None else speed.eta_s(dataset.requested - dataset.decided),
+        health=health(dataset, speed),
+    )
 
 
 def detail_document(found: DatasetVersions, report: DatasetReport) -> DatasetDetail:

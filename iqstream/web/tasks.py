@@ -1,4 +1,4 @@
-"""What takes longer than a request: replays and retries, one at a time, in the background."""
+"""What takes longer than a request: replays, retries and exports, one at a time, in the background."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from iqstream.replay.results import ReplayProgress
 from iqstream.runtime.errors import Conflict, NotFound
 from iqstream.web.documents import Document
 from iqstream.web.problems import problem_of
@@ -20,23 +19,33 @@ log = logging.getLogger(__name__)
 KEPT = 50
 
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
-OnProgress: TypeAlias = Callable[[ReplayProgress], None]
+Tell: TypeAlias = Callable[..., None]
+"""Takes fields of a `TaskDocument` as they are now."""
+
+
+class FileDocument(Document, frozen=True, kw_only=True):
+    """A file that a task wrote."""
+
+    name: str
+    size_bytes: int
 
 
 class TaskDocument(Document, frozen=True, kw_only=True):
-    """A replay or a retry, how far it is, and how it ended."""
+    """A replay, a retry or an export, how far it is, and how it ended."""
 
     number: int
     about: str
-    """In words: what is processed again."""
+    """In words: what is processed again, or exported."""
     state: State
     begun_at: datetime
     ended_at: datetime | None = None
     samples: int = 0
-    published: int = 0
-    """Samples whose records are in Kafka again."""
-    stored: int = 0
-    """Samples that are decided anew."""
+    published: int | None = None
+    """Samples whose records are in Kafka again; null: of an export."""
+    done: int = 0
+    """Samples that are decided anew, or written."""
+    files: tuple[FileDocument, ...] = ()
+    """At `/tasks/{number}/files/{name}`, as long as they are kept."""
     result: str = ""
     """How it ended, in words."""
 
@@ -70,7 +79,7 @@ class Tasks:
             raise NotFound(f"there is no task {number}: this server keeps its latest {KEPT}")
         return found
 
-    def begin(self, about: str, work: Callable[[OnProgress], Awaitable[str]]) -> TaskDocument:
+    def begin(self, about: str, work: Callable[[Tell], Awaitable[str]]) -> TaskDocument:
         """Begins a task and returns it; `work` is given what to tell its progress, and returns its result in words.
 
         Raises:
@@ -85,12 +94,9 @@ class Tasks:
         self._running = asyncio.create_task(self._run(work))
         return self._latest[0]
 
-    async def _run(self, work: Callable[[OnProgress], Awaitable[str]]) -> None:
-        def tell(progress: ReplayProgress) -> None:
-            self._change(samples=progress.samples, published=progress.published, stored=progress.stored)
-
+    async def _run(self, work: Callable[[Tell], Awaitable[str]]) -> None:
         try:
-            self._end("done", await work(tell))
+            self._end("done", await work(self._change))
         except asyncio.CancelledError:
             self._end("stopped", "The dashboard was stopped. Begun again, it goes on where it was.")
             raise

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 
 import iqstream
+from iqstream.export.size import ROW_BYTES
 from iqstream.runtime.kafka import transactional_producer
 from iqstream.runtime.topics import FRAMES
 from schemas import FEATURE_NAMES
@@ -142,6 +143,23 @@ def test_the_lag_and_its_history_are_those_of_the_three_stages(api):
         "iqstream-producer", "iqstream-extractor", "iqstream-sink",
     }  # fmt: skip
     assert len(api.get("/lag/history").json()) >= 1
+
+
+def test_an_export_is_written_and_downloaded_whole_and_no_larger_than_was_said(api, complete):
+    made, _ = complete
+    shown = api.get(f"/datasets/{made}").json()["dataset"]
+    begun = api.post(f"/datasets/{made}/export", json={"format": "csv", "truth": True})
+    assert begun.status_code == 202, begun.text
+    address = f"/tasks/{begun.json()['number']}"
+    deadline_s = time.monotonic() + 60
+    while (task := api.get(address).json())["state"] == "running" and time.monotonic() < deadline_s:
+        time.sleep(0.1)
+    assert (task["state"], task["done"]) == ("done", shown["accepted"])
+    files = {one["name"]: api.get(f"{address}/files/{one['name']}") for one in task["files"]}
+    (rows,) = [answer.text for name, answer in files.items() if name.endswith(".csv")]
+    assert len(rows.splitlines()) == 1 + 7 * shown["accepted"]
+    assert all(len(files[one["name"]].content) == one["size_bytes"] for one in task["files"])
+    assert sum(one["size_bytes"] for one in task["files"]) < 2 * 7 * shown["accepted"] * ROW_BYTES + 20_000
 
 
 def test_a_stage_that_runs_is_moved_by_force_and_the_sink_by_its_owner_alone(api, complete):

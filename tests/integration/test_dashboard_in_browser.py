@@ -325,6 +325,7 @@ def views(complete):
         "accuracy": f"/datasets/{complete}/accuracy",
         "replay": f"/datasets/{complete}/replay",
         "delete": f"/datasets/{complete}/delete",
+        "export": f"/datasets/{complete}/export",
         "lag": "/lag",
         "move": "/stages/extractor/move?to=earliest",
         "dead-letters": "/dead-letters",

@@ -202,6 +202,7 @@ def _actions(found: Dataset) -> Child:
             button(f"{here}/resume", "Resume the submission") if found.status == "submitting" else None,
             button(f"{here}/end", "End its growth") if found.is_growing else None,
             el("a", "Process again…", href=f"{here}/replay"),
+            el("a", "Export…", href=f"{here}/export?version={found.version}"),
             el("a", "New one like it…", href=f"/new?like={found.id}"),
             el("a", "Delete…", href=f"{here}/delete"),
             class_="actions",

@@ -9,18 +9,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iqstream.catalogue.datasets import Dataset, Status
+from iqstream.watch.health import health
+from iqstream.watch.speed import Speed
 from iqstream.web.api import selected
 from iqstream.web.documents import SORTS, DatasetQuery
+from iqstream.web.listed import Listed
 from iqstream.web.markup import Child, Markup, el
 from iqstream.web.operations import parsed_query
-from iqstream.web.page import page, table
+from iqstream.web.page import duration, page, table
 
 _STATUSES: tuple[Status, ...] = ("submitting", "running", "complete", "cancelled")
 
 
 async def datasets_page(request: Request) -> Response:
     query: DatasetQuery = parsed_query(request, DatasetQuery)
-    every = await request.app.state.listed.datasets()
+    listed: Listed = request.app.state.listed
+    every = await listed.datasets()
     found = selected(every, query)
     shown = found[query.offset : query.offset + query.limit]
     if not every:
@@ -36,8 +40,19 @@ async def datasets_page(request: Request) -> Response:
         content = el(
             "div",
             table(
-                ["Name", "Status", "Decided", "Accepted", "Rejected", "Failed", "IQ kept", "Made"],
-                [_row(one) for one in shown],
+                [
+                    "Name",
+                    "Status",
+                    "Health",
+                    "Decided",
+                    "Samples/s",
+                    "To go",
+                    "Accepted",
+                    "Rejected",
+                    "IQ kept",
+                    "Made",
+                ],
+                [_row(one, listed.speed(one)) for one in shown],
                 caption=f"{len(found)} of {len(every)} datasets",
                 empty="No dataset is like that. Other words, or another status?",
             ),
@@ -48,15 +63,19 @@ async def datasets_page(request: Request) -> Response:
     return page(request, "Datasets", _search(query), content, events="/api/v1/datasets/events")
 
 
-def _row(one: Dataset) -> list[Child]:
+def _row(one: Dataset, speed: Speed | None) -> list[Child]:
+    told = health(one, speed)
+    rate = None if speed is None else speed.per_second
     name = one.name if one.version == 1 else f"{one.name} (version {one.version})"
     return [
         el("a", name, href=f"/datasets/{one.id}?version={one.version}"),
         one.status,
+        el("span", told, class_="met" if told == "good" else "problem"),
         progress(one),
+        "–" if rate is None else f"{rate:.1f}",
+        "–" if speed is None or one.grows else duration(speed.eta_s(one.requested - one.decided)),
         one.accepted,
         one.rejected,
-        one.failed,
         one.iq_samples_saved,
         one.created_at.strftime("%Y-%m-%d %H:%M"),
     ]

@@ -58,7 +58,7 @@ def _group(group: GroupLag, readings: Sequence[ClusterLag]) -> Child:
     members = "–" if group.members is None else group.members
     facts: list[tuple[str, Child]] = [
         ("Status", el("strong", f"{total.status}: {WORDS[total.status]}", class_=f"status {total.status}")),
-        ("Consumers", members),
+        ("Consumers", f"{members}: {', '.join(group.member_names)}" if group.member_names else members),
         ("Backlog", _number(total.backlog)),
         ("Behind by", duration(total.time_lag_s)),
         ("Time to close", duration(total.eta_s)),

@@ -1,4 +1,4 @@
-"""Replays and retries that this server does: how far they are, and how they ended."""
+"""Replays, retries and exports that this server does: how far they are, and how they ended."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from iqstream.web.markup import Child, el
-from iqstream.web.page import page, table
-from iqstream.web.tasks import TaskDocument, Tasks
+from iqstream.web.page import page, size, table
+from iqstream.web.tasks import FileDocument, TaskDocument, Tasks
 
 REFRESH_S = 2.0
 
@@ -17,11 +17,11 @@ async def tasks_page(request: Request) -> Response:
     return page(
         request,
         "Tasks",
-        el("p", "Replays and retries that were begun here. One is done at a time."),
+        el("p", "Replays, retries and exports that were begun here. One is done at a time."),
         el(
             "div",
             table(
-                ["Task", "State", "Published", "Decided anew", "Begun", "Result"],
+                ["Task", "State", "Published", "Done", "Begun", "Result"],
                 [_row(one) for one in tasks.latest()],
                 caption="The latest first",
                 empty="None was begun since this server started.",
@@ -33,17 +33,22 @@ async def tasks_page(request: Request) -> Response:
     )
 
 
+def _file(one: TaskDocument, file: FileDocument) -> Child:
+    address = f"/api/v1/tasks/{one.number}/files/{file.name}"
+    return el("a", file.name, href=address, download=file.name), f" ({size(file.size_bytes)})"
+
+
 def _row(one: TaskDocument) -> list[Child]:
-    decided = f"{one.stored} of {one.samples}" if one.samples else "–"
+    done = f"{one.done} of {one.samples}" if one.samples else "–"
     return [
         one.about,
         one.state,
-        f"{one.published} of {one.samples}" if one.samples else "–",
+        f"{one.published} of {one.samples}" if one.published is not None else "–",
         el(
             "span",
-            el("progress", max=max(1, one.samples), value=one.stored, aria_label=f"{decided} decided"),
-            f" {decided}",
+            el("progress", max=max(1, one.samples), value=one.done, aria_label=f"{done} done"),
+            f" {done}",
         ),
         one.begun_at.strftime("%H:%M:%S"),
-        one.result or "–",
+        (one.result or "–", [[el("br"), _file(one, file)] for file in one.files]),
     ]

@@ -31,11 +31,16 @@ async def described(state, *metadata, error=0, exists=True):
 @pytest.mark.parametrize(
     ("state", "metadata", "exists", "expected"),
     [
-        ("Stable", [subscription("a"), subscription("a", "b")], True, Membership(members=2, topics=frozenset("ab"))),
+        (
+            "Stable",
+            [subscription("a"), subscription("a", "b")],
+            True,
+            Membership(members=2, topics=frozenset("ab"), names=("client",) * 2),
+        ),
         ("Empty", [], True, Membership(members=0, topics=None)),
-        ("PreparingRebalance", [subscription("a")], True, Membership(members=1, topics=None)),
-        ("Stable", [b"", subscription("a")], True, Membership(members=2, topics=None)),
-        ("Stable", [b"\x00\x01\x00\x00\x00\x09ab"], True, Membership(members=1, topics=None)),
+        ("PreparingRebalance", [subscription("a")], True, Membership(members=1, topics=None, names=("client",) * 1)),
+        ("Stable", [b"", subscription("a")], True, Membership(members=2, topics=None, names=("client",) * 2)),
+        ("Stable", [b"\x00\x01\x00\x00\x00\x09ab"], True, Membership(members=1, topics=None, names=("client",) * 1)),
         ("Dead", [], False, Membership(members=0, topics=None)),
         ("Dead", [], True, NOT_KNOWN),  # it is there, and of a protocol that this client does not speak
     ],

@@ -34,6 +34,7 @@ from iqstream.dead_letters.letter import DeadLetter
 from iqstream.dead_letters.listing import Listing, line_of
 from iqstream.dead_letters.purge import Removal
 from iqstream.dead_letters.retry import Refused
+from iqstream.export.run import Exported
 from iqstream.lag.figures import ClusterLag, GroupLag
 from iqstream.plot.truth import RecordingErrors, accuracy_by_band
 from iqstream.positions.move import refuse_active
@@ -256,6 +257,17 @@ class FakeDoor:
         if not self.terrain_dir:
             raise UserError("terrain: there are no tiles here")
         return Terrain(source="tiles", tiles=(TerrainTile(name="N45E007", sha256="a" * 64),))
+
+    async def export(
+        self, name_or_id, path=None, *, file_format="parquet", version=None, include_rejected=False, truth=False,
+        force=False, on_progress=lambda done, total: None,
+    ):  # fmt: skip
+        found = self._find(name_or_id)
+        on_progress(5, 10)
+        path.write_bytes(b"rows")
+        card = path.with_name(f"{path.name}.md")
+        card.write_text(f"{file_format} {include_rejected} {truth}")
+        return Exported(file=path, card=card, pairs=None, rows=70, accepted=found.accepted, rejected=0)
 
     async def iq(self, name_or_id, sample_idx, *, version=None):
         found = self._find(name_or_id)

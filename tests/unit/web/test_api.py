@@ -88,6 +88,9 @@ def test_every_answer_is_as_documented(writer, dataset):
         ("move", "POST", "/api/v1/stages/extractor/move", {"to": "offsets", "offsets": "0:5"}),
         ("move", "POST", "/api/v1/stages/extractor/move", {"to": "time"}),
         ("list_dead_letters", "GET", "/api/v1/dead-letters", None),
+        ("export", "POST", f"{dataset}/export", {"format": "csv"}),
+        ("export", "POST", f"{dataset}/export", {"format": "xls"}),
+        ("download_file", "GET", "/api/v1/tasks/2/files/nothing", None),
         ("delete", "DELETE", dataset, None),
     ]:
         answer = writer.request(method, address, json=body)

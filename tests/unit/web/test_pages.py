@@ -52,7 +52,8 @@ def dataset(writer, door):
 def pages_of(dataset):
     return ["/", "/new", f"/datasets/{dataset}", f"/datasets/{dataset}/samples/3", f"/datasets/{dataset}/delete",
             f"/datasets/{dataset}/replay", f"/datasets/{dataset}/distributions",
-            f"/datasets/{dataset}/accuracy", "/lag", "/stages/extractor/move?to=earliest", "/dead-letters", "/tasks",
+            f"/datasets/{dataset}/accuracy", f"/datasets/{dataset}/export", "/lag",
+            "/stages/extractor/move?to=earliest", "/dead-letters", "/tasks",
             "/sign-in"]  # fmt: skip
 
 

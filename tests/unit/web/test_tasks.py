@@ -4,7 +4,6 @@ import asyncio
 
 import pytest
 
-from iqstream.replay.results import ReplayProgress
 from iqstream.runtime.errors import Conflict, Failed, NotFound
 from iqstream.web.tasks import KEPT, Tasks
 from tests.unit.web.test_api import submit
@@ -21,14 +20,14 @@ async def test_a_task_is_told_from_its_beginning_to_its_end():
     tasks, goes_on = Tasks(), asyncio.Event()
 
     async def work(tell):
-        tell(ReplayProgress(samples=30, published=20, stored=10))
+        tell(samples=30, published=20, done=10)
         await goes_on.wait()
         return "10 accepted"
 
     begun = tasks.begin("Replay", work)
     assert (begun.number, begun.state, begun.ended_at) == (1, "running", None)
     await asyncio.sleep(0)
-    assert (tasks.one(1).samples, tasks.one(1).published, tasks.one(1).stored) == (30, 20, 10)
+    assert (tasks.one(1).samples, tasks.one(1).published, tasks.one(1).done) == (30, 20, 10)
     goes_on.set()
     done = await ended(tasks)
     assert (done.state, done.result) == ("done", "10 accepted")
@@ -96,7 +95,7 @@ async def test_only_the_latest_tasks_are_kept():
 def test_a_replay_that_is_begun_on_its_page_is_seen_among_the_tasks(writer, door):
     made = submit(writer, name="Again <b>").json()["id"]
     assert writer.post(f"/datasets/{made}/replay", data={"samples": "0-9"}).headers["location"] == "/tasks"
-    assert writer.get("/api/v1/tasks/1").json()["stored"] == 10
+    assert writer.get("/api/v1/tasks/1").json()["done"] == 10
     assert "Replay of Again &lt;b&gt;" in writer.get("/tasks").text
     assert writer.post(f"/api/v1/datasets/{made}/replay", json={}).status_code == 409
     assert writer.post(f"/datasets/{made}/replay", data={"as_version": "many"}).status_code == 422
