@@ -83,7 +83,7 @@ def _row(one: Dataset, speed: Speed | None) -> list[Child]:
 
 def progress(one: Dataset) -> Markup:
     """Returns how much of a dataset is decided, as a bar and in figures."""
-    label = f"{one.decided} of {one.requested}"
+    label = f"{one.decided:,} of {one.requested:,}"
     return el(
         "span",
         el("progress", max=max(1, one.requested), value=one.decided, aria_label=f"{label} samples decided"),

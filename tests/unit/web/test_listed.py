@@ -1,5 +1,7 @@
 """The list knows how fast a dataset under way is decided, and says so on its page and in the API."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from iqstream.web import listed
@@ -9,7 +11,7 @@ from tests.unit.web.test_api import submit
 @pytest.fixture
 def clock(monkeypatch):
     now = [100.0]
-    monkeypatch.setattr(listed.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(listed, "time", SimpleNamespace(monotonic=lambda: now[0]))
     return now
 
 
