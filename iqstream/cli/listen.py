@@ -54,8 +54,22 @@ Examples:
     help="Keep what comes in this folder as SigMF recordings, too; behind a gap a new capture begins.",
 )
 @click.option("--duration", "lasts", metavar="TIME", help="End after so long: 90s, 10min.  [default: at Ctrl-C]")
+@click.option(
+    "--serve",
+    "port",
+    type=click.IntRange(0, 65535),
+    metavar="PORT",
+    help="Serve how it stands to Prometheus; 0 takes any free port and names it.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print progress as lines of JSON.")
-def listen(*, receivers_at: tuple[str, ...], lasts: str | None, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+def listen(
+    *,
+    receivers_at: tuple[str, ...],
+    lasts: str | None,
+    port: int | None,
+    as_json: bool,
+    **options: Any,  # noqa: ANN401
+) -> None:
     """Make samples of what receivers send now, until Ctrl-C: rtl_tcp servers of RTL-SDR dongles.
 
     The dataset grows meanwhile, and ends with the command; the same command goes on with it, also after a kill. rtl_tcp
@@ -65,7 +79,7 @@ def listen(*, receivers_at: tuple[str, ...], lasts: str | None, as_json: bool, *
     asked = _asked(receivers_at, options)
     lasts_s = _duration(lasts)
     lines = _Lines(as_json=as_json)
-    done = with_client(lambda client: _listen(client, asked, lasts_s, lines))
+    done = with_client(lambda client: _listen(client, asked, lasts_s, lines, port))
     lines.ended(done)
     if done.problems:
         raise Failed(f"{'; '.join(done.problems)}. The rest is in the dataset")
@@ -73,7 +87,9 @@ def listen(*, receivers_at: tuple[str, ...], lasts: str | None, as_json: bool, *
         raise Failed("no sample came of it: no receiver sent a whole window")
 
 
-async def _listen(client: AsyncClient, asked: AskedLive, lasts_s: float | None, lines: "_Lines") -> Listened:
+async def _listen(
+    client: AsyncClient, asked: AskedLive, lasts_s: float | None, lines: "_Lines", port: int | None
+) -> Listened:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
@@ -88,7 +104,15 @@ async def _listen(client: AsyncClient, asked: AskedLive, lasts_s: float | None, 
             loop.call_later(lasts_s, stop.set)
         lines.begun(asked, dataset_id)
 
-    return await client.listen(asked, stop=stop, on_dataset=begun, on_tick=lines.show, on_event=lines.event)
+    return await client.listen(
+        asked,
+        stop=stop,
+        on_dataset=begun,
+        on_tick=lines.show,
+        on_event=lines.event,
+        port=port,
+        on_served=lambda address: lines.event(f"How it stands is served at {address}."),
+    )
 
 
 class _Lines:

@@ -14,6 +14,7 @@ import click
 from extractor.features.spectrum import SHORTEST_SEGMENT
 from iqstream.cli.console import say
 from iqstream.cli.main import iqstream
+from iqstream.ingest.live.figures import LISTEN_METRICS
 from iqstream.lag.metrics import LAG_METRICS
 from iqstream.runtime.metrics import METRICS, MetricSpec
 from iqstream.runtime.postgres_address import OPTIONS
@@ -118,7 +119,9 @@ def metrics_page() -> str:
         "\n## Lag\n\n`iqstream lag --serve PORT` serves these; the names that other lag exporters have too are theirs. "
         "A figure that is not known has no series.\n\n"
     )
-    return _NOTE + workers + _metrics_table(METRICS, "stage") + exporter + _metrics_table(LAG_METRICS)
+    listening = "\n## Listening\n\n`iqstream listen --serve PORT` serves these.\n\n"
+    stages_and_lag = workers + _metrics_table(METRICS, "stage") + exporter + _metrics_table(LAG_METRICS)
+    return _NOTE + stages_and_lag + listening + _metrics_table(LISTEN_METRICS)
 
 
 def _metrics_table(specs: Sequence[MetricSpec], *common_labels: str) -> str:

@@ -55,6 +55,8 @@ class IngestCalls(Calls):
         on_dataset: Callable[[str], None] = ignore,
         on_tick: Callable[[Listened], None] = ignore,
         on_event: Callable[[str], None] = ignore,
+        port: int | None = None,
+        on_served: Callable[[str], None] = ignore,
     ) -> Listened:
         """Makes samples of what receivers send until `stop` is set or somebody ends the dataset; then ends it.
 
@@ -66,20 +68,33 @@ class IngestCalls(Calls):
             on_dataset: is given the dataset's id before anything of it is published.
             on_tick: is given how it stands, once a second.
             on_event: is told in a sentence what goes wrong, and is waited for.
+            port: serves how it stands to Prometheus there, on the settings' metrics host; 0 takes any free one.
+            on_served: is told the address.
 
         Returns:
             What came of each receiver, with its gaps, and in `problems` what went wrong for good.
 
         Raises:
-            UserError: the dataset cannot take it.
+            UserError: the dataset cannot take it, or the port is taken or may not be used.
             Unreachable: a server or a receiver is away at the beginning, or a server at the end.
             Failed: something else answers for a receiver, or another one listens into the dataset since.
         """
+        from iqstream.ingest.live.figures import LastStanding
         from iqstream.ingest.live.listen import listen  # brings SciPy's signal processing
+        from iqstream.runtime.metrics import serve_figures
+
+        last = LastStanding()
+        if port is not None:
+            host = self.settings.metrics_host
+            on_served(f"http://{host}:{serve_figures(last, host, port)}/metrics")
+
+        def tick(now: Listened) -> None:
+            last.put(now)
+            on_tick(now)
 
         async with self._postgres() as pool:
             done = await listen(
-                self.settings, pool, asked, stop=stop, on_dataset=on_dataset, on_tick=on_tick, on_event=on_event
+                self.settings, pool, asked, stop=stop, on_dataset=on_dataset, on_tick=tick, on_event=on_event
             )
             found = await find_dataset(pool, done.dataset_id, version=SUBMITTED_VERSION)
             if found.is_growing:

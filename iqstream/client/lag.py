@@ -92,14 +92,15 @@ class LagCalls(Calls):
                 an interval that is too short or long.
             Failed: Kafka refuses to tell.
         """
-        from iqstream.lag.exporter import LastReading, keep_reading, serve_lag  # brings a web server
+        from iqstream.lag.exporter import LastReading, keep_reading
+        from iqstream.runtime.metrics import serve_figures  # brings a web server
 
         check_interval(interval_s)
         last = LastReading()
         last.fail()
         host = self.settings.metrics_host
         async with lag_reader(self.settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog) as reader:
-            on_served(f"http://{host}:{serve_lag(last, host, port)}/metrics")
+            on_served(f"http://{host}:{serve_figures(last, host, port)}/metrics")
             await keep_reading(reader, last, interval_s)
 
     async def advise(self, samples_per_s: float, metrics: Sequence[str], *, groups: Sequence[str] = ()) -> Rows[Advice]:

@@ -5,14 +5,14 @@ import logging
 import time
 from collections.abc import Iterable
 
-from prometheus_client import CollectorRegistry, generate_latest, start_http_server
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from iqstream.lag.figures import ClusterLag
 from iqstream.lag.metrics import LAG_METRICS, Measured, measured
 from iqstream.lag.read import LagReader
-from iqstream.runtime.errors import Unreachable, UserError
+from iqstream.runtime.errors import Unreachable
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +46,6 @@ class LastReading(Collector):
         for figure in self._figures:
             families[figure.name].add_metric(figure.labels, figure.value)
         return families.values()
-
-
-def serve_lag(last: LastReading, host: str, port: int) -> int:
-    """Serves `/metrics` in a thread; returns the port (a free one where 0 is asked for).
-
-    Raises:
-        UserError: the port is taken, or may not be used.
-    """
-    registry = CollectorRegistry()
-    registry.register(last)
-    try:
-        server, _thread = start_http_server(port, addr=host, registry=registry)
-    except OSError as error:
-        raise UserError(f"cannot listen on {host}:{port} ({error.strerror})") from None
-    return int(server.server_port)
 
 
 async def keep_reading(reader: LagReader, last: LastReading, interval_s: float) -> None:

@@ -14,6 +14,7 @@ from prometheus_client import (
     make_wsgi_app,
     start_http_server,
 )
+from prometheus_client.registry import Collector
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.health import Pulse, with_health
@@ -156,3 +157,18 @@ class Metrics:
             ) from None
         server.set_app(with_health(make_wsgi_app(self.registry), pulse.silent_s))
         return int(server.server_port)
+
+
+def serve_figures(figures: Collector, host: str, port: int) -> int:
+    """Serves `/metrics` of a command in a thread; returns the port (a free one where 0 is asked for).
+
+    Raises:
+        UserError: the port is taken, or may not be used.
+    """
+    registry = CollectorRegistry()
+    registry.register(figures)
+    try:
+        server, _thread = start_http_server(port, addr=host, registry=registry)
+    except OSError as error:
+        raise UserError(f"cannot listen on {host}:{port} ({error.strerror})") from None
+    return int(server.server_port)

@@ -1,13 +1,17 @@
 """What `iqstream listen` understands of its options, and what it says of what it cannot take."""
 
 import asyncio
+import contextlib
+import urllib.request
+from types import SimpleNamespace
 
 import pytest
 from click.testing import CliRunner
 
 from iqstream.cli.listen import _asked, _duration
 from iqstream.cli.listen import listen as command
-from iqstream.ingest.live.given import AskedLive, Source
+from iqstream.client.asynchronous import AsyncClient
+from iqstream.ingest.live.given import AskedLive, Heard, Listened, Source
 from iqstream.ingest.live.listen import _connected, listen
 from iqstream.ingest.live.tuning import Tuning
 from iqstream.runtime.errors import Failed, Unreachable, UserError
@@ -68,6 +72,52 @@ def test_a_duration_is_read_or_refused(text, seconds):
             _duration(text)
     else:
         assert _duration(text) == seconds
+
+
+async def test_how_it_stands_is_served_to_prometheus_as_it_is_told(monkeypatch):
+    heard = {"roof": Heard(windows=7, gaps=2, lost_s=1.5, outages=1), "hill": Heard()}
+    now = Listened(
+        dataset_id="d", name="Live", samples=9, published=5, waiting=2, receivers=heard, problems=("hill: given up",)
+    )
+    served, pages = [], []
+
+    async def listened(_settings, _pool, _asked, *, on_tick, **_more):
+        pages.append(await asyncio.to_thread(read, served[0]))  # nothing is known yet: no figure
+        on_tick(now)
+        pages.append(await asyncio.to_thread(read, served[0]))
+        return now
+
+    monkeypatch.setattr("iqstream.ingest.live.listen.listen", listened)
+    monkeypatch.setattr("iqstream.client.ingesting.find_dataset", ended)
+    client = AsyncClient(SimpleNamespace(metrics_host="127.0.0.1"))
+    monkeypatch.setattr(client, "_postgres", contextlib.nullcontext)
+    told = []
+    asked = AskedLive(name="Live", sources=())
+    await client.listen(asked, stop=asyncio.Event(), on_tick=told.append, port=0, on_served=served.append)
+    assert told == [now]
+    assert {name for name in pages[0] if name.startswith("iqstream")} == set()
+    assert pages[1] == {
+        "iqstream_listen_samples_total": 5, "iqstream_listen_waiting_samples": 2, "iqstream_listen_problems": 1,
+        'iqstream_listen_windows_total{receiver="roof"}': 7, 'iqstream_listen_windows_total{receiver="hill"}': 0,
+        'iqstream_listen_gaps_total{receiver="roof"}': 2, 'iqstream_listen_gaps_total{receiver="hill"}': 0,
+        'iqstream_listen_lost_seconds_total{receiver="roof"}': 1.5,
+        'iqstream_listen_lost_seconds_total{receiver="hill"}': 0,
+        'iqstream_listen_outages_total{receiver="roof"}': 1, 'iqstream_listen_outages_total{receiver="hill"}': 0,
+    }  # fmt: skip
+    port = int(served[0].rsplit(":", 1)[1].split("/")[0])
+    with pytest.raises(UserError, match=f"cannot listen on .*:{port}"):
+        await client.listen(asked, stop=asyncio.Event(), port=port)
+
+
+async def ended(*_arguments, **_more):
+    return SimpleNamespace(is_growing=False)
+
+
+def read(address):
+    """Every series with its value."""
+    with urllib.request.urlopen(address, timeout=10) as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
 
 
 async def test_time_differences_are_refused_since_arrival_is_not_exact_enough():
