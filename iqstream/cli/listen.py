@@ -13,6 +13,7 @@ import msgspec
 from iqstream.cli.console import say, say_json
 from iqstream.cli.door import with_client
 from iqstream.cli.duration import duration
+from iqstream.cli.numbers import WholeNumber
 from iqstream.cli.recorded_dataset import calibrations, dataset_options, hertz, said_of_dataset
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.ingest.live.given import AskedLive, Listened, Source
@@ -57,7 +58,7 @@ Examples:
 @click.option(
     "--serve",
     "port",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535),
     metavar="PORT",
     help="Serve how it stands to Prometheus; 0 takes any free port and names it.",
 )
