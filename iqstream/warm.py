@@ -45,7 +45,9 @@ def warm() -> None:
         for frame in frames:
             extract_features(frame.samples(), frame.sample_rate_hz)
     for datatype in ("ci8", "ci16_le", "cf32_le"):
-        measure_pairs([_loud(frame, datatype) for frame in frames[:2]])
+        one, other = (_loud(frame, datatype) for frame in frames[:2])
+        measure_pairs([one, other])
+    measure_pairs([one, msgspec.structs.replace(other, sample_rate_hz=1.001 * other.sample_rate_hz)])  # as recordings
     posts = np.zeros((2, 2), np.uint16)
     posts.setflags(write=False)  # as a tile that is mapped from its file
     fill_heights(posts, 0, 0, np.zeros(1), np.zeros(1), np.zeros(1))
