@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.settings import STATE_DIR_VARIABLE, only_embedded
@@ -29,6 +30,24 @@ class Utf8Text(click.types.StringParamType):
         if "\x00" in text:
             self.fail(f"{text!r} holds a character 0", param, ctx)
         return text
+
+
+class GivenPath(click.ParamType[Any]):
+    """A path of click's that is not empty: what an unset variable of a shell gives is not the current directory."""
+
+    def __init__(self, path: click.Path) -> None:
+        self.name = path.name
+        self._path = path
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401  # click's
+        """The path."""
+        if value == "":
+            self.fail("it is empty: write a path, or . for the current directory", param, ctx)
+        return self._path.convert(value, param, ctx)
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """As click does."""
+        return self._path.shell_complete(ctx, param, incomplete)
 
 
 class LazyGroup(click.Group):
@@ -90,7 +109,7 @@ def state_dir_option(command: CommandT) -> CommandT:
     """`--state-dir` of every command that takes no directory of its own: the servers that it goes to."""
     return click.option(
         "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=GivenPath(click.Path(file_okay=False, path_type=Path)),
         expose_value=False,
         callback=_go_to,
         help="Use the embedded servers of this directory.  [env var: IQSTREAM_STATE_DIR]",
@@ -131,10 +150,12 @@ def _add_state_dir(command: click.Command) -> None:
 
 
 def _require_text(command: click.Command) -> None:
-    """Has every argument and option that takes plain text take UTF-8 alone, those of a group's commands included."""
+    """Has arguments and options take plain text that is UTF-8, and paths that are given; a group's commands' too."""
     for parameter in command.params:
         if isinstance(parameter.type, click.types.StringParamType):
             parameter.type = Utf8Text()
+        elif isinstance(parameter.type, click.Path):
+            parameter.type = GivenPath(parameter.type)
     if isinstance(command, click.Group):
         for one in command.commands.values():
             _require_text(one)

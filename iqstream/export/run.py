@@ -16,6 +16,7 @@ from iqstream.export.formats import FORMATS
 from iqstream.export.rows import columns_of, export_tables
 from iqstream.export.selection import selection_of
 from iqstream.export.truth import DrawTruth
+from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Readable
 
 
@@ -97,8 +98,13 @@ def require_place(path: Path, file_format: str, *, pairs: bool, force: bool) -> 
     """Checks that an export can write its files, with `pairs` those of time differences as well, before it reads.
 
     Raises:
-        UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe.
+        UserError: one of its files is there and not to be replaced, or is a directory, a device or a pipe; or the
+            path is not UTF-8, which Arrow cannot open.
     """
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{path} is not UTF-8: choose another file") from None
     FORMATS[file_format].require_place(path, pairs=pairs, force=force)
 
 

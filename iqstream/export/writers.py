@@ -45,6 +45,7 @@ class Writer(ABC):
         Raises:
             UserError: one is there and not to be replaced, or is a directory, a device or a pipe.
         """
+        require_new(path, force=force)  # before names beside it are made of its own: a directory's may be empty
         for taken in (*cls.files(path), card_path(path), *(cls.files(pairs_path(path)) if pairs else ())):
             require_new(taken, force=force)
 

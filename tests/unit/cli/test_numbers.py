@@ -17,6 +17,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.setting_values import share, whole_number
 from iqstream.runtime.typed_numbers import read_number, read_whole
 from iqstream.submit.quantity import parse_quantity
+from tests.commands import commands
 
 OTHER_FORMS = [
     "1_0",
@@ -38,15 +39,6 @@ OTHER_FORMS = [
 ]
 """Whole numbers by Python's `int`, by other languages, or by nobody."""
 NOT_FINITE = ["nan", "inf", "-inf", "Infinity", "1e999", "1e400", "1_0.5", "٠.٥", ".", "1e", "e5"]
-
-
-def commands(group, path=()):
-    for name in group.list_commands(None):
-        command = group.get_command(click.Context(group), name)
-        if isinstance(command, click.Group):
-            yield from commands(command, (*path, name))
-        else:
-            yield " ".join((*path, name)), command
 
 
 PARAMETERS = [

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from iqstream.export.formats import FORMATS
 from iqstream.export.run import require_place
 from iqstream.export.table import COLUMNS
 from iqstream.export.writers import WRITERS, card_path
@@ -40,8 +41,8 @@ def test_what_is_no_regular_file_is_not_replaced_even_by_force(tmp_path, make, p
             require_place(tmp_path / "data.csv", "csv", pairs=True, force=force)
 
 
-def test_a_device_is_not_replaced_by_force():
-    for path in (Path("/dev/null"), Path("/dev/full")):
+def test_a_device_or_a_directory_without_a_name_is_not_replaced_by_force():
+    for path in (Path("/dev/null"), Path("/dev/full"), Path(), Path("/"), Path("..")):
         with pytest.raises(UserError, match="is not a regular file"):
             require_place(path, "parquet", pairs=True, force=True)
 
@@ -54,6 +55,12 @@ def test_a_file_is_replaced_by_force_alone(tmp_path, place):
     with pytest.raises(UserError, match=f"{place} exists.*--force"):
         require_place(tmp_path / "data.csv", "csv", pairs=True, force=False)
     require_place(tmp_path / "data.csv", "csv", pairs=True, force=True)
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_a_path_that_is_not_text_is_refused_before_anything_is_read(tmp_path, file_format):
+    with pytest.raises(UserError, match="is not UTF-8"):
+        require_place(tmp_path / "\udcff.parquet", file_format, pairs=False, force=False)
 
 
 def test_no_two_files_of_exports_to_one_folder_are_the_same(tmp_path):
