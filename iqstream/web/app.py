@@ -47,7 +47,7 @@ from iqstream.web.submitting import Submissions
 from iqstream.web.tasks import Tasks
 
 READ_AT_ONCE = 1
-"""Readings of Kafka's records of a dataset, which take seconds."""
+"""Readings of many of Kafka's records, which take seconds: of a dataset's, or of those that a move leads over."""
 MADE_AT_ONCE = 1
 """Pictures and files of recordings: their cost is bounded."""
 

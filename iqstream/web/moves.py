@@ -192,14 +192,16 @@ def _partitions(query: MoveQuery) -> frozenset[int] | None:
     return frozenset(map(int, query.partitions.split(","))) if query.partitions else None
 
 
-async def plan_of(client: AsyncClient, stage: Stage, query: MoveQuery) -> MovePlanDocument:
-    """Returns what a move means; moves nothing.
+async def plan_of(client: AsyncClient, one: asyncio.Semaphore, stage: Stage, query: MoveQuery) -> MovePlanDocument:
+    """Returns what a move means; moves nothing. What lies between is read, for 10 s at most, one plan at a time.
 
     Raises:
         Refusal, UserError, Failed, Unreachable: as `target_of` and `AsyncClient.plan_move`.
     """
     target = target_of(query, stage)
-    return move_document(await client.plan_move(stage.name, target, partitions=_partitions(query)), moved=False)
+    async with one:
+        plan = await client.plan_move(stage.name, target, partitions=_partitions(query))
+    return move_document(plan, moved=False)
 
 
 async def do_move(client: AsyncClient, one: asyncio.Lock, stage: Stage, order: MoveOrder) -> MovePlanDocument:
@@ -215,7 +217,7 @@ async def do_move(client: AsyncClient, one: asyncio.Lock, stage: Stage, order: M
 
 
 async def plan_move(asked: Asked) -> MovePlanDocument:
-    return await plan_of(asked.client, stage_of(asked.request.path_params["stage"]), asked.query)
+    return await plan_of(asked.client, asked.state.reading, stage_of(asked.request.path_params["stage"]), asked.query)
 
 
 async def move(asked: Asked) -> MovePlanDocument:

@@ -52,7 +52,7 @@ async def move_page(request: Request) -> Response:
         return _page(request, stage, {}, None)
     try:
         query: _View = parsed_query(request, _View)
-        plan = await plan_of(request.app.state.client, stage, query)
+        plan = await plan_of(request.app.state.client, request.app.state.reading, stage, query)
     except (Refusal, UserError) as error:
         return _page(request, stage, request.query_params, str(error), status=problem_of(error).status)
     return _page(request, stage, request.query_params, None, plan=plan, moved=query.moved)
@@ -105,6 +105,7 @@ def _choice(given: Mapping[str, str]) -> Markup:
             for name, (label, example) in _FIELDS.items()
         ],
         el("button", "Show what it means"),
+        el("small", "What lies between is read and counted, for 10 s at most."),
         class_="row",
     )
 
