@@ -23,7 +23,8 @@ if __name__ == "__main__":  # a replay works in processes of its own, which impo
         print(client.plan_replay(spec.dataset_id, samples="0-1"))
         print(client.replay(spec.dataset_id, samples="0-1", workers=1))
         print(client.plan_move("extractor", iqstream.ToEarliest()).samples_again, "samples would be extracted again")
-        print(len(client.dead_letters().lines), "dead letters")
+        since = iqstream.DeadLetterFilter(since=last.created_at)
+        print(len(client.dead_letters(since).lines), "dead letters")
 
         for sample in client.stream(spec.dataset_id, end="latest", include_rejected=True):
             print(sample.meta["sample_idx"], sample.meta["outcome"], sample.y)
