@@ -1,10 +1,11 @@
 """An export from the first row to the card."""
 
-from collections.abc import Callable
-from contextlib import ExitStack
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.catalogue.outcomes import outcome_counts_by_reason
@@ -16,8 +17,12 @@ from iqstream.export.formats import FORMATS
 from iqstream.export.rows import columns_of, export_tables
 from iqstream.export.selection import selection_of
 from iqstream.export.truth import DrawTruth
+from iqstream.export.writers import Writer
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.readable import Readable
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -61,16 +66,17 @@ async def export_dataset(
         done = 0
         on_progress(done, total)
         described = metadata(dataset, spec_sha256, include_rejected=include_rejected)
-        with ExitStack() as files:
-            writer = files.enter_context(FORMATS[file_format](path, described, columns_of(dataset, draw_truth)))
-            pairs = files.enter_context(writer.of_pairs()) if dataset.spec.pairs else None
+        async with AsyncExitStack() as files:
+            writer = FORMATS[file_format](path, described, columns_of(dataset, draw_truth))
+            await files.enter_async_context(_opened(writer))
+            pairs = await files.enter_async_context(_opened(writer.of_pairs())) if dataset.spec.pairs else None
             async for some in export_tables(
                 connection, dataset, selection, include_rejected=include_rejected, draw_truth=draw_truth
             ):
-                writer.write(some.rows)
+                await _in_thread(writer.write, some.rows)
                 tally.add(some.rows)
                 if pairs is not None and some.pairs is not None:
-                    pairs.write(some.pairs)
+                    await _in_thread(pairs.write, some.pairs)
                     tally.pair_rows += len(some.pairs["sample_idx"])
                 done += some.samples
                 on_progress(done, total)
@@ -83,7 +89,7 @@ async def export_dataset(
         pairs_file="" if pairs is None else pairs.path.relative_to(path.parent).as_posix(),
         spec_sha256=spec_sha256,
     )
-    card = writer.write_card(text)
+    card = await _in_thread(writer.write_card, text)
     return Exported(
         file=path,
         card=card,
@@ -92,6 +98,28 @@ async def export_dataset(
         accepted=tally.outcomes["accepted"],
         rejected=tally.outcomes["rejected"],
     )
+
+
+@asynccontextmanager
+async def _opened(writer: Writer) -> AsyncIterator[Writer]:
+    """A writer under construction; it is opened and closed in a thread: closing compresses a whole file."""
+    await _in_thread(writer.__enter__)
+    try:
+        yield writer
+    except BaseException as error:
+        await _in_thread(writer.__exit__, type(error), error, error.__traceback__)
+        raise
+    await _in_thread(writer.__exit__, None, None, None)
+
+
+async def _in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Returns what the work returns; cancelled, it ends with the work: no file is closed while it is written."""
+    thread = asyncio.create_task(asyncio.to_thread(work, *args, **kwargs))
+    try:
+        return await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait({thread})
+        raise
 
 
 def require_place(path: Path, file_format: str, *, pairs: bool, force: bool) -> None:

@@ -102,3 +102,20 @@ def read_terrain(directory: Path, receivers: Sequence[Receiver], margin_deg: flo
     except ValueError as error:
         raise UserError(f"terrain: {error}") from None
     return Terrain(source="tiles", tiles=tiles)
+
+
+def require_ground(spec: DatasetSpec) -> None:
+    """Checks that every receiver stands on one of the tiles, where there are any: beside them it stands on the sea.
+
+    Raises:
+        UserError: one does not; names the tile.
+    """
+    if spec.terrain.source != "tiles":
+        return
+    from producer.tiles import tile_name  # brings the producer's kernels
+
+    named = {tile.name for tile in spec.terrain.tiles}
+    for one in spec.receivers:
+        name = tile_name(math.floor(one.latitude), math.floor(one.longitude))
+        if name not in named:
+            raise UserError(f"terrain.tiles: receiver {one.rx_id} stands on {name}, which is not among them: name it")

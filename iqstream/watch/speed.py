@@ -16,6 +16,8 @@ class Speed(Readable):
     """Over the last seconds; None until there are two readings apart."""
     overall_per_second: float | None
     """While samples were being decided; None where no decision was seen."""
+    still_s: float = 0.0
+    """How long nothing was decided, as far as the last seconds tell."""
 
     def eta_s(self, remaining: int) -> float | None:
         """The time that so many samples will take; None while nothing moves."""
@@ -50,6 +52,11 @@ class SpeedMeter:
         (first_s, first), (last_s, last) = self._moves
         return (last - first) / (last_s - first_s) if last_s > first_s else None
 
+    def still_s(self) -> float:
+        """How long the count is what it is now; 15 s at most, which are looked back on."""
+        last_s, last = self._seen[-1]
+        return last_s - next(at_s for at_s, decided in self._seen if decided == last)
+
     def speed(self) -> Speed:
         """As it is now."""
-        return Speed(per_second=self.per_second(), overall_per_second=self.overall_per_second())
+        return Speed(per_second=self.per_second(), overall_per_second=self.overall_per_second(), still_s=self.still_s())

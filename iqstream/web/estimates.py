@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.submit.estimate import Estimate
 from iqstream.web.documents import Document
 from iqstream.web.submitting import spec_of
+from schemas import Receiver, Terrain
 
 
 class EstimateDocument(Document, frozen=True, kw_only=True):
@@ -66,3 +68,12 @@ class Estimates:
         spec = spec_of(new)
         async with self._one:
             return await self._client.estimate(spec)
+
+    async def terrain(self, receivers: Sequence[Receiver], margin_deg: float) -> Terrain:
+        """Returns the ground that this server's tiles give around receivers.
+
+        Raises:
+            UserError: as `AsyncClient.terrain`.
+        """
+        async with self._one:
+            return await self._client.terrain(receivers, margin_deg)

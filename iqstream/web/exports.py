@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, Response
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.client.asynchronous import AsyncClient
+from iqstream.export.formats import FORMATS
 from iqstream.export.size import largest_bytes
 from iqstream.runtime.errors import Conflict, NotFound
 from iqstream.web.documents import Document, Version
@@ -22,6 +23,7 @@ from iqstream.web.tasks import FileDocument, TaskDocument, Tasks, Tell
 
 KEPT = 4
 """The latest exports; the files of older ones are deleted."""
+PREFIX_OF_FOLDER = "iqstream-exports-"
 MAX_BYTES = 2 * 10**9
 """Of one export at most."""
 
@@ -44,7 +46,7 @@ class Exports:
     def __init__(self, client: AsyncClient, tasks: Tasks) -> None:
         self._client = client
         self._tasks = tasks
-        self._folder: tempfile.TemporaryDirectory[str] | None = None
+        self._folder: Path | None = None
         self._kept: OrderedDict[int, Path] = OrderedDict()
 
     def room_bytes(self) -> int:
@@ -55,9 +57,11 @@ class Exports:
         """Begins to write a dataset's rows.
 
         Raises:
+            UserError: the format's library is missing.
             UserError, Unreachable: as `AsyncClient.versions`.
             Conflict: another task is under way, or there is no room.
         """
+        await asyncio.to_thread(FORMATS[order.format].require)
         found = (await self._client.versions(name_or_id, version=order.version)).dataset
         most, room = largest_bytes(found, include_rejected=order.include_rejected), self.room_bytes()
         if most > room:
@@ -67,30 +71,38 @@ class Exports:
             )
 
         async def work(tell: Tell) -> str:
-            folder = self._next_folder()
-            number = self._tasks.latest()[0].number
-            self._kept[number] = folder
-            done = await self._client.export(
-                found.id,
-                folder / f"dataset-{found.id[:8]}-v{found.version}.{order.format}",
-                file_format=order.format,
-                version=found.version,
-                include_rejected=order.include_rejected,
-                truth=order.truth,
-                on_progress=lambda done, total: tell(done=done, samples=total),
-            )
+            folder = self._new_folder()
+            try:
+                done = await self._client.export(
+                    found.id,
+                    folder / f"dataset-{found.id[:8]}-v{found.version}.{order.format}",
+                    file_format=order.format,
+                    version=found.version,
+                    include_rejected=order.include_rejected,
+                    truth=order.truth,
+                    on_progress=lambda done, total: tell(done=done, samples=total),
+                )
+            except BaseException:
+                shutil.rmtree(folder, ignore_errors=True)
+                raise
+            self._keep(self._tasks.latest()[0].number, folder)
             tell(files=_files_in(folder))
             return f"{done.rows:,} rows of {done.accepted + done.rejected:,} samples"
 
         return self._tasks.begin(f"Export of {found.name} as {order.format}", work)
 
-    def _next_folder(self) -> Path:
-        if self._folder is None:
-            self._folder = tempfile.TemporaryDirectory(prefix="iqstream-exports-")
-        while len(self._kept) >= KEPT:
-            _, old = self._kept.popitem(last=False)
-            shutil.rmtree(old, ignore_errors=True)
-        return Path(tempfile.mkdtemp(dir=self._folder.name))
+    def _new_folder(self) -> Path:
+        if self._folder is None or not self._folder.is_dir():  # what cleans temporary files up may have taken it
+            self._folder = Path(tempfile.mkdtemp(prefix=PREFIX_OF_FOLDER))
+        return Path(tempfile.mkdtemp(dir=self._folder))
+
+    def _keep(self, number: int, folder: Path) -> None:
+        """Keeps the files of an export that is whole, and deletes those of the oldest."""
+        self._kept[number] = folder
+        while len(self._kept) > KEPT:
+            old, files = self._kept.popitem(last=False)
+            shutil.rmtree(files, ignore_errors=True)
+            self._tasks.forget_files(old)
 
     def file(self, number: int, name: str) -> Path:
         """Returns a file of an export.
@@ -98,20 +110,24 @@ class Exports:
         Raises:
             NotFound: the task has none of this name, or it is deleted again.
         """
-        known = {one.name for one in self._tasks.one(number).files}
-        path = self._kept[number] / name if number in self._kept and name in known else None
-        if path is None or not path.is_file():
+        folder = self._kept.get(number)
+        path = next((one for one in _files(folder) if one.name == name), None) if folder is not None else None
+        if path is None:
             raise NotFound(f"task {number} has no file {name!r}: the files of the latest {KEPT} exports are kept")
         return path
 
     def close(self) -> None:
         """Deletes all files."""
         if self._folder is not None:
-            self._folder.cleanup()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def _files_in(folder: Path) -> tuple[FileDocument, ...]:
-    return tuple(FileDocument(name=one.name, size_bytes=one.stat().st_size) for one in sorted(folder.iterdir()))
+    return tuple(FileDocument(name=one.name, size_bytes=one.stat().st_size) for one in _files(folder))
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if one.is_file()) if folder.is_dir() else []
 
 
 def export_command(dataset: Dataset, order: ExportOrder) -> str:
@@ -136,4 +152,10 @@ async def download_file(asked: Asked) -> Response:
     exports: Exports = asked.state.exports
     path = exports.file(int(asked.request.path_params["number"]), asked.request.path_params["file"])
     stat = await asyncio.to_thread(path.stat)
-    return FileResponse(path, media_type="application/octet-stream", filename=path.name, stat_result=stat)
+    return FileResponse(
+        path,
+        media_type="application/octet-stream",
+        filename=path.name,
+        stat_result=stat,
+        headers={"cache-control": "no-store"},
+    )

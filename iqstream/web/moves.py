@@ -20,11 +20,12 @@ from iqstream.positions.target import (
     ToOffsets,
     ToTime,
 )
-from iqstream.runtime.errors import NotFound
+from iqstream.runtime.errors import Failed, NotFound, Unreachable
+from iqstream.runtime.outages import NamelessOutage
 from iqstream.runtime.stages import STAGES, Stage
 from iqstream.web.documents import Document
 from iqstream.web.operations import Asked
-from iqstream.web.problems import Refusal
+from iqstream.web.problems import Refusal, problem_of
 
 To = Literal["current", "earliest", "latest", "time", "ago", "offset", "shift", "offsets"]
 Offset = Annotated[int, Meta(ge=0, le=2**63 - 1)]
@@ -107,6 +108,25 @@ class MovePlanDocument(Document, frozen=True, kw_only=True):
     """Where it stood, as `offsets`; a partition without a position is left out."""
 
 
+_HALF_WAY: tuple[type[Exception], ...] = (Failed, Unreachable, *NamelessOutage)
+
+
+class HalfMoved(Refusal):
+    """A move that failed after it had begun."""
+
+    def __init__(self, error: Exception, way_back: str) -> None:
+        problem = problem_of(error)
+        stood = f"{problem.detail}; before the move it stood at {way_back}" if way_back else problem.detail
+        super().__init__(problem.status, stood)
+        self.way_back = way_back
+        """Where it stood, as `offsets`."""
+
+
+def way_back_of(plan: MovePlan) -> str:
+    """Returns where a stage stood, as `offsets`; a partition without a position is left out."""
+    return ",".join(f"{one.partition.partition}:{one.current}" for one in plan.moves if one.current is not None)
+
+
 def move_document(plan: MovePlan, *, moved: bool) -> MovePlanDocument:
     """Returns a move as the API shows it."""
     return MovePlanDocument(
@@ -136,7 +156,7 @@ def move_document(plan: MovePlan, *, moved: bool) -> MovePlanDocument:
         samples_again=plan.samples_again,
         projected_s=plan.projected_s,
         way_there=",".join(f"{one.partition.partition}:{one.target}" for one in plan.moves),
-        way_back=",".join(f"{one.partition.partition}:{one.current}" for one in plan.moves if one.current is not None),
+        way_back=way_back_of(plan),
     )
 
 
@@ -208,11 +228,20 @@ async def do_move(client: AsyncClient, one: asyncio.Lock, stage: Stage, order: M
     """Moves a stage, one at a time; returns what that meant.
 
     Raises:
+        HalfMoved: it failed after it had begun; some partitions may be moved.
         Refusal, UserError, Failed, Unreachable: as `target_of` and `AsyncClient.move`.
     """
     target = target_of(order, stage)
+    begun: list[MovePlan] = []
     async with one:
-        plan = await client.move(stage.name, target, partitions=_partitions(order), force=order.force)
+        try:
+            plan = await client.move(
+                stage.name, target, partitions=_partitions(order), force=order.force, on_plan=begun.append
+            )
+        except _HALF_WAY as error:
+            if begun:
+                raise HalfMoved(error, way_back_of(begun[0])) from error
+            raise
     return move_document(plan, moved=True)
 
 

@@ -13,7 +13,7 @@ from iqstream.catalogue.datasets import Dataset, generated_spec
 from iqstream.client.asynchronous import AsyncClient
 from iqstream.client.results import Submission
 from iqstream.runtime.errors import NotFound, UserError
-from iqstream.submit.spec import make_spec
+from iqstream.submit.spec import make_spec, require_ground
 from iqstream.web.problems import Refusal
 from schemas import DatasetSpec
 
@@ -88,14 +88,16 @@ def spec_of(new: Any, **more: Any) -> DatasetSpec:  # noqa: ANN401  # a NewDatas
     """Returns the spec that a `NewDataset` says, with more fields of it.
 
     Raises:
-        Refusal: a field is out of its range; names it.
+        Refusal: a field is out of its range, or a receiver stands beside the tiles; names the field.
     """
     fields = {name: getattr(new, name) for name in new.__struct_fields__ if name not in {"description", "reuse_name"}}
     given: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
     try:
-        return make_spec(**given, **more)
+        spec = make_spec(**given, **more)
+        require_ground(spec)
     except UserError as error:
         raise Refusal(422, str(error)) from None
+    return spec
 
 
 def _require_same(earlier: Dataset, spec: DatasetSpec, *, seed_given: bool) -> None:

@@ -17,6 +17,7 @@ from iqstream.web.problems import problem_of
 
 log = logging.getLogger(__name__)
 KEPT = 50
+_ASKED_AGAIN = "Asked for again, a replay or a retry goes on where it was, and an export begins anew."
 
 State: TypeAlias = Literal["running", "done", "failed", "stopped"]
 Tell: TypeAlias = Callable[..., None]
@@ -94,11 +95,17 @@ class Tasks:
         self._running = asyncio.create_task(self._run(work))
         return self._latest[0]
 
+    def forget_files(self, number: int) -> None:
+        """Takes the files of a task from it, which are deleted."""
+        for at, task in enumerate(self._latest):
+            if task.number == number:
+                self._latest[at] = msgspec.structs.replace(task, files=())
+
     async def _run(self, work: Callable[[Tell], Awaitable[str]]) -> None:
         try:
             self._end("done", await work(self._change))
         except asyncio.CancelledError:
-            self._end("stopped", "The dashboard was stopped. Begun again, it goes on where it was.")
+            self._end("stopped", f"The dashboard was stopped. {_ASKED_AGAIN}")
             raise
         except Exception as error:
             log.warning("%s: %s", self._latest[0].about, error, exc_info=error)

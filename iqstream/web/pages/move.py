@@ -13,7 +13,7 @@ from iqstream.runtime.errors import UserError
 from iqstream.runtime.stages import SINK, Stage
 from iqstream.web.forms import form_of
 from iqstream.web.markup import Child, Markup, el, lines_of
-from iqstream.web.moves import MoveOrder, MovePlanDocument, MoveQuery, do_move, plan_of, stage_of
+from iqstream.web.moves import HalfMoved, MoveOrder, MovePlanDocument, MoveQuery, do_move, plan_of, stage_of
 from iqstream.web.operations import parsed_query
 from iqstream.web.page import duration, page, table
 from iqstream.web.problems import Refusal, problem_of
@@ -66,6 +66,9 @@ async def move_stage(request: Request) -> Response:
         done = await do_move(request.app.state.client, request.app.state.moving, stage, order)
     except msgspec.ValidationError as error:
         return _page(request, stage, form, str(error), status=422)
+    except HalfMoved as error:
+        given = {"to": "offsets", "offsets": error.way_back} if error.way_back else form
+        return _page(request, stage, given, str(error), status=error.problem.status)
     except (Refusal, UserError) as error:
         return _page(request, stage, form, str(error), status=problem_of(error).status)
     back = {"to": "offsets", "offsets": done.way_back} if done.way_back else {}

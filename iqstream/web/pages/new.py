@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import Any
+from typing import Any, get_type_hints
 from uuid import uuid4
 
 import msgspec
@@ -40,6 +40,8 @@ FIELDS = tuple(
     )
 )
 """Of the form, but for the lists: receivers and tiles."""
+_MARGIN = get_type_hints(Scenario, include_extras=True)["margin_deg"]
+"""With its bounds."""
 _TILE = "N45E007 1f0c…, 64 hexadecimal digits"
 _NO_ESTIMATE = "How many samples will be accepted, how long it takes and what it occupies."
 _FIRST = ("name", "description", "samples", "frequency_hz", "seed", "iq_samples", "reuse_name")
@@ -89,8 +91,8 @@ async def submit_form(request: Request) -> Response:
     form = await form_of(request)
     key = form.pop(_KEY, None) or None
     try:
-        form = await _with_tiles(request, form)
-        dataset, _ = await request.app.state.submissions.submit(_asked(form), key)
+        asked = _asked(await _with_tiles(request, form))
+        dataset, _ = await request.app.state.submissions.submit(asked, key)
     except (msgspec.ValidationError, Refusal, UserError) as error:
         return _form(request, form, _problems(str(error)), status=422)
     return RedirectResponse(f"/datasets/{dataset.id}", status_code=303)
@@ -101,12 +103,12 @@ async def estimate_form(request: Request) -> Response:
     form = await form_of(request)
     form.pop(_KEY, None)
     try:
-        form = await _with_tiles(request, form)
-        asked = _asked(form)
+        whole = await _with_tiles(request, form)
+        asked = _asked(whole)
         estimate = await request.app.state.estimates.of(asked)
     except (msgspec.ValidationError, Refusal, UserError) as error:
         return _form(request, form, _problems(str(error)), status=422)
-    return _form(request, form, {}, estimate=_estimate(estimate_document(estimate), form, asked.scenario))
+    return _form(request, form, {}, estimate=_estimate(estimate_document(estimate), whole, asked.scenario))
 
 
 def _estimate(estimate: EstimateDocument, form: Mapping[str, str], scenario: Scenario) -> Child:
@@ -142,16 +144,14 @@ async def _with_tiles(request: Request, form: dict[str, str]) -> dict[str, str]:
     """The form; where its ground is tiles and none are named, with those of this server around the receivers.
 
     Raises:
-        ValidationError: the network is none, or the server has no tiles there.
+        ValidationError: the network or the margin is none, or the server has no tiles there.
     """
     if _given(form, "terrain.source") != "tiles" or _given(form, _TILES):
         return form
     network = _network(form) if _given(form, _RECEIVERS) else ITALY_NORTH_WEST
-    margin_deg = _given(form, "scenario.margin_deg")
+    margin_deg = _margin_deg(form)
     try:
-        terrain = await request.app.state.client.terrain(
-            network, float(_number("scenario.margin_deg", margin_deg)) if margin_deg else Scenario().margin_deg
-        )
+        terrain = await request.app.state.estimates.terrain(network, margin_deg)
     except UserError as error:
         raise msgspec.ValidationError(f"{error} - at `$.{_TILES}`") from None
     return form | {_TILES: tiles_text(terrain.tiles)}
@@ -188,6 +188,19 @@ def _network(form: Mapping[str, str]) -> tuple[Receiver, ...]:
         return parse_receivers(form[_RECEIVERS], "receivers")
     except UserError as error:
         raise msgspec.ValidationError(f"{error} - at `$.{_RECEIVERS}`") from None
+
+
+def _margin_deg(form: Mapping[str, str]) -> float:
+    """Raises ValidationError where the text is no margin."""
+    name = "scenario.margin_deg"
+    text = _given(form, name)
+    if not text:
+        return Scenario().margin_deg
+    number = _number(name, text)
+    try:
+        return float(msgspec.convert(number, _MARGIN, strict=False))
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(f"{error} - at `$.{name}`") from None
 
 
 def _tiles(text: str) -> tuple[TerrainTile, ...]:
@@ -286,8 +299,8 @@ def _receivers(values: Mapping[str, str], problem: str | None) -> Markup:
     except msgspec.ValidationError:
         network = ITALY_NORTH_WEST
     margin_deg = Scenario().margin_deg
-    with contextlib.suppress(msgspec.ValidationError, ValueError):
-        margin_deg = float(_number("margin_deg", values.get("scenario.margin_deg", "")) or margin_deg)
+    with contextlib.suppress(msgspec.ValidationError):
+        margin_deg = _margin_deg(values)
     told = "CSV; empty: the default network, seven in north-west Italy"
     return el(
         "details",

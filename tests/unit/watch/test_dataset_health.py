@@ -6,9 +6,13 @@ import pytest
 
 from iqstream.watch.health import health
 from iqstream.watch.speed import Speed
+from iqstream.watch.watch import OBSTACLE_AFTER_S
 from tests.unit.watch.test_watch import dataset
 
-STILL, MOVES, NEW = (Speed(per_second=rate, overall_per_second=None) for rate in (0.0, 2.5, None))
+STILL, SHORT, MOVES, NEW = (
+    Speed(per_second=rate, overall_per_second=None, still_s=still_s)
+    for rate, still_s in ((0.0, OBSTACLE_AFTER_S), (0.0, OBSTACLE_AFTER_S - 0.1), (2.5, 0.0), (None, 0.0))
+)
 
 
 @pytest.mark.parametrize(
@@ -16,6 +20,7 @@ STILL, MOVES, NEW = (Speed(per_second=rate, overall_per_second=None) for rate in
     [
         (dataset(accepted=3), MOVES, "good"),
         (dataset(accepted=3), NEW, "good"),
+        (dataset(accepted=3), SHORT, "good"),
         (dataset(accepted=3), STILL, "stands still"),
         (dataset(accepted=3, failed=2), STILL, "stands still, 2 failed"),
         (dataset(accepted=100), STILL, "good"),

@@ -1,6 +1,7 @@
 """A front door without servers: the calls that the dashboard makes, over datasets in memory."""
 
 import asyncio
+import math
 from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -42,7 +43,7 @@ from iqstream.positions.plan import MovePlan, PartitionMove, TouchedDataset
 from iqstream.positions.spans import SpanContents
 from iqstream.positions.target import ToOffsets, wanted_offset
 from iqstream.replay.results import Replayed, ReplayPlan, ReplayProgress
-from iqstream.runtime.errors import Conflict, NotFound, Unreachable, UserError
+from iqstream.runtime.errors import Conflict, Failed, NotFound, Unreachable, UserError
 from iqstream.runtime.offsets import Ends
 from iqstream.runtime.readable import Rows
 from iqstream.runtime.stages import STAGES
@@ -52,6 +53,7 @@ from iqstream.submit.extend import Extended
 from iqstream.upkeep.remove import Removed
 from iqstream.watch.event import Progress, WatchEvent
 from iqstream.watch.speed import Speed
+from producer.tiles import tile_name
 from schemas import IQFrame
 from schemas.terrain import Terrain, TerrainTile
 
@@ -71,6 +73,8 @@ class FakeDoor:
         self.lingers = False
         self.members = ()
         """Workers of every stage."""
+        self.move_fails = self.export_fails = False
+        """Whether a move, or an export, fails half way."""
         self.moved = []
         """Offsets by partition, a move each."""
         self.letters: list[DeadLetter] = []
@@ -256,7 +260,9 @@ class FakeDoor:
     async def terrain(self, receivers, margin_deg):
         if not self.terrain_dir:
             raise UserError("terrain: there are no tiles here")
-        return Terrain(source="tiles", tiles=(TerrainTile(name="N45E007", sha256="a" * 64),))
+        assert margin_deg <= 10
+        names = {tile_name(math.floor(one.latitude), math.floor(one.longitude)) for one in receivers}
+        return Terrain(source="tiles", tiles=tuple(TerrainTile(name=one, sha256="a" * 64) for one in sorted(names)))
 
     async def export(
         self, name_or_id, path=None, *, file_format="parquet", version=None, include_rejected=False, truth=False,
@@ -264,6 +270,9 @@ class FakeDoor:
     ):  # fmt: skip
         found = self._find(name_or_id)
         on_progress(5, 10)
+        if self.export_fails:
+            path.write_bytes(b"half")
+            raise Failed("the disk is full")
         path.write_bytes(b"rows")
         card = path.with_name(f"{path.name}.md")
         card.write_text(f"{file_format} {include_rejected} {truth}")
@@ -348,6 +357,9 @@ class FakeDoor:
     ):  # fmt: skip
         plan = self._planned(stage, target, partitions)
         refuse_active(plan, force=force)
+        on_plan(plan)
+        if self.move_fails:
+            raise Failed("partition 1 of iq.frames could not be moved")
         self.moved.append({one.partition.partition: one.target for one in plan.moves})
         return plan
 

@@ -1,13 +1,21 @@
 """Exports are written by a task, downloaded from it, and bounded in number and size."""
 
 import shutil
+import tempfile
 import time
 from types import SimpleNamespace
 
 import pytest
 
+from iqstream.export.formats import FORMATS
+from iqstream.runtime.errors import UserError
 from iqstream.web import exports
 from tests.unit.web.test_api import submit
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
 
 
 @pytest.fixture
@@ -54,6 +62,40 @@ def test_the_files_of_older_exports_are_deleted(writer, dataset):
         export(writer, dataset)
     statuses = [writer.get(f"/api/v1/tasks/{1 + at}/files/{name}").status_code for at in range(exports.KEPT + 1)]
     assert statuses == [404] + [200] * exports.KEPT
+
+
+def test_files_that_are_deleted_are_no_longer_linked(writer, dataset):
+    for _ in range(exports.KEPT + 1):
+        export(writer, dataset)
+    assert "/api/v1/tasks/1/files/" not in writer.get("/tasks").text
+    assert "/api/v1/tasks/2/files/" in writer.get("/tasks").text
+
+
+def test_an_export_that_fails_leaves_no_file_and_takes_no_place_of_one_that_is_whole(writer, door, dataset, tmp_path):
+    name = export(writer, dataset)["files"][0]["name"]
+    door.export_fails = True
+    for _ in range(exports.KEPT):
+        assert export(writer, dataset)["state"] == "failed"
+    answer = writer.get(f"/api/v1/tasks/1/files/{name}")
+    assert (answer.status_code, answer.headers["cache-control"]) == (200, "no-store")
+    assert len(list(tmp_path.glob("iqstream-exports-*/*"))) == 1
+
+
+def test_an_export_whose_folder_was_taken_away_is_written_into_a_new_one(writer, dataset, tmp_path):
+    export(writer, dataset)
+    for folder in tmp_path.glob("iqstream-exports-*"):
+        shutil.rmtree(folder)
+    assert export(writer, dataset)["state"] == "done"
+
+
+def test_a_format_whose_library_is_missing_is_refused_at_once(writer, dataset, monkeypatch):
+    def missing():
+        raise UserError("pip install 'iqstream[arrow]'")
+
+    monkeypatch.setattr(FORMATS["parquet"], "require", missing)
+    answer = writer.post(f"/api/v1/datasets/{dataset}/export", json={})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "pip install 'iqstream[arrow]'")
+    assert writer.get("/api/v1/tasks").json()["tasks"] == []
 
 
 def test_an_export_for_which_there_is_no_room_is_refused_with_the_command(writer, door, dataset, monkeypatch):

@@ -41,3 +41,12 @@ def test_a_dataset_that_is_decided_has_no_rate(writer, door, clock):
     clock[0] += 10
     door.decide(made, 30)
     assert shown(writer) == (None, None, "good")
+
+
+def test_a_dataset_does_not_stand_still_because_one_has_just_begun_to_look(writer, clock):
+    submit(writer, samples=100)
+    told = []
+    for _ in range(10):
+        told.append(shown(writer)[2])
+        clock[0] += 1
+    assert told == ["good"] * 8 + ["stands still"] * 2

@@ -71,3 +71,17 @@ def test_a_stage_that_runs_is_moved_by_force_alone(writer, door):
     assert writer.post(f"{API}/move", json={"to": "earliest", "force": True}).json()["way_back"] == "0:20,1:30"
     assert door.moved == [{0: 4, 1: 4, 2: 4}] * 2
     assert writer.get("/stages/painter/move").status_code == 404
+
+
+def test_a_move_that_fails_half_way_says_where_the_stage_stood_and_its_form_leads_back(writer, door):
+    door.move_fails = True
+    order = {"to": "shift", "shift": "-5", "partitions": "0,1"}
+    shown = writer.post(PAGE, data=order)
+    assert shown.status_code == 409
+    assert "it stood at 0:20,1:30" in shown.text
+    assert 'name="offsets" value="0:20,1:30"' in re.sub(
+        r'value="([^"]*)" name="offsets"', r'name="offsets" value="\1"', shown.text
+    )
+    answer = writer.post(f"{API}/move", json=order | {"shift": -5})
+    assert answer.status_code == 409
+    assert "could not be moved; before the move it stood at 0:20,1:30" in answer.json()["detail"]

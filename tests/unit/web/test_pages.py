@@ -150,13 +150,43 @@ def test_tiles_that_are_not_named_are_those_of_the_server(writer, door):
     door.terrain_dir = "tiles"
     form = {"name": "N", "samples": "300", "terrain.source": "tiles"}
     told = writer.post("/new/estimate", data=form).text
-    assert "N45E007 " + "a" * 64 in told
     assert "terrain.tiles=[{" in told.replace("&quot;", '"')
     assert writer.post("/new", data=form).status_code == 303
     (made,) = door.made.values()
-    assert [one.name for one in made.spec.terrain.tiles] == ["N45E007"]
+    assert "N45E007" in [one.name for one in made.spec.terrain.tiles]
     posted = inputs_of(writer.get(f"/new?like={made.id}").text)
-    assert posted["terrain.tiles"] == "N45E007 " + "a" * 64
+    assert "N45E007 " + "a" * 64 in posted["terrain.tiles"]
+
+
+def test_tiles_of_the_server_are_not_written_into_the_form_so_that_receivers_may_still_change(writer, door):
+    door.terrain_dir = "tiles"
+    form = {"name": "N", "samples": "-1", "terrain.source": "tiles"}
+    for address, samples in (("/new", "-1"), ("/new/estimate", "-1"), ("/new/estimate", "300")):
+        answer = writer.post(address, data=form | {"samples": samples})
+        assert inputs_of(answer.text).get("terrain.tiles", "") == ""
+
+
+def test_a_receiver_beside_the_tiles_that_are_named_is_refused_at_them(writer, door):
+    tile = {"name": "N10E010", "sha256": "a" * 64}
+    form = {"name": "N", "samples": "3", "terrain.source": "tiles", "terrain.tiles": f"{tile['name']} {tile['sha256']}"}
+    for address in ("/new", "/new/estimate"):
+        answer = writer.post(address, data=form)
+        assert answer.status_code == 422
+        assert 'id="terrain.tiles-problem"' in answer.text
+    body = {"name": "N", "samples": 3, "terrain": {"source": "tiles", "tiles": [tile]}}
+    assert writer.post("/api/v1/datasets", json=body).status_code == 422
+    assert not door.made
+
+
+@pytest.mark.parametrize("margin", ["1e6", "1e300", "1e400", "-1", "nan", "far"])
+def test_a_margin_out_of_bounds_is_told_at_its_field_before_tiles_are_looked_for(writer, door, margin):
+    door.terrain_dir = "tiles"
+    form = {"name": "N", "samples": "3", "terrain.source": "tiles", "scenario.margin_deg": margin}
+    for address in ("/new", "/new/estimate"):
+        answer = writer.post(address, data=form)
+        assert answer.status_code == 422
+        assert 'id="scenario.margin_deg-problem"' in answer.text
+    assert not door.made
 
 
 @pytest.mark.parametrize(
