@@ -63,6 +63,7 @@ def dashboard_app(client: AsyncClient, access: Access) -> ASGIApp:
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with client:
+            await asyncio.to_thread(app.state.exports.clean_up)
             reading = asyncio.create_task(app.state.lag_history.keep(client))
             loading = asyncio.create_task(client.load_generator())  # the first sample's page would wait for it
             try:

@@ -86,6 +86,7 @@ class ListedDocument(DatasetDocument, frozen=True, kw_only=True):
     samples_per_second: float | None
     """Decided of late; null: it is not under way, or not known yet."""
     seconds_left: float | None
+    """Until all are decided; null: not known, or it grows."""
     health: str
     """In words: `good`, or what is wrong."""
 
@@ -483,9 +484,13 @@ def listed_document(dataset: Dataset, speed: Speed | None) -> ListedDocument:
     return ListedDocument(
         **msgspec.structs.asdict(dataset_document(dataset)),
         samples_per_second=None if speed is None else speed.per_second,
-        seconds_left=None if speed is None else speed.eta_s(dataset.requested - dataset.decided),
+        seconds_left=_seconds_left(dataset, speed),
         health=health(dataset, speed),
     )
+
+
+def _seconds_left(dataset: Dataset, speed: Speed | None) -> float | None:
+    return None if speed is None or dataset.grows else speed.eta_s(dataset.requested - dataset.decided)
 
 
 def detail_document(found: DatasetVersions, report: DatasetReport) -> DatasetDetail:
@@ -511,7 +516,7 @@ def progress_document(event: WatchEvent) -> ProgressDocument:
         generated=progress.generated,
         extracted=progress.extracted,
         samples_per_second=event.speed.per_second,
-        seconds_left=event.speed.eta_s(dataset.requested - dataset.decided),
+        seconds_left=_seconds_left(dataset, event.speed),
         obstacles=list(progress.obstacles),
     )
 

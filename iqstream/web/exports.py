@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import os
 import shutil
 import tempfile
 from collections import OrderedDict
@@ -47,7 +49,24 @@ class Exports:
         self._client = client
         self._tasks = tasks
         self._folder: Path | None = None
+        self._lock: int | None = None
+        """Held on the folder as long as this server runs."""
         self._kept: OrderedDict[int, Path] = OrderedDict()
+
+    def clean_up(self) -> None:
+        """Deletes what servers left behind that were killed: nobody holds the lock of their folders."""
+        for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX_OF_FOLDER}*"):
+            try:
+                lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            except OSError:  # another user's, or none of ours
+                continue
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            except BlockingIOError:
+                pass
+            finally:
+                os.close(lock)
 
     def room_bytes(self) -> int:
         """Returns how large an export may become here: half of what is free leaves room for others."""
@@ -63,7 +82,8 @@ class Exports:
         """
         await asyncio.to_thread(FORMATS[order.format].require)
         found = (await self._client.versions(name_or_id, version=order.version)).dataset
-        most, room = largest_bytes(found, include_rejected=order.include_rejected), self.room_bytes()
+        most = largest_bytes(found, order.format, include_rejected=order.include_rejected, truth=order.truth)
+        room = self.room_bytes()
         if most > room:
             raise Conflict(
                 f"the files may take {size(most)}, and here is room for {size(room)}: `{export_command(found, order)}` "
@@ -93,7 +113,10 @@ class Exports:
 
     def _new_folder(self) -> Path:
         if self._folder is None or not self._folder.is_dir():  # what cleans temporary files up may have taken it
+            self._let_go()
             self._folder = Path(tempfile.mkdtemp(prefix=PREFIX_OF_FOLDER))
+            self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+            fcntl.flock(self._lock, fcntl.LOCK_EX)
         return Path(tempfile.mkdtemp(dir=self._folder))
 
     def _keep(self, number: int, folder: Path) -> None:
@@ -120,6 +143,12 @@ class Exports:
         """Deletes all files."""
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
 
 def _files_in(folder: Path) -> tuple[FileDocument, ...]:

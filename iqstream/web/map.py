@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from iqstream.catalogue.datasets import Dataset
 from iqstream.dataset_relief import region_of
-from iqstream.web.labels import Label, labels
+from iqstream.web.labels import LETTER, Label, labels
 from iqstream.web.markup import Markup, el
 from schemas import DatasetSpec, Station
 
@@ -129,7 +129,8 @@ def _receiver(rx_id: str, x: float, y: float, label: Label | None) -> Markup:
     triangle = el("polygon", points=f"{x},{y - 9} {x - 8},{y + 6} {x + 8},{y + 6}", class_="receiver")
     if label is None:  # no room for its name; the pointer is told it
         return el("g", el("title", rx_id), triangle)
-    leader = None if label.is_near else el("line", x1=x, y1=y, x2=label.x, y2=label.y - 6, class_="leader")
+    near_x = round(min(max(x, label.x), label.x + LETTER * len(rx_id)), 1)
+    leader = None if label.is_near else el("line", x1=x, y1=y, x2=near_x, y2=label.y - 6, class_="leader")
     return el("g", el("title", rx_id), leader, triangle, el("text", rx_id, x=label.x, y=label.y))
 
 

@@ -23,11 +23,17 @@ async def export_page(request: Request) -> Response:
     order: ExportOrder = parsed_query(request, ExportOrder)
     found = (await client.versions(request.path_params["dataset"], version=order.version)).dataset
     exports: Exports = request.app.state.exports
-    rows = found.accepted * len(found.spec.receivers)
+    samples = found.accepted + (found.rejected if order.include_rejected else 0)
+    rows = samples * len(found.spec.receivers)
+    at_most = "at most " if found.recorded or order.include_rejected else ""
+    kinds = "samples" if order.include_rejected else "accepted samples"
+    largest = {
+        one: largest_bytes(found, one, include_rejected=order.include_rejected, truth=order.truth) for one in _FORMATS
+    }
     options = [el("option", told, value=one, selected=one == order.format) for one, told in _FORMATS.items()]
     facts = [
-        ("Rows", f"{rows:,}: {found.accepted:,} accepted samples, {len(found.spec.receivers)} receivers"),
-        ("Largest that they can become", size(largest_bytes(found, include_rejected=order.include_rejected))),
+        ("Rows", f"{at_most}{rows:,}: {samples:,} {kinds}, {len(found.spec.receivers)} receivers"),
+        ("Room they may take", "; ".join(f"{told}: {size(largest[one])}" for one, told in _FORMATS.items())),
         ("Room here", size(exports.room_bytes())),
     ]
     elsewhere = [
@@ -43,7 +49,7 @@ async def export_page(request: Request) -> Response:
             "p",
             "A row per sample and receiver, with splits, weights and units; a card that says what it is; time "
             "differences, where the dataset has them, in a file of their own. A task writes them; its files can be "
-            f"downloaded until {KEPT - 1} further exports were made, or the dashboard ends.",
+            f"downloaded until {KEPT} further exports are written, or the dashboard ends.",
         ),
         el("dl", [[el("dt", name), el("dd", value)] for name, value in facts]),
         el(

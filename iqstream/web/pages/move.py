@@ -52,9 +52,15 @@ async def move_page(request: Request) -> Response:
         return _page(request, stage, {}, None)
     try:
         query: _View = parsed_query(request, _View)
+    except Refusal as error:
+        return _page(request, stage, request.query_params, str(error), status=error.problem.status)
+    if query == _View(moved=True):
+        return _page(request, stage, {}, None, moved=True)
+    try:
         plan = await plan_of(request.app.state.client, request.app.state.reading, stage, query)
     except (Refusal, UserError) as error:
-        return _page(request, stage, request.query_params, str(error), status=problem_of(error).status)
+        status = problem_of(error).status
+        return _page(request, stage, request.query_params, str(error), moved=query.moved, status=status)
     return _page(request, stage, request.query_params, None, plan=plan, moved=query.moved)
 
 
@@ -85,11 +91,17 @@ def _page(
     moved: bool = False,
     status: int = 200,
 ) -> Response:
+    if plan is not None:
+        way_back = "Below is the way back."
+    elif problem is None:
+        way_back = "It had no position before: there is no way back."
+    else:
+        way_back = "What the way back means cannot be told:"
     return page(
         request,
         f"Move the {stage.name}",
         el("p", el("a", "Lag", href="/lag"), f" – it reads {stage.topic} as group {stage.group}. {stage.work}"),
-        el("p", "It is moved. Below is the way back.", role="status", class_="met") if moved else None,
+        el("p", "It is moved. ", way_back, role="status", class_="met") if moved else None,
         el("p", problem, class_="problem", role="alert") if problem else None,
         _choice(given),
         None if plan is None else _meaning(stage, plan),
@@ -120,8 +132,11 @@ def _meaning(stage: Stage, plan: MovePlanDocument) -> Child:
     facts: list[tuple[str, Child]] = [
         ("Records read again", f"{at_least}{again:,}"),
         ("Records skipped", f"{at_least}{skipped:,}"),
-        ("Samples read again", f"{plan.samples_again:,}"),
-        ("Until it stands where it does now", duration(plan.projected_s)),
+        ("Samples read again", f"{at_least}{plan.samples_again:,}"),
+        (
+            "Until it stands where it does now",
+            ("" if plan.projected_s is None else at_least) + duration(plan.projected_s),
+        ),
         ("Its workers", ", ".join(plan.members) or "none: it does not run"),
     ]
     warnings = [el("p", f"Partition {one.partition}: {told}", class_="problem")
@@ -152,8 +167,8 @@ def _meaning(stage: Stage, plan: MovePlanDocument) -> Child:
                  one.version, one.status, one.samples]
                 for one in plan.datasets
             ],
-            caption="Datasets between",
-            empty="No sample lies between.",
+            caption=f"Datasets between{', with their samples at least' if at_least else ''}",
+            empty="No sample was found between." if at_least else "No sample lies between.",
         ),
         _button(stage, plan) if plan.partitions else None,
         el("p", "The same as a command line:"),

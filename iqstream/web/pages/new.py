@@ -28,7 +28,7 @@ from iqstream.web.new_dataset import NewDataset
 from iqstream.web.page import duration, page, size
 from iqstream.web.problems import Refusal
 from schemas import DatasetSpec, Receiver, Scenario
-from schemas.dataset import ITALY_NORTH_WEST
+from schemas.dataset import ITALY_NORTH_WEST, MAX_RECEIVERS
 from schemas.terrain import TerrainTile
 
 _KEY, _RECEIVERS, _TILES = "key", "receivers", "terrain.tiles"
@@ -306,7 +306,7 @@ def _receivers(values: Mapping[str, str], problem: str | None) -> Markup:
         "details",
         el("summary", "Receivers"),
         _area(_RECEIVERS, told, EXAMPLE, values, problem),
-        receivers_map(network, [], margin_deg=margin_deg),
+        receivers_map(network, [], margin_deg=margin_deg) if len(network) <= MAX_RECEIVERS else None,
         open=bool(problem) or bool(_given(values, _RECEIVERS)),
     )
 

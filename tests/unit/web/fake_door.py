@@ -73,6 +73,7 @@ class FakeDoor:
         self.lingers = False
         self.members = ()
         """Workers of every stage."""
+        self.counts_whole = True
         self.move_fails = self.export_fails = False
         """Whether a move, or an export, fails half way."""
         self.moved = []
@@ -335,7 +336,7 @@ class FakeDoor:
             if isinstance(target, ToOffsets) and place not in target.offsets:
                 continue
             wanted = wanted_offset(target, place, at, ends, 10)
-            contents = SpanContents(records=abs(wanted.offset - at) if at else 0, read_whole=True)
+            contents = SpanContents(records=abs(wanted.offset - at) if at else 0, read_whole=self.counts_whole)
             moves.append(
                 PartitionMove(
                     partition=place, current=at, target=wanted.offset, ends=ends, contents=contents,

@@ -6,10 +6,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from starlette.testclient import TestClient
 
 from iqstream.export.formats import FORMATS
 from iqstream.runtime.errors import UserError
 from iqstream.web import exports
+from iqstream.web.app import dashboard_app
+from iqstream.web.security import Access
 from tests.unit.web.test_api import submit
 
 
@@ -115,3 +118,20 @@ def test_the_page_exports_what_its_form_says(writer, dataset):
     name = ended(writer, 1)["files"][1]["name"]
     assert writer.get(f"/api/v1/tasks/1/files/{name}").text == "csv False True"
     assert writer.post(f"/datasets/{dataset}/export", data={"format": "xls"}).status_code == 422
+
+
+def test_what_a_killed_server_left_is_deleted_at_the_next_start_and_what_another_one_writes_is_not(
+    writer, dataset, door, tmp_path
+):
+    name = export(writer, dataset)["files"][0]["name"]
+    left = tmp_path / "iqstream-exports-left"
+    (left / "one").mkdir(parents=True)
+    with TestClient(dashboard_app(door, Access(token="another"))):
+        assert not left.exists()
+    assert writer.get(f"/api/v1/tasks/1/files/{name}").status_code == 200
+
+
+def test_the_page_counts_rows_exactly_where_they_are_known_and_else_as_the_most(writer, dataset):
+    assert "<dd>70: 10 accepted samples, 7 receivers</dd>" in writer.get(f"/datasets/{dataset}/export").text
+    shown = writer.get(f"/datasets/{dataset}/export?include_rejected=true").text
+    assert "<dd>at most 210: 30 samples, 7 receivers</dd>" in shown

@@ -2,10 +2,13 @@
 
 import itertools
 import random
+from xml.etree import ElementTree
 
 import pytest
 
 from iqstream.web.labels import LETTER, LINE, labels
+from iqstream.web.map import receivers_map
+from schemas import Receiver
 
 WIDTH, HEIGHT = 900.0, 600.0
 CLUSTER = {name: (450.0 + 3 * at, 300.0 + 2 * at) for at, name in enumerate(("roma-nord", "roma-sud", "roma-est"))}
@@ -39,3 +42,21 @@ def test_a_lone_receiver_s_name_stands_at_its_right():
     (found,) = labels({"torino": (100.0, 100.0)}, WIDTH, HEIGHT).values()
     assert found.is_near
     assert found.x == 110
+
+
+def test_a_line_to_a_name_ends_at_its_near_side():
+    stations = [
+        Receiver(rx_id=f"receiver-{at}", latitude=45 + at / 1000, longitude=8 + at % 4 / 1000, altitude_m=0)
+        for at in range(12)
+    ] + [Receiver(rx_id="far", latitude=45.9, longitude=6.9, altitude_m=0)]
+    drawn = ElementTree.fromstring(receivers_map(stations, []))
+    found = [
+        (one.find("line"), one.find("text")) for one in drawn.iter("g") if one.find("line[@class='leader']") is not None
+    ]
+    sides = set()
+    for line, name in found:
+        start, end, left = float(line.get("x1")), float(line.get("x2")), float(name.get("x"))
+        right = left + LETTER * len(name.text)
+        assert end == pytest.approx(min(max(start, left), right), abs=0.1)
+        sides.add("left" if right < start else "right" if left > start else "over")
+    assert "left" in sides

@@ -1,5 +1,6 @@
 """The list knows how fast a dataset under way is decided, and says so on its page and in the API."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -50,3 +51,13 @@ def test_a_dataset_does_not_stand_still_because_one_has_just_begun_to_look(write
         told.append(shown(writer)[2])
         clock[0] += 1
     assert told == ["good"] * 8 + ["stands still"] * 2
+
+
+def test_a_dataset_that_grows_has_a_rate_and_no_time_to_go(writer, door, clock):
+    made = submit(writer, samples=100).json()["id"]
+    door.made[made] = replace(door.made[made], grows=True)
+    shown(writer)
+    clock[0] += 10
+    door.decide(made, 20)
+    assert shown(writer) == (2.0, None, "good")
+    assert "<td>2.0</td><td>–</td>" in writer.get("/").text

@@ -85,3 +85,20 @@ def test_a_move_that_fails_half_way_says_where_the_stage_stood_and_its_form_lead
     answer = writer.post(f"{API}/move", json=order | {"shift": -5})
     assert answer.status_code == 409
     assert "could not be moved; before the move it stood at 0:20,1:30" in answer.json()["detail"]
+
+
+def test_a_stage_that_had_no_position_is_told_to_be_moved_with_no_way_back(writer, door):
+    answer = writer.post(PAGE, data={"to": "earliest", "partitions": "2"})
+    assert answer.status_code == 303
+    shown = writer.get(answer.headers["location"])
+    assert shown.status_code == 200
+    assert "It is moved. It had no position before" in shown.text
+    assert 'role="alert"' not in shown.text
+
+
+def test_what_was_counted_in_part_is_told_as_the_least(writer, door):
+    submit(writer, name="Touched")
+    door.counts_whole = False
+    shown = writer.get(f"{PAGE}?to=shift&shift=-5&partitions=0,1").text
+    for told in ("Records read again</dt><dd>at least 10", "Samples read again</dt><dd>at least ", "samples at least"):
+        assert told in shown
