@@ -2,7 +2,7 @@
 
 import itertools
 import random
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -49,7 +49,7 @@ def test_a_line_to_a_name_ends_at_its_near_side():
         Receiver(rx_id=f"receiver-{at}", latitude=45 + at / 1000, longitude=8 + at % 4 / 1000, altitude_m=0)
         for at in range(12)
     ] + [Receiver(rx_id="far", latitude=45.9, longitude=6.9, altitude_m=0)]
-    drawn = ElementTree.fromstring(receivers_map(stations, []))
+    drawn = ET.fromstring(receivers_map(stations, []))
     found = [
         (one.find("line"), one.find("text")) for one in drawn.iter("g") if one.find("line[@class='leader']") is not None
     ]
