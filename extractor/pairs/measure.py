@@ -37,7 +37,7 @@ CLOCK_DEVIATIONS = 4.0
 LONGEST_CLOCK_PART = 1 / 8
 """Of the recording: what clocks may add to the differences that are looked through."""
 SAME_CENTER_HZ = 1.0
-"""Recordings whose centres are nearer than that are of one frequency; the rest is measured as their difference."""
+"""Recordings whose centres are no farther apart are of one frequency; the rest is measured as their difference."""
 EVERY = 8
 """Every eighth block serves to look for a better difference."""
 MOST_PRODUCTS = 1e10
@@ -72,6 +72,8 @@ class _Grid:
     width: float
     """Of the band, over the rate."""
     length: int
+    recorded: bool
+    """Of real recordings, whose search may be that of the whole Earth."""
 
     @property
     def lobe(self) -> int:
@@ -98,8 +100,8 @@ def measure_pairs(frames: Sequence[IQFrame]) -> tuple[PairMeasurement, ...]:
     recordings, starts_us = _overlapping(frames, rate_hz)
     workspace.begin()
     overview = look_over(recordings, rate_hz, frames[0].center_frequency_hz)
-    heard = _align_all(frames, recordings, starts_us, overview, rate_hz) if overview else {}
-    grid = _grid(overview, rate_hz) if overview else None
+    grid = _grid(overview, rate_hz, recorded=frames[0].recorded is not None) if overview else None
+    heard = _align_all(frames, recordings, starts_us, overview, rate_hz, grid) if overview and grid else {}
     measured = []
     for a, b in _pairs(len(frames), overview):
         nothing = _nothing(frames[a], frames[b])
@@ -135,7 +137,7 @@ def _overlapping(frames: Sequence[IQFrame], rate_hz: float) -> tuple[list[NDArra
     for frame in frames[1:]:
         if _sample(frame) != _sample(first):
             raise ValueError("frames: of more than one sample: give the recordings of one transmission")
-        if not abs(frame.center_frequency_hz - first.center_frequency_hz) < SAME_CENTER_HZ:
+        if not abs(frame.center_frequency_hz - first.center_frequency_hz) <= SAME_CENTER_HZ:
             raise ValueError(
                 f"center_frequency_hz: {frame.center_frequency_hz:g} at {frame.receiver.rx_id}, "
                 f"{first.center_frequency_hz:g} at {first.receiver.rx_id}: recordings are compared at one frequency"
@@ -186,10 +188,10 @@ def _pairs(count: int, overview: Overview | None) -> list[tuple[int, int]]:
     return [(a, b) for a, b in pairs if a in strongest or b in strongest]
 
 
-def _grid(overview: Overview, sample_rate_hz: float) -> _Grid:
+def _grid(overview: Overview, sample_rate_hz: float, *, recorded: bool) -> _Grid:
     width_hz = min(overview.high_hz - overview.low_hz, sample_rate_hz)
     rate_hz = sample_rate_hz / decimation(sample_rate_hz, width_hz)
-    return _Grid(rate_hz=rate_hz, width=width_hz / rate_hz, length=max(8, round(BLOCK_S * rate_hz)))
+    return _Grid(rate_hz=rate_hz, width=width_hz / rate_hz, length=max(8, round(BLOCK_S * rate_hz)), recorded=recorded)
 
 
 def _align_all(
@@ -198,9 +200,9 @@ def _align_all(
     starts_us: list[float],
     overview: Overview,
     rate_hz: float,
+    grid: _Grid,
 ) -> dict[int, _Aligned]:
     """Every receiver that hears something, moved in time and frequency onto the one that hears best."""
-    grid = _grid(overview, rate_hz)
     step = round(rate_hz / grid.rate_hz)
     middle_hz = 0.5 * (overview.low_hz + overview.high_hz)
     low = {
@@ -239,7 +241,7 @@ def _carrier(reference: Plane, grid: _Grid, first: int, blocks: int) -> float:
 
 def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: int, reach: int) -> tuple[float, float]:
     """Delay in samples, and the frequency that is left in cycles per sample, of a signal against the reference."""
-    every = _thinned(blocks * grid.length * (2 * reach + 1))
+    every = _thinned(blocks * grid.length * (2 * reach + 1), grid)
     products = block_products(reference, other, first, grid.length, blocks, -reach, 2 * reach + 1, every)
     power = lag_power(products)
     best = int(np.argmax(power))
@@ -257,9 +259,9 @@ def _delay_to(reference: Plane, other: Plane, grid: _Grid, blocks: int, first: i
     return best - reach + float(part), -math.atan2(turn.imag, turn.real) / (2.0 * math.pi * grid.length)
 
 
-def _thinned(products: int) -> int:
-    """Every how many blocks are taken, so that a wide search in a wide band ends in seconds."""
-    return max(1, math.ceil(products / MOST_PRODUCTS))
+def _thinned(products: int, grid: _Grid) -> int:
+    """Every how many blocks are taken, so that a wide search in a wide band of recordings ends in seconds."""
+    return max(1, math.ceil(products / MOST_PRODUCTS)) if grid.recorded else 1
 
 
 def _aligned_receiver(
@@ -331,7 +333,7 @@ def _sidelobe(a: _Aligned, b: _Aligned, grid: _Grid, allowed_us: float) -> tuple
     blocks = a.bare.shape[1] // grid.length - 2 * skipped
     if blocks < 1:
         return 0.0, False
-    every = EVERY * _thinned(blocks * grid.length * (2 * lags + 1))
+    every = EVERY * _thinned(blocks * grid.length * (2 * lags + 1), grid)
     products = block_products(a.bare, b.bare, skipped * grid.length, grid.length, blocks, -lags, 2 * lags + 1, every)
     # A lag moves b's signal back; the difference that it stands for is a's delay less b's, less the lag.
     top, side = top_and_side(lag_power(products), grid.lobe, apart_us, 1e6 / grid.rate_hz, allowed_us)

@@ -11,6 +11,8 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from aiokafka import TopicPartition
+
 from iqstream.runtime import transactions
 from iqstream.runtime.aiokafka_internals import OpenProducer
 from iqstream.runtime.batch_building import Batch
@@ -45,6 +47,10 @@ class PlainProducer(OpenProducer):
     async def standing_position(self, committed: CommittedOffset) -> Standing:
         """Nothing was aborted, and what is measured begins nothing."""
         return Standing(committed.offset, ())
+
+    async def ends_at(self, _place: TopicPartition, _offset: int) -> bool:
+        """Not asked: what is measured begins nothing."""
+        return False
 
     async def settle(self) -> None:
         """Nothing was committed."""

@@ -223,7 +223,7 @@ def _by_receiver(
         if rx_id and rx_id not in names:
             raise UserError(f"{option} {text}: there is no receiver {rx_id}; they are {', '.join(names)}")
         try:
-            found = read(value)
+            found = read(value.strip())
         except ValueError:
             raise UserError(f"{option} {text}: {value!r} cannot be read") from None
         if rx_id in own or (not rx_id and everywhere):

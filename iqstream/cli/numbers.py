@@ -8,6 +8,10 @@ from iqstream.runtime.typed_numbers import read_number, read_whole
 class WholeNumber(click.IntRange):
     """A whole number, within limits where they are given."""
 
+    def _describe_range(self) -> str:
+        """What `--help` says of the limits; click has words for one limit at least."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number of the text."""
         try:
@@ -19,6 +23,10 @@ class WholeNumber(click.IntRange):
 
 class Number(click.FloatRange):
     """A finite number, within limits where they are given."""
+
+    def _describe_range(self) -> str:
+        """As `WholeNumber`."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The number of the text."""

@@ -91,7 +91,7 @@ def calibrations(said: tuple[str, ...]) -> tuple[float | None, dict[str, float]]
     for text in said:
         rx_id, _, number = text.rpartition("=")
         try:
-            dbm = read_number(number)
+            dbm = read_number(number.strip())
         except ValueError:
             raise UserError(f"--calibration: {text!r}: write DBM, or ID=DBM, as rxa=-20.5") from None
         if not is_calibration(dbm):

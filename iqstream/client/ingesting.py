@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from iqstream.catalogue.datasets import find_dataset
@@ -84,15 +85,16 @@ class IngestCalls(Calls):
         from iqstream.runtime.metrics import serve_figures
 
         last = LastStanding()
-        if port is not None:
-            host = self.settings.metrics_host
-            on_served(f"http://{host}:{serve_figures(last, host, port)}/metrics")
 
         def tick(now: Listened) -> None:
             last.put(now)
             on_tick(now)
 
-        async with self._postgres() as pool:
+        async with AsyncExitStack() as stack:
+            if port is not None:
+                host = self.settings.metrics_host
+                on_served(f"http://{host}:{stack.enter_context(serve_figures(last, host, port))}/metrics")
+            pool = await stack.enter_async_context(self._postgres())
             done = await listen(
                 self.settings, pool, asked, stop=stop, on_dataset=on_dataset, on_tick=tick, on_event=on_event
             )

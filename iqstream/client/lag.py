@@ -100,8 +100,9 @@ class LagCalls(Calls):
         last.fail()
         host = self.settings.metrics_host
         async with lag_reader(self.settings, groups=groups, topics=topics, allowed_backlog=allowed_backlog) as reader:
-            on_served(f"http://{host}:{serve_figures(last, host, port)}/metrics")
-            await keep_reading(reader, last, interval_s)
+            with serve_figures(last, host, port) as taken:
+                on_served(f"http://{host}:{taken}/metrics")
+                await keep_reading(reader, last, interval_s)
 
     async def advise(self, samples_per_s: float, metrics: Sequence[str], *, groups: Sequence[str] = ()) -> Rows[Advice]:
         """Returns how many workers of a stage hold a rate, by what their metrics say that a recording costs.

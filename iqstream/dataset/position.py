@@ -110,6 +110,8 @@ def from_state(state: Mapping[str, Any], order: Mapping[str, Any]) -> Saved:
         raise UserError("state: not one of a FeatureStream (dataset_id and topic_id are text)")
     if version != STATE_VERSION or schema != SCHEMA_SHA256:
         raise UserError("state: saved by a version whose features mean something else; start again without it")
+    if source.dataset_id is not None and None not in {order.get("dataset"), theirs.get("dataset")}:
+        theirs["dataset"] = order["dataset"]  # however it is called: which one it is shows when it is looked up
     differing = [name for name in order if theirs.get(name) != order[name]]
     if differing:
         changes = ", ".join(f"{name} was {theirs.get(name)!r}, is {order[name]!r}" for name in differing)

@@ -433,8 +433,9 @@ class FeatureStream:
         if self._dataset is None:
             return None
         if pool is None:
-            return DatasetKey(self._dataset, self._source.dataset_version or 1)
-        key = await resolve(pool, self._dataset, self._source.dataset_version)
+            key = DatasetKey(self._dataset, self._source.dataset_version or 1)
+        else:
+            key = await resolve(pool, self._dataset, self._source.dataset_version)
         if self._source.dataset_id not in {None, key.dataset_id}:
             raise UserError(
                 f"state: of dataset {self._source.dataset_id}, but {self._dataset!r} is now {key.dataset_id}; read the "

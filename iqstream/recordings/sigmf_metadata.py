@@ -12,7 +12,7 @@ from iqstream.recordings.errors import BadRecording, printable
 from iqstream.recordings.names import utc_ns
 from schemas.recorded import LevelReference, TimeSource
 
-MAX_METADATA_BYTES = 64 << 20
+MAX_METADATA_BYTES = 16 << 20
 _Index = Annotated[int, Meta(ge=0, le=2**62)]
 _Hash = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{128}$")]
 _DATETIME = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.(\d{1,30}))?[Zz]", re.ASCII)

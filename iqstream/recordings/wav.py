@@ -128,7 +128,7 @@ def _take(path: Path, place: str, chunks: _Chunks, kind: bytes, at: int, size: i
             raise BadRecording(path, place, "a kiwi chunk that is not 10 bytes before one data chunk each")
         chunks.stamps.append(struct.unpack("<BBII", file.read(10)))
         chunks.pending = True
-    elif kind == b"fmt " or (kind in (b"auxi", b"ds64") and size <= _LARGEST_SMALL_CHUNK):
+    elif kind in (b"fmt ", b"ds64") or (kind == b"auxi" and size <= _LARGEST_SMALL_CHUNK):
         content = file.read(min(size, _LARGEST_SMALL_CHUNK))
         if chunks.heads.setdefault(kind, content) != content:
             name = kind.decode().strip()

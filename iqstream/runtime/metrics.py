@@ -1,7 +1,7 @@
 """Every metric of a stage in one table, and the endpoint that serves them."""
 
-from collections.abc import Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
@@ -159,8 +159,9 @@ class Metrics:
         return int(server.server_port)
 
 
-def serve_figures(figures: Collector, host: str, port: int) -> int:
-    """Serves `/metrics` of a command in a thread; returns the port (a free one where 0 is asked for).
+@contextmanager
+def serve_figures(figures: Collector, host: str, port: int) -> Iterator[int]:
+    """Serves `/metrics` of a command in a thread while it is entered; gives the port (a free one where 0 is asked for).
 
     Raises:
         UserError: the port is taken, or may not be used.
@@ -171,4 +172,8 @@ def serve_figures(figures: Collector, host: str, port: int) -> int:
         server, _thread = start_http_server(port, addr=host, registry=registry)
     except OSError as error:
         raise UserError(f"cannot listen on {host}:{port} ({error.strerror})") from None
-    return int(server.server_port)
+    try:
+        yield int(server.server_port)
+    finally:
+        server.shutdown()
+        server.server_close()

@@ -138,6 +138,21 @@ class TransactionalProducer(OpenProducer):
         """
         return await standing_position(self.client, committed)
 
+    async def ends_at(self, place: TopicPartition, offset: int) -> bool:
+        """Whether the log of a partition ends there: nothing lies behind it, committed or not.
+
+        Raises:
+            KafkaError: no broker answers, or one refuses.
+        """
+        leaders = await partition_leaders(self.client, [place.topic])
+        if leaders.get(place.topic, {}).get(place.partition, NO_LEADER) == NO_LEADER:
+            return False
+        for isolation_level in (READ_COMMITTED, READ_UNCOMMITTED):
+            ends = await list_offsets(self.client, leaders, isolation_level, {place: OffsetResetStrategy.LATEST})
+            if ends.get(place) != offset:
+                return False
+        return True
+
     async def settle(self) -> None:
         """After an outage, commits the last transaction again. Not to be called within one.
 

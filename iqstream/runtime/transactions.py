@@ -191,6 +191,14 @@ class TransactionalTransform:
         if self._first_offsets:
             async for record in self._read_again(self._partition, range(min(self._first_offsets), self._position)):
                 self._transform.recall(record, first=record.offset in self._first_offsets)
+            recalled = self._transform.first_offsets()
+            if gone := sorted({*self._first_offsets} - {*recalled}):
+                log.warning(
+                    "%s-%d: what began at offsets %s is not in the log any more: its samples are not decided until "
+                    "they are replayed",
+                    *self._partition, gone,
+                )  # fmt: skip
+            self._first_offsets = recalled
         self._quiet_since = asyncio.get_running_loop().time()
         return self._position
 
@@ -202,6 +210,7 @@ class TransactionalTransform:
         await self._commit(results, offset_after(records[-1]))
         self._quiet_since = clock()
         self._report(computed, self._quiet_since - computed_at)
+        self._count(results)
         self._invalid_share.note(
             self._partition.topic, [r.invalid for r in results if r.invalid is not None], len(results)
         )
@@ -215,17 +224,17 @@ class TransactionalTransform:
         given_up = await self._give_up(next_offset)
         if given_up or next_offset > self._position:
             await self._commit(given_up, next_offset)
+            self._count(given_up)
 
     async def _give_up(self, next_offset: int) -> Sequence[Result]:
         if not self._first_offsets or asyncio.get_running_loop().time() - self._quiet_since < WAITED_S:
             return ()
-        end: int = (await self._consumer.end_offsets([self._partition]))[self._partition]
-        if end > next_offset:  # after an outage, it may not have been read yet
+        if not await self._producer.ends_at(self._partition, next_offset):
             return ()
         records = self._transform.give_up(self._partition, next_offset)
         log.warning(
             "%s-%d: what begins at offsets %s is given up: the log ends at %d without the rest of it",
-            *self._partition, list(self._first_offsets), end,
+            *self._partition, list(self._first_offsets), next_offset,
         )  # fmt: skip
         return [Result(next_offset, "failed", records)]
 
@@ -323,7 +332,9 @@ class TransactionalTransform:
         self._metrics.put("iqstream_queue_seconds", computed.queue_s)
         self._metrics.put("iqstream_commit_seconds", commit_s)
         self._metrics.count("iqstream_batches")
-        for result in computed.result:
+
+    def _count(self, results: Sequence[Result]) -> None:
+        for result in results:
             self._metrics.count("iqstream_records", result=result.outcome)
             for outgoing in result.records:
                 self._metrics.count("iqstream_emitted_records", topic=outgoing.topic)

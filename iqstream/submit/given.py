@@ -14,6 +14,7 @@ import yaml
 
 from iqstream.runtime.errors import UserError
 from iqstream.runtime.text_files import text_of
+from iqstream.runtime.typed_numbers import read_whole
 
 _NOT_YAML = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 MAX_DEPTH = 20
@@ -118,13 +119,22 @@ def _changed_item(names: list[str], value: Given, items: list[Given], path: str)
     ids = [_id_of(item) for item in items]
     for count in range(1, len(names) + 1):
         name = ".".join(names[:count])
-        at = ids.index(name) if name in ids else int(name) if name.isdecimal() and int(name) < len(items) else None
+        at = ids.index(name) if name in ids else _number_of(name, len(items))
         if at is not None:
             changed = list(items)
             changed[at] = _changed(names[count:], value, items[at], path)
             return Given(where=value.where, items=changed)
     known = f"0 to {len(items) - 1}" + (f", or one of {', '.join(map(str, ids))}" if any(ids) else "")
     raise UserError(f"{value.where}: {path!r} names no item of the list: {known if items else 'it is empty'}")
+
+
+def _number_of(name: str, count: int) -> int | None:
+    """The item that a number names; None where it names none."""
+    try:
+        at = read_whole(name)
+    except ValueError:
+        return None
+    return at if 0 <= at < count else None
 
 
 def _id_of(item: Given) -> str | None:

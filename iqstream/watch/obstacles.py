@@ -59,8 +59,9 @@ def skipped_records(progress: Progress) -> tuple[str, ...]:
     if not (left := progress.waits_for_nothing_known):
         return ()
     told = (
-        f"nothing is left to generate or extract, and {left} samples are not decided: if it stays so, records of "
-        f"them were skipped or lost, and `iqstream replay --dataset {progress.dataset.id}` shows what can be made again"
+        f"nothing is left to generate or extract, {progress.dataset.decided} samples are decided and {left} are not: "
+        "if it stays so, records of them were skipped or lost, and `iqstream replay --dataset "
+        f"{progress.dataset.id}` shows what can be made again"
     )
     return (told,)
 

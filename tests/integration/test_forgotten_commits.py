@@ -132,10 +132,13 @@ async def test_a_successor_makes_its_predecessors_records_and_position_stand(sce
         await commit_half_forgotten(scene, producer)
         assert await unreadable(scene, FORGOTTEN) == 1
         assert not await positions(scene)
+        place = TopicPartition(scene.topic, FORGOTTEN)
+        assert not await producer.ends_at(place, 0), "what stands open is behind all that can be read"
     async with a_producer(scene) as successor:
         assert (await successor.standing_position(await position(scene))).position == 7
         await successor.commit_again()
         assert await unreadable(scene, FORGOTTEN) == 0
+        assert [await successor.ends_at(place, offset) for offset in (0, 1, 2, 3)] == [False, False, True, False]
     await assert_read(scene, {b"told", b"forgotten"})
 
 

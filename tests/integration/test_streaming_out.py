@@ -242,8 +242,9 @@ def test_the_example_exports_iq_that_gives_the_stored_values_again(run, example,
 
 def test_iq_is_that_of_the_frames_and_once_they_have_expired_that_of_synthesis(settings, spec, stored):
     """Nothing of it need be stored. Last of the tests that read frames."""
-    asyncio.run(forget_frames(settings, partitions=[0]))
     options = {"split": "train", "shuffle": True, "settings": settings}
+    streamed = [meta["sample_idx"] for _, _, meta in FeatureStream(spec.dataset_id, **options)]
+    asyncio.run(forget_frames(settings, {partition_of(stored[streamed[0]])}))
     seen, synthesized = [], 0
     for x, y, meta in IQStream(spec.dataset_id, **options):
         index = meta["sample_idx"]
@@ -256,8 +257,16 @@ def test_iq_is_that_of_the_frames_and_once_they_have_expired_that_of_synthesis(s
             np.testing.assert_array_equal(values, again.ravel())
         assert y[0] == stored[index]["tx_latitude"]
         synthesized += any(meta["synthesized"])
-    assert seen == [meta["sample_idx"] for _, _, meta in FeatureStream(spec.dataset_id, **options)]
-    assert 0 < synthesized < len(seen)
+    assert seen == streamed
+    assert (
+        synthesized == sum(partition_of(stored[index]) == partition_of(stored[seen[0]]) for index in seen) < len(seen)
+    )
+
+
+def partition_of(row):
+    """Of `iq.frames`, where all of a sample are."""
+    (partition,) = {place["partition"] for place in json.loads(row["extraction_metadata"])["lineage"].values()}
+    return partition
 
 
 async def forget_frames(settings, partitions):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 import urllib.request
 from types import SimpleNamespace
 
@@ -105,8 +106,12 @@ async def test_how_it_stands_is_served_to_prometheus_as_it_is_told(monkeypatch):
         'iqstream_listen_outages_total{receiver="roof"}': 1, 'iqstream_listen_outages_total{receiver="hill"}': 0,
     }  # fmt: skip
     port = int(served[0].rsplit(":", 1)[1].split("/")[0])
-    with pytest.raises(UserError, match=f"cannot listen on .*:{port}"):
-        await client.listen(asked, stop=asyncio.Event(), port=port)
+    await client.listen(asked, stop=asyncio.Event(), port=port, on_served=served.append)
+    assert served[-1] == served[0], "it is free again when listening ends"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"cannot listen on .*:{port}"):
+            await client.listen(asked, stop=asyncio.Event(), port=port)
 
 
 async def ended(*_arguments, **_more):

@@ -41,6 +41,16 @@ OTHER_FORMS = [
 NOT_FINITE = ["nan", "inf", "-inf", "Infinity", "1e999", "1e400", "1_0.5", "٠.٥", ".", "1e", "e5"]
 
 
+def test_no_option_has_limits_in_its_help_that_are_none():
+    for name, command in commands(iqstream):
+        shown = [
+            parameter.get_help_extra(click.Context(command))
+            for parameter in command.params
+            if isinstance(parameter, click.Option)
+        ]
+        assert not [extra["range"] for extra in shown if "None" in extra.get("range", "")], name
+
+
 PARAMETERS = [
     (f"{name} {parameter.name}", parameter.type)
     for name, command in commands(iqstream)

@@ -163,6 +163,10 @@ def test_a_state_is_of_a_dataset_whatever_that_is_named_later(topic, monkeypatch
     for reader in (one, other):
         with pytest.raises(UserError, match=f"state: of dataset {topic.dataset_id}, but 'Walk' is now {UUID(int=7)}"):
             next(iter(reader))
+    by_id = FeatureStream(topic.dataset_id, topic="t", limits=Limits(), settings=NOWHERE)
+    by_id.load_state_dict(one.state_dict())  # the way out
+    with pytest.raises(UserError, match="another order of samples"):
+        FeatureStream(None, topic="t", limits=Limits(), settings=NOWHERE).load_state_dict(one.state_dict())
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ class Producer:
 
     def __init__(self, said, *, refuses=(), unsent=(), fails=None, aborted=0):
         self.said, self.refuses, self.unsent, self.fails = said, refuses, unsent, fails or {}
-        self.aborted, self.since = aborted, 0
+        self.aborted, self.since, self.end = aborted, 0, 0
 
     async def _step(self, name):
         self.said.append(name)
@@ -55,6 +55,10 @@ class Producer:
 
     async def settle(self):
         await self._step("settle")
+
+    async def ends_at(self, place, offset):
+        assert place == PLACE
+        return offset == self.end
 
     async def let_go(self):
         await self._step("let go")
@@ -227,6 +231,17 @@ async def test_what_was_begun_before_a_batch_and_ends_in_it_is_taken_up_by_the_n
     assert said[3:] == ["read 5-7", "begin", "out a 5-7", "out b 6-9", "position 10", "commit"]
 
 
+async def test_what_was_begun_by_records_that_are_gone_is_told_and_waited_for_no_longer(own, said, monkeypatch, caplog):
+    monkeypatch.setattr(transactions, "WAITED_S", 0.0)
+    metadata = metadata_of(7, 3, {}, [6, 8], [])
+    owner = own(transform=InPairs(), offset=9, metadata=metadata, log=batch(b"c", first=8))
+    await owner.take_over()
+    assert "what began at offsets [6] is not in the log any more" in caplog.text
+    owner._producer.end = 9
+    await owner.idle(9)
+    assert said[-3:] == ["out c 8-none before 9", "position 9", "commit"]
+
+
 async def test_a_zombie_fences_nobody(own, said):
     with pytest.raises(UnknownMemberIdError):
         await own(membership=UnknownMemberIdError()).take_over()
@@ -311,16 +326,6 @@ async def test_an_idle_partition_moves_past_markers_and_never_back(own, said):
     assert said == ["settle", "settle", "begin", "position 9", "commit"]
 
 
-class Ending:
-    """A consumer that knows where the log ends."""
-
-    def __init__(self, end):
-        self.end = end
-
-    async def end_offsets(self, partitions):
-        return dict.fromkeys(partitions, self.end)
-
-
 @pytest.mark.parametrize("moved", [0, 2], ids=["where it stands", "behind markers"])
 async def test_what_nothing_at_the_end_of_the_log_completes_is_given_up_once(own, said, monkeypatch, moved):
     """The records that say so and the position are one transaction; a later owner finds nothing begun."""
@@ -329,10 +334,10 @@ async def test_what_nothing_at_the_end_of_the_log_completes_is_given_up_once(own
     await owner.take_over()
     await owner.handle(batch(b"a", b"b", b"a"))
     said.clear()
-    owner._consumer = Ending(9 + moved)
+    owner._producer.end = 9 + moved
     await owner.idle(8 + moved - (moved > 0))
     assert not any("none" in one for one in said), "the log goes on"
-    owner._consumer = Ending(8 + moved)
+    owner._producer.end = 8 + moved
     said.clear()
     await owner.idle(8 + moved)
     assert said == ["settle", "begin", f"out b 6-none before {8 + moved}", f"position {8 + moved}", "commit"]
@@ -344,7 +349,7 @@ async def test_what_nothing_at_the_end_of_the_log_completes_is_given_up_once(own
 
 async def test_what_was_begun_a_moment_ago_is_waited_for(own, said):
     owner = own(transform=InPairs(), offset=5)
-    owner._consumer = Ending(6)
+    owner._producer.end = 6
     await owner.take_over()
     await owner.handle(batch(b"a"))
     said.clear()
