@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from numbers import Integral
 from typing import TypeAlias
 
 from extractor.pairs.record import pair_record
@@ -151,7 +152,7 @@ async def chosen(
 def check_version(asked: DatasetReplay) -> None:
     """Raises UserError where the new version is none that can be, or the one to process again."""
     version: object = asked.as_version
-    if version is not None and not (type(version) is int and 2 <= version <= MAX_VERSION):
+    if version is not None and not (isinstance(version, Integral) and 2 <= int(version) <= MAX_VERSION):
         raise UserError(f"version {asked.as_version}: a new version is a number from 2 to {MAX_VERSION}")
     if asked.as_version is not None and asked.as_version == asked.version:
         raise UserError(
