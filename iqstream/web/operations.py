@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -117,6 +117,15 @@ def parsed_query(request: Request, wanted: type[msgspec.Struct]) -> Any:  # noqa
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Refusal(422, f"{', '.join(twice)}: given more than once")
+    return converted(given, wanted)
+
+
+def converted(given: Mapping[str, str], wanted: type[msgspec.Struct]) -> Any:  # noqa: ANN401  # of the wanted type
+    """Returns what a query or a form says; a field that is left empty is not given.
+
+    Raises:
+        Refusal: a field is not known or out of its range; names it.
+    """
     present = {name: value for name, value in given.items() if value != ""}
     try:
         return msgspec.convert(present, wanted, strict=False)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -11,9 +10,8 @@ from iqstream.export.size import largest_bytes
 from iqstream.web.exports import KEPT, ExportOrder, Exports, export_command
 from iqstream.web.forms import form_of
 from iqstream.web.markup import el, lines_of
-from iqstream.web.operations import parsed_query
+from iqstream.web.operations import converted, parsed_query
 from iqstream.web.page import page, size
-from iqstream.web.problems import Refusal
 
 _FORMATS = {"parquet": "Parquet", "npz": "NumPy, npz", "csv": "CSV"}
 
@@ -76,10 +74,6 @@ def _switch(name: str, label: str, *, checked: bool) -> str:
 
 async def export_dataset(request: Request) -> Response:
     """Begins the export, and goes to the tasks."""
-    form = {name: value for name, value in (await form_of(request)).items() if value}
-    try:
-        order = msgspec.convert(form, ExportOrder, strict=False)
-    except msgspec.ValidationError as error:
-        raise Refusal(422, str(error)) from None
+    order: ExportOrder = converted(await form_of(request), ExportOrder)
     await request.app.state.exports.begin(request.path_params["dataset"], order)
     return RedirectResponse("/tasks", status_code=303)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -14,7 +13,7 @@ from iqstream.runtime.stages import SINK, Stage
 from iqstream.web.forms import form_of
 from iqstream.web.markup import Child, Markup, el, lines_of
 from iqstream.web.moves import HalfMoved, MoveOrder, MovePlanDocument, MoveQuery, do_move, plan_of, stage_of
-from iqstream.web.operations import parsed_query
+from iqstream.web.operations import converted, parsed_query
 from iqstream.web.page import duration, page, table
 from iqstream.web.problems import Refusal, problem_of
 
@@ -68,10 +67,8 @@ async def move_stage(request: Request) -> Response:
     """Moves the stage to what the page showed, and shows the way back; or shows the page again with what is wrong."""
     stage, form = stage_of(request.path_params["stage"]), await form_of(request)
     try:
-        order = msgspec.convert({name: value for name, value in form.items() if value}, MoveOrder, strict=False)
+        order: MoveOrder = converted(form, MoveOrder)
         done = await do_move(request.app.state.client, request.app.state.moving, stage, order)
-    except msgspec.ValidationError as error:
-        return _page(request, stage, form, str(error), status=422)
     except HalfMoved as error:
         given = {"to": "offsets", "offsets": error.way_back} if error.way_back else form
         return _page(request, stage, given, str(error), status=error.problem.status)

@@ -10,9 +10,8 @@ from iqstream.web.api_again import begin_replay
 from iqstream.web.documents import ReplayQuery
 from iqstream.web.forms import form_of
 from iqstream.web.markup import el
-from iqstream.web.operations import parsed_query
+from iqstream.web.operations import converted, parsed_query
 from iqstream.web.page import button, page, table
-from iqstream.web.problems import Refusal
 
 
 async def replay_page(request: Request) -> Response:
@@ -66,11 +65,7 @@ async def replay_page(request: Request) -> Response:
 
 async def replay_dataset(request: Request) -> Response:
     """Begins what the page showed, and goes to the tasks."""
-    form = {name: value for name, value in (await form_of(request)).items() if value}
-    try:
-        order = msgspec.convert(form, ReplayQuery, strict=False)
-    except msgspec.ValidationError as error:
-        raise Refusal(422, str(error)) from None
+    order: ReplayQuery = converted(await form_of(request), ReplayQuery)
     state = request.app.state
     await begin_replay(state.client, state.tasks, request.path_params["dataset"], order)
     return RedirectResponse("/tasks", status_code=303)
